@@ -1,0 +1,55 @@
+# Needs Python 3.11 to 3.13, git and make; everything else goes into .venv on first use.
+# Another Python: make PYTHON=python3.12 test. Another photo: make demo PHOTO="my photo.jpg"
+
+PYTHON ?= python3
+PHOTO ?= examples/person.jpg
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# Recipes read the photo's name from the environment, so that spaces and quotes in it survive.
+export PHOTO
+
+MAKEFLAGS += --no-print-directory
+.PHONY: help demo test check bench wheel clean
+
+help:
+	@echo "make demo    3D pose of one photo (PHOTO=examples/person.jpg) into out/demo"
+	@echo "make test    run the tests"
+	@echo "make check   formatting, lint and types"
+	@echo "make bench   run the benchmarks"
+	@echo "make wheel   build the wheel into dist/ and try it in an empty environment"
+	@echo "make clean   remove .venv, dist/, out/demo and caches"
+
+demo: $(READY)
+	$(BIN)/liftwild predict -o out/demo -- "$$PHOTO"
+	@echo "The pose (.json) and its picture (.png) are in out/demo"
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/python benchmarks/run.py
+
+wheel: $(READY)
+	scripts/check_wheel.sh dist
+
+clean:
+	rm -rf $(VENV) dist out/demo .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find src tests benchmarks scripts -name __pycache__ -type d -exec rm -rf {} +
+
+# The mark is removed first and written last: a set-up that was interrupted starts over.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else \
+	    "liftwild needs Python 3.11 to 3.13, but $(PYTHON) is %d.%d; choose another: make PYTHON=python3.11" % v)'
+	@echo "Setting up $(VENV) (once, takes a few minutes)"
+	@rm -f $@
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[train,dev]'
+	@touch $@

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Builds the wheel and tries it as a new user would: an empty environment, no extras, outside the checkout.
+# Usage: scripts/check_wheel.sh [DIR]    with DIR, the wheel is left there once it has passed. `make wheel` calls this.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+checkout=$PWD
+# A PYTHONPATH that points at the checkout would hide what the wheel lacks.
+unset PYTHONPATH PYTHONHOME
+
+temp=$(mktemp -d)
+trap 'rm -rf "$temp"' EXIT
+
+echo "Building the wheel"
+.venv/bin/python -m build --wheel --outdir "$temp/dist" . >"$temp/log" 2>&1 || { cat "$temp/log"; exit 1; }
+wheel=$(echo "$temp"/dist/*.whl)
+
+echo "Installing ${wheel##*/} into an empty environment"
+.venv/bin/python -m venv "$temp/venv"
+"$temp/venv/bin/python" -m pip install -qq --disable-pip-version-check -c constraints.txt "$wheel"
+
+echo "Predicting with it"
+mkdir "$temp/elsewhere"
+cp examples/person.jpg "$temp/elsewhere/"
+cd "$temp/elsewhere"
+"$temp/venv/bin/liftwild" predict person.jpg -o out
+"$temp/venv/bin/python" - <<'PY'
+import json
+import math
+from pathlib import Path
+
+people = json.loads(Path("out/person.json").read_text(encoding="utf-8"))["people"]
+assert len(people) == 1, f"{len(people)} people in out/person.json, expected 1"
+joints = people[0]["joints_3d"]
+assert len(joints) == 16, f"{len(joints)} joints_3d in out/person.json, expected 16"
+assert all(len(joint) == 3 and all(map(math.isfinite, joint)) for joint in joints), f"bad joints_3d: {joints}"
+assert Path("out/person.png").stat().st_size > 0, "out/person.png is empty"
+PY
+
+cd "$checkout"
+if [ $# -gt 0 ]; then
+    mkdir -p "$1"
+    cp "$wheel" "$1/"
+    echo "Left in $1/${wheel##*/}"
+fi
+echo "The wheel works"
