@@ -1,0 +1,94 @@
+"""The square around a person, and the one affine between the photo and the network's input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+# A person's box is widened by this before the network sees it, so that limbs keep a margin (authors' code, MPII).
+BOX_MARGIN = 1.25
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A square in a photo, possibly turned and mirrored.
+
+    ``center_px`` (x, y) and ``size_px`` (side) in px of the photo; ``rotation_rad`` turns the content clockwise (as
+    seen, y down) inside the crop; ``flip`` mirrors it left to right.
+    """
+
+    center_px: tuple[float, float]
+    size_px: float
+    rotation_rad: float = 0.0
+    flip: bool = False
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.size_px) and self.size_px > 0 and np.all(np.isfinite(self.center_px))):
+            raise ValueError(f"a crop needs a finite centre and a size above 0, not {self.center_px}, {self.size_px}")
+
+    @classmethod
+    def around(cls, box: tuple[float, float, float, float], margin: float = BOX_MARGIN) -> Crop:
+        """The square about ``box`` (x, y, w, h in px), its longer side widened by ``margin``."""
+        x, y, w, h = box
+        return cls((x + w / 2, y + h / 2), max(w, h) * margin)
+
+    def affine(self, output_px: int) -> np.ndarray:
+        """Matrix (2, 3) that takes px of the photo to px of an ``output_px`` square."""
+        scale = output_px / self.size_px
+        c, s = np.cos(self.rotation_rad) * scale, np.sin(self.rotation_rad) * scale
+        linear = np.array([[c, -s], [s, c]])
+        if self.flip:
+            linear = np.diag([-1.0, 1.0]) @ linear
+        offset = output_px / 2 - linear @ np.asarray(self.center_px, dtype=np.float64)
+        return np.column_stack([linear, offset])
+
+    def apply(self, image: np.ndarray, output_px: int) -> np.ndarray:
+        """Cut the crop out of ``image`` (H, W, 3): (output_px, output_px, 3), the same dtype, black outside."""
+        affine = self.affine(output_px)
+        # cv2 counts pixel centres at 0; ours are at +0.5.
+        affine[:, 2] += affine[:, :2] @ (0.5, 0.5) - 0.5
+        scale = output_px / self.size_px
+        if scale <= 0.5:
+            # Bilinear sampling skips pixels at half size and below: shrink by area first.
+            factor = int(np.floor(1 / scale))
+            x0, y0, x1, y1 = self._bounds(image.shape[1], image.shape[0], factor)
+            if x1 > x0 and y1 > y0:
+                # Black up to whole blocks, so that the photo's last columns and rows are not lost.
+                part = cv2.copyMakeBorder(
+                    image[y0:y1, x0:x1], 0, (y0 - y1) % factor, 0, (x0 - x1) % factor, cv2.BORDER_CONSTANT
+                )
+                blocks = (part.shape[1] // factor, part.shape[0] // factor)
+                image = cv2.resize(part, blocks, interpolation=cv2.INTER_AREA)
+                # px of the shrunken part -> px of the photo, both with centres at 0.
+                back = np.array([[factor, 0, x0 + (factor - 1) / 2], [0, factor, y0 + (factor - 1) / 2], [0, 0, 1]])
+                affine = affine @ back
+        return cv2.warpAffine(image, affine, (output_px, output_px), flags=cv2.INTER_LINEAR)
+
+    def _bounds(self, width: int, height: int, factor: int) -> tuple[int, int, int, int]:
+        """The part of a photo that the crop can touch, when the photo is shrunk by ``factor`` first."""
+        half = self.size_px * 0.7072 + 2 * factor
+        x0, y0 = (int(max(0, np.floor(c - half))) for c in self.center_px)
+        x1 = int(min(width, np.ceil(self.center_px[0] + half)))
+        y1 = int(min(height, np.ceil(self.center_px[1] + half)))
+        return x0, y0, x1, y1
+
+    def to_crop(self, points: np.ndarray, output_px: int) -> np.ndarray:
+        """Points (..., 2) in px of the photo -> px of the crop."""
+        return transform(self.affine(output_px), points)
+
+    def to_photo(self, points: np.ndarray, output_px: int) -> np.ndarray:
+        """Points (..., 2) in px of the crop -> px of the photo."""
+        return transform(invert(self.affine(output_px)), points)
+
+
+def transform(affine: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Apply ``affine`` (2, 3) to points (..., 2)."""
+    return np.asarray(points) @ affine[:, :2].T + affine[:, 2]
+
+
+def invert(affine: np.ndarray) -> np.ndarray:
+    """The inverse (2, 3) of ``affine`` (2, 3)."""
+    linear = np.linalg.inv(affine[:, :2])
+    return np.column_stack([linear, -linear @ affine[:, 2]])

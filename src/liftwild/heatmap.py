@@ -1,0 +1,43 @@
+"""Draw joints as Gaussians, find them again. Owns the half-pixel rule.
+
+A heatmap of S cells over an input of ``input_px``: cell i covers [i, i + 1) * (input_px / S) px, so its centre lies at
+(i + 0.5) * (input_px / S).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def draw(joints_2d: Tensor, size: int, input_px: int, sigma_px: float = 1.0) -> Tensor:
+    """Gaussians of peak 1 at the joints: heatmaps (B, J, size, size).
+
+    ``joints_2d`` (B, J, 2) px of the network's input; ``sigma_px`` in heatmap px (cells). A joint outside the input
+    leaves only the tail that reaches in. Source: Eq. 1, sigma 1.
+    """
+    centre = joints_2d * (size / input_px) - 0.5
+    cells = torch.arange(size, dtype=joints_2d.dtype, device=joints_2d.device)
+    falloff = torch.exp(-((cells - centre[..., None]) ** 2) / (2 * sigma_px**2))
+    return falloff[..., 1, :, None] * falloff[..., 0, None, :]
+
+
+def decode(heatmaps: Tensor, input_px: int) -> tuple[Tensor, Tensor]:
+    """Joints (B, J, 2) in px of the network's input, and the peaks (B, J), from heatmaps (B, J, H, W).
+
+    Argmax, then a quarter cell toward the higher neighbour in x and in y (none at the border, none where both are
+    equal), plus half a cell. Source: the authors' Torch7 code.
+    """
+    batch, joints, height, width = heatmaps.shape
+    peak, flat = heatmaps.flatten(2).max(dim=-1)
+    x, y = flat % width, torch.div(flat, width, rounding_mode="floor")
+
+    def toward(index: Tensor, step: int, length: int) -> Tensor:
+        low = heatmaps.flatten(2).gather(2, (flat - step).clamp(min=0)[..., None])[..., 0]
+        high = heatmaps.flatten(2).gather(2, (flat + step).clamp(max=height * width - 1)[..., None])[..., 0]
+        inside = (index > 0) & (index < length - 1)
+        return torch.where(inside, 0.25 * torch.sign(high - low), torch.zeros_like(peak))
+
+    cells = torch.stack([x + 0.5 + toward(x, 1, width), y + 0.5 + toward(y, width, height)], dim=-1)
+    scale = torch.tensor([input_px / width, input_px / height], dtype=cells.dtype, device=cells.device)
+    return cells * scale, peak

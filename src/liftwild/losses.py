@@ -1,0 +1,86 @@
+"""Heatmap, depth and geometric loss (Zhou et al. 2017, Eq. 1 to 4), batched, with validity masks.
+
+Every loss comes as a ``Masked`` sum and count, so that a batch cut over several processes has the same mean as a whole
+one. An empty mask has mean 0 and gradient 0. Coordinates are in the [-1, 1] unit of method.md: px of the input divided
+by half its side, minus 1; depth in the same unit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from liftwild.skeleton import RATIO_GROUPS
+
+
+@dataclass(frozen=True)
+class Masked:
+    """The sum of a loss over its valid entries, and how many there were (both scalars)."""
+
+    total: Tensor
+    count: Tensor
+
+    def mean(self) -> Tensor:
+        """Sum / count; 0 where nothing is valid."""
+        return self.total / self.count.clamp(min=1)
+
+
+def heatmap_loss(pred: list[Tensor], target: Tensor, valid: Tensor, foreground_weight: float = 0.0) -> Masked:
+    """Squared error to the target maps, summed over stacks, counted in pixels of labelled joints (Eq. 1).
+
+    ``pred``: per stack (B, J, H, W); ``target`` (B, J, H, W) in [0, 1]; ``valid`` (B, J) bool. A pixel counts
+    ``1 + foreground_weight * target`` times: 0 is the paper's plain squared error.
+    """
+    known = valid[..., None, None]
+    target = torch.where(known, target, 0.0)  # whatever stands there for an unlabelled joint, even NaN
+    weight = known * (1 + foreground_weight * target)
+    total = sum(((weight * (_at_least_fp32(maps) - target) ** 2).sum() for maps in pred), start=target.new_zeros(()))
+    return Masked(total, valid.sum() * float(target.shape[-2] * target.shape[-1]))
+
+
+def depth_loss(pred: Tensor, target: Tensor, valid: Tensor) -> Masked:
+    """Squared depth error over joints with a known depth (Eq. 2, first case).
+
+    All (B, J); ``valid`` bool, False throughout for an image with only 2D labels.
+    """
+    error = torch.where(valid, _at_least_fp32(pred) - torch.where(valid, target, 0.0), 0.0)
+    return Masked((error**2).sum(), valid.sum())
+
+
+def geometric_loss(depth: Tensor, joints_2d: Tensor, valid: Tensor) -> Masked:
+    """Variance of bone length / canonical length within each bone group, summed over groups (Eq. 3).
+
+    ``depth`` (B, J) predicted; ``joints_2d`` (B, J, 2) ground truth, in the [-1, 1] unit; ``valid`` (B, J) bool, joints
+    that are labelled. A bone with an unlabelled end takes no part in its group's mean and count; a group with none is
+    0. Canonical lengths are in units of the longest of their group, as in the authors' code: only their ratios enter,
+    and the paper's weight of 0.01 is meant for that scale. Counted in images that have a group of two bones or more.
+    At length 0 a bone's gradient is taken as 0.
+    """
+    joints = torch.cat([joints_2d, _at_least_fp32(depth)[..., None]], dim=-1)
+    total = joints.new_zeros(len(joints))
+    seen = torch.zeros(len(joints), dtype=torch.bool, device=joints.device)
+    for group in RATIO_GROUPS.values():
+        a, b = ([bone[end] for bone, _ in group] for end in (0, 1))
+        known = valid[:, a] & valid[:, b]
+        canonical = joints.new_tensor([length for _, length in group])
+        ratio = _safe_length(joints[:, a] - joints[:, b]) / (canonical / canonical.max())
+        count = known.sum(dim=1)
+        mean = (ratio * known).sum(dim=1, keepdim=True) / count.clamp(min=1)[:, None]
+        variance = ((ratio - mean) ** 2 * known).sum(dim=1) / count.clamp(min=1)
+        total = total + variance
+        seen |= count > 1
+    return Masked(total.sum(), seen.sum())
+
+
+def _at_least_fp32(pred: Tensor) -> Tensor:
+    """Predictions come in bf16 under mixed precision; losses are summed in fp32 or better."""
+    return pred.to(torch.promote_types(pred.dtype, torch.float32))
+
+
+def _safe_length(vectors: Tensor) -> Tensor:
+    """Euclidean length (...) of vectors (..., D) whose gradient at 0 is 0, not NaN."""
+    squared = (vectors**2).sum(dim=-1)
+    positive = squared > 0
+    return torch.where(positive, torch.where(positive, squared, torch.ones_like(squared)).sqrt(), 0.0)

@@ -1,0 +1,109 @@
+"""The network's size, shapes, and that every part of it learns."""
+
+import pytest
+import torch
+from torch import nn
+
+from liftwild.posenet import PAPER, SMALL, PoseNet, PoseNetConfig, Prediction, infer
+from liftwild.skeleton import MPII_16
+
+TINY = PoseNetConfig(stacks=2, blocks=1, features=16, stem=8, input_px=64)
+
+
+def gmac(net: PoseNet, input_px: int) -> float:
+    """Multiply-accumulates of convolutions and linear layers for one image, in 1e9."""
+    total = 0
+
+    def count(layer: nn.Module, _inputs: object, output: torch.Tensor) -> None:
+        nonlocal total
+        if isinstance(layer, nn.Conv2d):
+            total += output.numel() * layer.in_channels * layer.kernel_size[0] * layer.kernel_size[1]
+        elif isinstance(layer, nn.Linear):
+            total += layer.in_features * layer.out_features
+
+    for layer in net.modules():
+        layer.register_forward_hook(count)
+    # On the meta device shapes are worked out and nothing is computed.
+    net.to("meta")(torch.zeros(1, 3, input_px, input_px, device="meta"))
+    return total / 1e9
+
+
+def test_paper_size_is_the_papers() -> None:
+    net = PoseNet(PAPER)
+    assert sum(p.numel() for p in net.parameters()) == pytest.approx(14.4e6, abs=0.05e6)
+    assert sum(p.numel() for n, p in net.named_parameters() if not n.startswith("depth")) == pytest.approx(
+        12.7e6, abs=0.06e6
+    )
+    assert gmac(net, 256) == pytest.approx(16.2, abs=0.05)
+
+
+def test_small_size_is_for_cpus() -> None:
+    net = PoseNet(SMALL)
+    assert sum(p.numel() for p in net.parameters()) * 2 < 8e6  # bytes in fp16
+    assert 0.9 < gmac(net, SMALL.input_px) < 2.1
+
+
+@pytest.mark.parametrize("config", [TINY, PoseNetConfig(1, 2, 8, 4, 128, depth_norm=True)])
+def test_shapes(config: PoseNetConfig) -> None:
+    net = PoseNet(config).eval()
+    pred = net(torch.zeros(2, 3, config.input_px, config.input_px, dtype=torch.uint8))
+    assert [tuple(maps.shape) for maps in pred.heatmaps] == [
+        (2, 16, config.heatmap_px, config.heatmap_px)
+    ] * config.stacks
+    assert pred.depth is not None and pred.depth.shape == (2, 16)
+
+
+def test_uint8_and_float_are_the_same_picture() -> None:
+    net = PoseNet(TINY).eval()
+    image = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(net(image).depth, net(image.float() / 255).depth)
+
+
+def test_hourglass_runs_at_other_sizes_without_depth() -> None:
+    pred = PoseNet(TINY).eval()(torch.zeros(1, 3, 128, 128), with_depth=False)
+    assert pred.depth is None and pred.heatmaps[-1].shape[-2:] == (32, 32)
+
+
+def test_every_parameter_learns() -> None:
+    torch.manual_seed(0)
+    net = PoseNet(TINY)
+    pred = net(torch.rand(2, 3, 64, 64))
+    assert pred.depth is not None
+    (sum(maps.square().sum() for maps in pred.heatmaps) + pred.depth.square().sum()).backward()
+    for name, parameter in net.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+        # A bias before a batch norm is taken out again by it.
+        if not name.endswith(("conv1.bias", "conv2.bias")) and "stem.0.bias" not in name and "head.1.bias" not in name:
+            assert parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize(
+    "field, value", [("stacks", 0), ("features", 15), ("input_px", 100), ("blocks", 1.5), ("stem", True)]
+)
+def test_bad_sizes_are_named(field: str, value: object) -> None:
+    with pytest.raises(ValueError, match=field):
+        PoseNetConfig.from_dict({field: value})
+
+
+def test_unknown_field_is_named() -> None:
+    with pytest.raises(ValueError, match="fetures"):
+        PoseNetConfig.from_dict({"fetures": 3})
+
+
+def test_flip_test_of_an_even_handed_network_changes_nothing() -> None:
+    """A stub that sees a bright dot as the right wrist where its own left is dark, and mirrors with the image."""
+
+    def stub(images: torch.Tensor, with_depth: bool = True) -> Prediction:
+        grey = images.float().mean(dim=1)[:, ::4, ::4]
+        maps = torch.stack([grey if name == "pelvis" else grey * 0 for name in MPII_16.names], dim=1)
+        return Prediction([maps], torch.arange(16.0).expand(len(images), 16) if with_depth else None)
+
+    image = torch.zeros(1, 3, 64, 64)
+    image[..., 20:24, 8:12] = 1
+    plain, flipped = infer(stub, image), infer(stub, image, flip_test=True)
+    pelvis = MPII_16.index("pelvis")
+    torch.testing.assert_close(plain.joints_2d[:, pelvis], flipped.joints_2d[:, pelvis])
+    assert plain.joints_2d[0, pelvis].tolist() == [10.0, 22.0]
+    # Depths are averaged with those of the other side.
+    left, right = MPII_16.flip_pairs[0]
+    assert flipped.depth is not None and flipped.depth[0, left] == flipped.depth[0, right] == (left + right) / 2
