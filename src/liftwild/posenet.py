@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -188,6 +188,13 @@ class PoseNet(nn.Module):
             maps, x = stack(x)
             heatmaps.append(maps)
         return Prediction(heatmaps, self.depth(x) if with_depth else None)
+
+    def depth_parameters(self) -> Iterator[nn.Parameter]:
+        """Parameters that only the depths depend on: the depth module, and what the last stack feeds it through."""
+        last = self.stacks[-1]
+        assert isinstance(last, Stack)
+        for part in (last.from_features, last.from_heatmaps, self.depth):
+            yield from part.parameters()
 
 
 class Decoded(NamedTuple):

@@ -171,3 +171,18 @@ def mean_pose_mm(stores: Iterable[Store]) -> np.ndarray:
     nothing."""
     poses = np.concatenate([s.column("joints_3d")[s.column("depth_valid").all(axis=1)] for s in stores])
     return (poses - poses[:, PELVIS : PELVIS + 1]).mean(axis=0)
+
+
+def table(name: str, measured: Measured, mean_pose: list[list[float]] | None = None) -> str:
+    """The scores of a store as Markdown; ``mean_pose`` (J, 3) mm as ``mean_pose_mm`` gives it."""
+    flat = scores_2d(measured)
+    lines = [
+        f"## {name}, {flat['people']:.0f} people",
+        f"PCK@0.2-torso {flat['pck_torso']:.1f} % ({flat['pck_torso_sides_ignored']:.1f} % with sides ignored), "
+        f"sides swapped on {flat['sides_swapped']:.1f} % of people",
+    ]
+    deep = scores_3d(measured, None if mean_pose is None else np.array(mean_pose))
+    if deep:
+        lines += ["", "| pose | MPJPE, bone-sum scaled, mm | PA-MPJPE, mm |", "| --- | --- | --- |"]
+        lines += [f"| {row} | {value['mpjpe_mm']:.1f} | {value['pa_mpjpe_mm']:.1f} |" for row, value in deep.items()]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,1 @@
+"""Poses written down: JSON, pictures, and runs over many photos."""

@@ -1,0 +1,202 @@
+"""From photo to poses: crop the people, run the network in batches, decode, place the answer in the photo."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from liftwild.camera import pose_mm
+from liftwild.crop import BOX_MARGIN, Crop
+from liftwild.data.photo import read_photo
+from liftwild.errors import LiftwildError
+from liftwild.pose import Pose
+from liftwild.posenet import infer
+from liftwild.skeleton import PELVIS
+from liftwild.weights import load_weights
+
+Box = tuple[float, float, float, float]
+Photo = str | Path | np.ndarray
+
+# A box longer than this many photos holds nothing that can be seen.
+MAX_BOX_PHOTOS = 100
+
+
+class CroppedPerson(NamedTuple):
+    """One person to look at: ``pixels`` (S, S, 3) uint8 RGB cut out of a photo by ``crop``; the rest as in ``Pose``."""
+
+    pixels: np.ndarray
+    crop: Crop
+    box: Box
+    annotation_id: int | None
+
+
+class Estimator:
+    """Finds the 3D pose of people in photos: ``Estimator().predict("photo.jpg")``.
+
+    ``weights``: name of weights that come with liftwild, or the path of a .safetensors file. ``device``: what torch
+    calls it ("cpu", "cuda"), or None for a GPU if there is one. ``flip_test``: look at the mirrored crop too and
+    average; slower, a little better. ``batch_size``: crops that go through the network together. Numbers are fp32.
+    LiftwildError if weights or device cannot be used. Calls do not change it.
+    """
+
+    def __init__(
+        self,
+        weights: str | Path = "small",
+        device: str | None = None,
+        flip_test: bool = False,
+        batch_size: int = 16,
+    ) -> None:
+        if batch_size < 1:
+            raise LiftwildError(f"batch_size must be 1 or more, not {batch_size}")
+        self.device = _device(device)
+        net, self.card = load_weights(weights)
+        self.weights = weights
+        self.net = net.to(self.device)
+        self.input_px = net.config.input_px
+        self.flip_test = flip_test
+        self.batch_size = batch_size
+
+    def predict(
+        self,
+        photo: Photo,
+        boxes: Iterable[Sequence[float]] | None = None,
+        annotation_ids: Sequence[int] | None = None,
+    ) -> list[Pose]:
+        """Poses of the people in one photo, one for each box, in their order.
+
+        ``photo``: a path, or (H, W, 3) uint8 RGB. ``boxes``: (x, y, w, h) each, px of the photo, tight around a person;
+        the crop is 1.25 times the longer side. Without boxes one person is taken to fill the photo: the box is the
+        whole photo and the crop its longer side as a square, no margin added, since such a photo has one already.
+        ``annotation_ids``: one for each box, kept in the poses. LiftwildError when the photo cannot be read, or a box
+        is not finite, has no size, or lies outside the photo.
+        """
+        return next(self.predict_crops([self.crop_people(photo, boxes, annotation_ids)]))
+
+    def predict_many(
+        self, photos: Iterable[Photo], boxes: Iterable[Iterable[Sequence[float]] | None] | None = None
+    ) -> Iterator[list[Pose]]:
+        """Poses of the people in many photos: one list for each photo, in their order, as soon as it is known.
+
+        ``photos`` and ``boxes`` (one entry for each photo, as for ``predict``) are taken when needed, and photos of a
+        batch are let go once cropped, so a stream of any length fits in memory. Errors as for ``predict``.
+        """
+        if boxes is None:
+            return self.predict_crops(self.crop_people(photo) for photo in photos)
+        return self.predict_crops(self.crop_people(photo, own) for photo, own in zip(photos, boxes, strict=True))
+
+    def crop_people(
+        self,
+        photo: Photo,
+        boxes: Iterable[Sequence[float]] | None = None,
+        annotation_ids: Sequence[int] | None = None,
+        name: str | None = None,
+    ) -> list[CroppedPerson]:
+        """The first half of ``predict``: the people cut out of the photo. Arguments and errors as there.
+
+        ``name``: what errors call the photo; its path where None.
+        """
+        where = name or ("photo" if isinstance(photo, np.ndarray) else str(photo))
+        image = _checked_photo(photo)
+        height, width = image.shape[:2]
+        if boxes is None:
+            if annotation_ids is not None:
+                raise LiftwildError("annotation_ids need boxes")
+            checked, margin = [(0.0, 0.0, float(width), float(height))], 1.0
+        else:
+            checked, margin = [_checked_box(box, width, height, where) for box in boxes], BOX_MARGIN
+        ids: Sequence[int | None] = [None] * len(checked) if annotation_ids is None else annotation_ids
+        if len(ids) != len(checked):
+            raise LiftwildError(f"{where}: {len(checked)} boxes but {len(ids)} annotation_ids")
+        crops = [Crop.around(box, margin) for box in checked]
+        return [
+            CroppedPerson(crop.apply(image, self.input_px), crop, box, annotation_id)
+            for crop, box, annotation_id in zip(crops, checked, ids, strict=True)
+        ]
+
+    def predict_crops(self, photos: Iterable[Sequence[CroppedPerson]]) -> Iterator[list[Pose]]:
+        """The second half of ``predict``, for a stream: one list of poses for each photo's list of people, in order.
+
+        People of several photos share a batch. At most a batch of people, and photos for two batches, wait.
+        """
+        waiting: deque[int] = deque()  # people in each photo that has no answer yet
+        people: deque[CroppedPerson] = deque()
+        poses: deque[Pose] = deque()
+        for photo in photos:
+            waiting.append(len(photo))
+            people.extend(photo)
+            while len(people) >= self.batch_size or (people and len(waiting) >= 2 * self.batch_size):
+                poses.extend(self._batch([people.popleft() for _ in range(min(self.batch_size, len(people)))]))
+            while waiting and len(poses) >= waiting[0]:
+                yield [poses.popleft() for _ in range(waiting.popleft())]
+        if people:
+            poses.extend(self._batch(list(people)))
+        for count in waiting:
+            yield [poses.popleft() for _ in range(count)]
+
+    @torch.inference_mode()
+    def _batch(self, people: list[CroppedPerson]) -> list[Pose]:
+        """Poses of up to ``batch_size`` people."""
+        pixels = torch.from_numpy(np.stack([person.pixels for person in people])).to(self.device)
+        images = pixels.permute(0, 3, 1, 2)  # as it lies in memory this is channels_last
+        found = infer(self.net, images, self.flip_test)
+        assert found.depth is not None
+        if not bool(found.joints_2d.isfinite().all() and found.peaks.isfinite().all() and found.depth.isfinite().all()):
+            raise LiftwildError(f"the network of {self.weights} gives NaN or infinity; its weights are broken")
+        joints_2d = found.joints_2d.cpu().numpy().astype(np.float64)
+        joints_3d = pose_mm(joints_2d, found.depth.cpu().numpy(), self.input_px, self.card["sum_length_mm"], PELVIS)
+        confidence = found.peaks.clamp(0, 1).cpu().numpy()
+        return [
+            Pose(
+                joints_2d=person.crop.to_photo(joints_2d[i], self.input_px),
+                joints_3d=joints_3d[i],
+                confidence=confidence[i],
+                box=person.box,
+                annotation_id=person.annotation_id,
+            )
+            for i, person in enumerate(people)
+        ]
+
+
+def _device(name: str | None) -> torch.device:
+    """The torch device called ``name``, tried out; None is a GPU if there is one, else the CPU."""
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.zeros(1, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = (str(error).strip().splitlines() or ["unknown"])[0]
+        raise LiftwildError(f"device {name!r} cannot be used: {reason}") from None
+
+
+def _checked_photo(photo: Photo) -> np.ndarray:
+    """The photo as (H, W, 3) uint8 RGB; LiftwildError if it is something else."""
+    if isinstance(photo, str | Path):
+        return read_photo(photo)
+    if not isinstance(photo, np.ndarray):
+        raise LiftwildError(f"a photo is a path or an (H, W, 3) uint8 RGB array, not {type(photo).__name__}")
+    if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or photo.size == 0:
+        raise LiftwildError(f"a photo must be an (H, W, 3) uint8 RGB array, not {photo.shape} {photo.dtype}")
+    return np.ascontiguousarray(photo)
+
+
+def _checked_box(box: Sequence[float], width: int, height: int, where: str) -> Box:
+    """The box as four floats; LiftwildError if it is not finite, has no size, or does not meet the photo."""
+    try:
+        x, y, w, h = (float(value) for value in box)
+    except (TypeError, ValueError):
+        raise LiftwildError(f"{where}: a box is four numbers x, y, w, h in px, not {box!r}") from None
+    said = f"{where}: box {x:g},{y:g},{w:g},{h:g}"
+    if not np.isfinite([x, y, w, h]).all():
+        raise LiftwildError(f"{said} is not finite")
+    if w <= 0 or h <= 0 or max(w, h) < 1:
+        raise LiftwildError(f"{said} has no size")
+    if x >= width or y >= height or x + w <= 0 or y + h <= 0:
+        raise LiftwildError(f"{said} lies outside the photo ({width} x {height} px)")
+    if max(w, h) > MAX_BOX_PHOTOS * max(width, height):
+        raise LiftwildError(f"{said} is far larger than the photo ({width} x {height} px)")
+    return x, y, w, h
