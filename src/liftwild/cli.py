@@ -154,8 +154,11 @@ def train(
     from liftwild.training.allocator import keep_freed_memory
 
     keep_freed_memory()
-    from liftwild.training.loop import train
-    from liftwild.training.recipe import load_recipe
+    try:
+        from liftwild.training.loop import train
+        from liftwild.training.recipe import load_recipe
+    except ModuleNotFoundError as error:
+        raise LiftwildError(f"training needs {error.name}: pip install 'liftwild[train]'") from None
 
     for store in stores:
         if "=" not in store:

@@ -1,0 +1,113 @@
+"""Checkpoints: folders of safetensors + json that appear whole or not at all. Never pickles."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from liftwild.errors import LiftwildError
+
+FORMAT = "liftwild-checkpoint"
+VERSION = 1
+KEPT = 2  # checkpoints left in a run's folder
+_NAME = re.compile(r"step-(\d{8})")
+
+
+def save_checkpoint(
+    folder: Path, step: int, net: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]
+) -> Path:
+    """Write ``folder/step-NNNNNNNN`` with network, optimiser and ``state`` (anything json can hold).
+
+    Written beside, flushed to disk, then renamed: a kill at any moment leaves the older checkpoints and at most a
+    ``.part`` folder. Older ones than the last ``KEPT`` go.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"step-{step:08d}"
+    part = folder / f".step-{step:08d}.part"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    save_file({name: tensor.contiguous().cpu() for name, tensor in net.state_dict().items()}, part / "net.safetensors")
+    save_file(_optimizer_tensors(net, optimizer), part / "optimizer.safetensors")
+    about = {"format": FORMAT, "version": VERSION, "step": step, **state}
+    (part / "state.json").write_text(json.dumps(about, indent=1) + "\n")
+    for path in [*part.iterdir(), part]:
+        _flush(path)
+    if target.exists():  # the same step again, after a resume
+        shutil.rmtree(target)
+    os.replace(part, target)
+    _flush(folder)
+    for old in checkpoints(folder)[:-KEPT]:
+        shutil.rmtree(old)
+    return target
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The whole checkpoints of a run, oldest first."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.is_dir())
+
+
+def read_state(checkpoint: Path) -> dict[str, Any]:
+    """The json of a checkpoint; LiftwildError if it is not one."""
+    try:
+        state = json.loads((checkpoint / "state.json").read_text())
+    except (OSError, ValueError) as error:
+        raise LiftwildError(f"{checkpoint} is not a checkpoint: {error}") from None
+    if not isinstance(state, dict) or state.get("format") != FORMAT or state.get("version") != VERSION:
+        raise LiftwildError(f"{checkpoint} is not a liftwild checkpoint of version {VERSION}")
+    return state
+
+
+def load_net(checkpoint: Path, net: nn.Module) -> None:
+    """Fill ``net`` from a checkpoint; every tensor must be there and fit."""
+    try:
+        net.load_state_dict(load_file(checkpoint / "net.safetensors"), strict=True)
+    except Exception as error:
+        raise LiftwildError(f"{checkpoint} does not fit this network: {str(error).splitlines()[0]}") from None
+
+
+def load_optimizer(checkpoint: Path, net: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Fill ``optimizer`` (over parameters of ``net``) from a checkpoint."""
+    saved = load_file(checkpoint / "optimizer.safetensors")
+    names = _names(net, optimizer)
+    state: dict[int, dict[str, Any]] = {}
+    for index, name in enumerate(names):
+        prefix = f"{name}/"
+        entries = {key[len(prefix) :]: value for key, value in saved.items() if key.startswith(prefix)}
+        if entries:
+            state[index] = entries
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _optimizer_tensors(net: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """The optimiser's state as "parameter/entry" -> tensor."""
+    names = _names(net, optimizer)
+    return {
+        f"{names[index]}/{key}": torch.as_tensor(value).contiguous().cpu()
+        for index, entries in optimizer.state_dict()["state"].items()
+        for key, value in entries.items()
+    }
+
+
+def _names(net: nn.Module, optimizer: torch.optim.Optimizer) -> list[str]:
+    """Names of the optimiser's parameters, in its order."""
+    by_id = {id(parameter): name for name, parameter in net.named_parameters()}
+    return [by_id[id(parameter)] for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def _flush(path: Path) -> None:
+    """Have the disk hold what was written."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

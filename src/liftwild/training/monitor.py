@@ -1,0 +1,136 @@
+"""What a run shows of itself: a progress bar, TensorBoard scalars, and a picture of predictions now and then."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from liftwild.heatmap import decode
+from liftwild.posenet import Prediction
+from liftwild.sample import Batch
+from liftwild.skeleton import MPII_16
+from liftwild.training.recipe import Stage
+
+LINES_EVERY_S = 60.0  # without a terminal: one line of progress so often
+PICTURES = 8
+
+
+class Monitor:
+    """Progress of a run of ``total`` steps, ``done`` of them before; silent unless ``speaks`` (rank 0).
+
+    Every ``every`` steps one line goes into ``log.jsonl`` (step, stage, means of the losses since, lr, images_per_s)
+    and the same to TensorBoard.
+    """
+
+    def __init__(self, out: Path, total: int, done: int, every: int, speaks: bool) -> None:
+        self.out, self.total, self.done, self.every, self.speaks = out, total, done, every, speaks
+
+    def __enter__(self) -> Monitor:
+        if self.speaks:
+            self.out.mkdir(parents=True, exist_ok=True)
+            self._forget_what_is_done_again()
+            self.writer = SummaryWriter(str(self.out / "tensorboard"), purge_step=self.done + 1)
+            terminal = sys.stderr.isatty()
+            self.bar = tqdm(
+                total=self.total, initial=self.done, unit="it", dynamic_ncols=True, smoothing=0.05,
+                mininterval=0.5 if terminal else LINES_EVERY_S, maxinterval=0.5 if terminal else 2 * LINES_EVERY_S,
+            )  # fmt: skip
+            self.sums: dict[str, float] = {}
+            self.images, self.steps, self.since = 0, 0, time.perf_counter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.speaks:
+            self.bar.close()
+            self.writer.close()
+
+    def step(self, stage: Stage, total: int, images: int, losses: dict[str, Tensor], lr: float) -> None:
+        """One step done, ``total`` in all: its ``losses``, learning rate ``lr``, ``images`` in the whole batch."""
+        if not self.speaks:
+            return
+        for name, loss in losses.items():
+            self.sums[name] = self.sums.get(name, 0.0) + float(loss)
+        self.images, self.steps = self.images + images, self.steps + 1
+        self.bar.update(1)
+        if self.steps < self.every and total != self.total:
+            return
+        seconds = time.perf_counter() - self.since
+        means = {name: value / self.steps for name, value in self.sums.items()}
+        for name, value in means.items():
+            self.writer.add_scalar(f"train/{name}", value, total)
+        self.writer.add_scalar("train/lr", lr, total)
+        self.writer.add_scalar("train/images_per_s", self.images / seconds, total)
+        row = {"step": total, "stage": stage.name, **means, "lr": lr, "images_per_s": round(self.images / seconds, 1)}
+        self._log(row)
+        shown = " ".join(f"{name} {value:.3g}" for name, value in means.items())
+        self.bar.set_description(stage.name, refresh=False)
+        self.bar.set_postfix_str(f"{shown} {self.images / seconds:.0f} images/s", refresh=False)
+        self.sums, self.images, self.steps, self.since = {}, 0, 0, time.perf_counter()
+
+    def _forget_what_is_done_again(self) -> None:
+        """Drop lines of steps after the checkpoint that the run goes on from."""
+        log = self.out / "log.jsonl"
+        if log.exists():
+            # The last line may have been cut by the kill.
+            lines = [line for line in log.read_text().splitlines() if line.startswith("{") and line.endswith("}")]
+            part = log.with_name(".log.jsonl.part")
+            part.write_text("".join(f"{line}\n" for line in lines if json.loads(line)["step"] <= self.done))
+            os.replace(part, log)
+
+    def _log(self, row: dict[str, object]) -> None:
+        with (self.out / "log.jsonl").open("a") as log:
+            log.write(json.dumps(row) + "\n")
+
+    def scores(self, store: str, scores: dict[str, float], total: int) -> None:
+        """What was measured on a val store."""
+        if self.speaks:
+            for name, value in scores.items():
+                self.writer.add_scalar(f"val/{store}/{name}", value, total)
+            self._log({"step": total, "store": store, **scores})
+            shown = " ".join(f"{name} {value:.1f}" for name, value in scores.items())
+            self.bar.write(f"step {total}, {store}: {shown}", file=sys.stderr)
+            self.since = time.perf_counter()
+
+    def picture(self, batch: Batch, pred: Prediction, input_px: int, total: int) -> None:
+        """A row of the batch's images with labelled joints (hollow) and predicted ones (filled), right orange, left
+        blue; to TensorBoard and ``predictions.png``."""
+        if not self.speaks:
+            return
+        with torch.no_grad():
+            points, _ = decode(pred.heatmaps[-1][:PICTURES].float(), input_px)
+        tiles = []
+        for image, found, true, valid in zip(
+            batch.images[:PICTURES].permute(0, 2, 3, 1).cpu().numpy(), points.cpu().numpy(),
+            batch.joints_2d[:PICTURES].cpu().numpy(), batch.joints_2d_valid[:PICTURES].cpu().numpy(), strict=True,
+        ):  # fmt: skip
+            tile = cv2.resize(image, (256, 256))
+            scale = 256 / input_px
+            for j, name in enumerate(MPII_16.names):
+                colour = (
+                    (240, 140, 0) if name.startswith("right") else (0, 120, 255) if "left" in name else (60, 220, 60)
+                )
+                if valid[j]:
+                    cv2.circle(tile, _pixel(true[j] * scale), 5, colour, 1, cv2.LINE_AA)
+                cv2.circle(tile, _pixel(found[j] * scale), 3, colour, -1, cv2.LINE_AA)
+            tiles.append(tile)
+        row = np.concatenate(tiles, axis=1)
+        cv2.imwrite(str(self.out / "predictions.png"), cv2.cvtColor(row, cv2.COLOR_RGB2BGR))
+        self.writer.add_image("predictions", row, total, dataformats="HWC")
+
+
+def _pixel(point: np.ndarray) -> tuple[int, int]:
+    x, y = np.clip(point, -9999, 9999)
+    return int(x), int(y)

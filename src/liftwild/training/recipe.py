@@ -1,0 +1,238 @@
+"""A run is a recipe: a TOML file that names the data, the network's size, and the stages as rows of data."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from liftwild.data.augment import Augmentation
+from liftwild.errors import LiftwildError
+from liftwild.posenet import SIZES, PoseNetConfig
+
+
+@dataclass(frozen=True)
+class StoreEntry:
+    """A store and what it is for.
+
+    ``path``: the Arrow file, relative to the folder that the command runs in. ``use``: "3d" and "2d" train, "val"
+    measures. ``weight``: how often it is drawn beside others of the same use. ``kind`` and ``licence``: said of it in
+    the weights' json.
+    """
+
+    path: str
+    use: Literal["3d", "2d", "val"]
+    weight: float = 1.0
+    kind: str = ""
+    licence: str = ""
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """Which optimiser, and its constants. The defaults are the paper's RMSprop."""
+
+    name: Literal["rmsprop", "adamw"] = "rmsprop"
+    alpha: float = 0.99
+    eps: float = 1e-8
+    beta1: float = 0.9
+    beta2: float = 0.999
+    weight_decay: float = 0.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One row of the training plan. Defaults are the paper's where it has them.
+
+    ``iterations`` steps of ``batch_size`` images, ``ratio_3d`` of them 3D-labelled, at ``input_px`` (0: the network's
+    own; smaller only while no depth is trained). Learning rate ``lr``, by ``schedule``: constant, step (to ``lr_end``
+    at ``drop_at`` of the iterations) or cosine (to ``lr_end``), after ``warmup`` iterations of linear rise.
+    ``heatmap_weight``, ``depth_weight``, ``geometric_weight``: of the three losses; the geometric one is taken on the
+    images of ``geometric_on``. ``sigma`` of the target Gaussians in heatmap px, moving to ``sigma_end`` over the stage
+    (0: stays). ``foreground_weight``: see ``losses.heatmap_loss``. ``depth_clamp``: depth targets are cut to
+    [-depth_clamp, depth_clamp] (0: not). ``train``: all parameters, or the depth module alone.
+    ``freeze_norm``: batch norm keeps its statistics and uses them. ``clip``: largest gradient norm (0: none).
+    """
+
+    name: str
+    iterations: int
+    lr: float
+    batch_size: int = 6
+    ratio_3d: float = 0.5
+    input_px: int = 0
+    schedule: Literal["constant", "step", "cosine"] = "constant"
+    lr_end: float = 0.0
+    drop_at: float = 0.8
+    warmup: int = 0
+    heatmap_weight: float = 1.0
+    depth_weight: float = 0.0
+    geometric_weight: float = 0.0
+    geometric_on: Literal["2d", "3d", "all"] = "2d"
+    sigma: float = 1.0
+    sigma_end: float = 0.0
+    foreground_weight: float = 0.0
+    depth_clamp: float = 0.0
+    train: Literal["all", "depth"] = "all"
+    freeze_norm: bool = False
+    clip: float = 0.0
+
+    @property
+    def with_depth(self) -> bool:
+        """Whether the depth module runs in this stage."""
+        return self.depth_weight > 0 or self.geometric_weight > 0
+
+    def lr_at(self, step: int) -> float:
+        """Learning rate of step ``step`` (from 0) of this stage."""
+        if step < self.warmup:
+            return self.lr * (step + 1) / (self.warmup + 1)
+        done = (step - self.warmup) / max(1, self.iterations - self.warmup)
+        if self.schedule == "cosine":
+            return self.lr_end + (self.lr - self.lr_end) * 0.5 * (1 + math.cos(math.pi * done))
+        if self.schedule == "step" and step >= self.drop_at * self.iterations:
+            return self.lr_end
+        return self.lr
+
+    def sigma_at(self, step: int) -> float:
+        """Gaussian sigma of step ``step`` of this stage, heatmap px."""
+        return self.sigma + ((self.sigma_end or self.sigma) - self.sigma) * step / max(1, self.iterations - 1)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a run. ``stores`` by name, ``stages`` in order.
+
+    ``log_every``, ``val_every``, ``picture_every``, ``checkpoint_every``: iterations between logging, measuring on the
+    val stores, drawing predictions, and leaving a checkpoint behind (all but the first also at a stage's end; 0: only
+    there). ``text``: the TOML as nested dicts, as it stands in the file; what checkpoints and weights keep of it.
+    """
+
+    name: str
+    network: PoseNetConfig
+    stores: dict[str, StoreEntry]
+    stages: tuple[Stage, ...]
+    seed: int = 0
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    augment_2d: Augmentation = field(default_factory=Augmentation)
+    augment_3d: Augmentation = field(default_factory=Augmentation)
+    log_every: int = 20
+    val_every: int = 0
+    picture_every: int = 0
+    checkpoint_every: int = 500
+    licence: str = ""
+    text: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+
+def load_recipe(path: str | Path, stores: dict[str, str] | None = None) -> Recipe:
+    """Read a recipe; ``stores`` replaces the paths of its stores by name.
+
+    LiftwildError names the file and the entry that is missing, unknown, of the wrong type or out of range.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as handle:
+            table = tomllib.load(handle)
+    except OSError as error:
+        raise LiftwildError(f"cannot read recipe {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise LiftwildError(f"{path} is not TOML: {error}") from None
+    return recipe_from_dict(table, str(path), stores)
+
+
+def recipe_from_dict(table: dict[str, Any], where: str = "recipe", stores: dict[str, str] | None = None) -> Recipe:
+    """A recipe from the nested dict that its TOML holds. Arguments and errors as in ``load_recipe``."""
+    table = dict(table)
+    try:
+        entries = {name: dict(entry) for name, entry in table.get("stores", {}).items()}
+        for name, path in (stores or {}).items():
+            if name not in entries:
+                raise ValueError(f"there is no store {name!r} to replace; there is {', '.join(entries) or 'none'}")
+            entries[name]["path"] = path
+        network = dict(table.pop("network"))
+        size = network.pop("size", None)
+        if size is not None and size not in SIZES:
+            raise ValueError(f"network.size {size!r} is unknown; sizes are {', '.join(SIZES)}")
+        base = dataclasses.asdict(SIZES[size]) if size else {}
+        rows = table.pop("stages")
+        if not rows:
+            raise ValueError("no [[stages]]")
+        recipe = _build(
+            Recipe,
+            "",
+            {
+                **{name: value for name, value in table.items() if name not in ("optimizer", "stores")},
+                "network": PoseNetConfig.from_dict({**base, **network}),
+                "stores": {n: _build(StoreEntry, f"stores.{n}.", s) for n, s in entries.items()},
+                "stages": tuple(_build(Stage, f"stages[{i}].", row) for i, row in enumerate(rows)),
+                "optimizer": _build(Optimizer, "optimizer.", table.get("optimizer", {})),
+                "augment_2d": _augmentation("augment_2d", table),
+                "augment_3d": _augmentation("augment_3d", table),
+                "text": {"network": {"size": size, **network} if size else network, "stages": rows, **table},
+            },
+        )
+        _check(recipe)
+    except KeyError as error:
+        raise LiftwildError(f"{where}: {error.args[0]!r} is missing") from None
+    except (ValueError, TypeError) as error:
+        raise LiftwildError(f"{where}: {error}") from None
+    return recipe
+
+
+def _augmentation(name: str, table: dict[str, Any]) -> Augmentation:
+    try:
+        return Augmentation.from_dict(table.get(name, {}))
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _build(kind: type[Any], where: str, values: dict[str, Any]) -> Any:
+    """A dataclass from a dict, every field checked against its type."""
+    hints = get_type_hints(kind)
+    for name, value in values.items():
+        if name not in hints:
+            raise ValueError(f"unknown entry {where}{name}; entries are {', '.join(hints)}")
+        hint = hints[name]
+        if get_origin(hint) is Literal:
+            if value not in get_args(hint):
+                raise ValueError(f"{where}{name} must be one of {', '.join(get_args(hint))}, not {value!r}")
+        elif hint in (int, float, str, bool):
+            kinds = (int, float) if hint is float else hint
+            if not isinstance(value, kinds) or (isinstance(value, bool) and hint is not bool):
+                raise ValueError(f"{where}{name} must be a {hint.__name__}, not {value!r}")
+    for item in dataclasses.fields(kind):
+        no_default = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+        if no_default and item.name not in values:
+            raise ValueError(f"{where}{item.name} is missing")
+    return kind(**values)
+
+
+def _check(recipe: Recipe) -> None:
+    """Ranges, and whether the stages can run on the stores there are."""
+    uses = {entry.use for entry in recipe.stores.values()}
+    for i, stage in enumerate(recipe.stages):
+        where = f"stages[{i}] ({stage.name})"
+        if stage.iterations < 1 or stage.batch_size < 1 or not stage.lr > 0 or not 0 <= stage.ratio_3d <= 1:
+            raise ValueError(f"{where}: iterations, batch_size and lr must be above 0, ratio_3d in [0, 1]")
+        if min(stage.heatmap_weight, stage.depth_weight, stage.geometric_weight, stage.clip, stage.depth_clamp) < 0:
+            raise ValueError(f"{where}: a weight or limit is below 0")
+        if stage.sigma <= 0 or stage.sigma_end < 0:
+            raise ValueError(f"{where}: sigma must be above 0")
+        if stage.schedule == "step" and stage.lr_end <= 0:
+            raise ValueError(f"{where}: schedule step needs lr_end above 0")
+        input_px = stage.input_px or recipe.network.input_px
+        if input_px % 64 or (stage.with_depth and input_px != recipe.network.input_px):
+            raise ValueError(
+                f"{where}: input_px must be a multiple of 64, and the network's own "
+                f"({recipe.network.input_px}) once depth is trained"
+            )
+        if stage.train == "depth" and not stage.with_depth:
+            raise ValueError(f"{where}: train = depth, but no depth or geometric weight")
+        if stage.ratio_3d > 0 and "3d" not in uses:
+            raise ValueError(f"{where}: ratio_3d is {stage.ratio_3d}, but no store has use = 3d")
+        if stage.ratio_3d < 1 and "2d" not in uses:
+            raise ValueError(f"{where}: ratio_3d is {stage.ratio_3d}, but no store has use = 2d")
+    if min(recipe.log_every, recipe.val_every + 1, recipe.picture_every + 1, recipe.checkpoint_every + 1) < 1:
+        raise ValueError("log_every must be above 0; val_every, picture_every, checkpoint_every 0 or more")
+    if any(not entry.weight > 0 for entry in recipe.stores.values()):
+        raise ValueError("a store's weight must be above 0")

@@ -1,0 +1,46 @@
+"""What the README prints runs as printed."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from liftwild.skeleton import MPII_16
+from liftwild.weights import shipped_names
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def readme() -> str:
+    """The README's text."""
+    return (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_python_example_runs(readme: str) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    assert len([line for line in example.splitlines() if line.strip()]) == 6
+    done = subprocess.run([sys.executable, "-c", example], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == list(MPII_16.names)
+    assert [float(word) for word in lines[MPII_16.index("pelvis")].split()[4:7]] == [0, 0, 0]
+
+
+def test_links_and_pictures_are_there(readme: str) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", readme):
+        assert (ROOT / target).is_file(), target
+
+
+def test_the_default_weights_ship(readme: str) -> None:
+    assert "small" in shipped_names()
+
+
+def test_docs_name_files_that_exist() -> None:
+    for page in (ROOT / "docs").glob("*.md"):
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).is_file(), (page.name, target)
+        for recipe in re.findall(r"recipes/[\w-]+\.toml", page.read_text(encoding="utf-8")):
+            assert (ROOT / recipe).is_file(), (page.name, recipe)
