@@ -14,14 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from liftwild import Estimator
 from liftwild.data.augment import PAPER_2D
 from liftwild.data.mixed import MixedBatches, Source, as_batch
 from liftwild.data.store import Store, StoreWriter, stored_row
 from liftwild.outputs.json import pose_document, write_json
-from liftwild.posenet import PAPER, SMALL, PoseNet
+from liftwild.posenet import PAPER, SMALL, PoseNet, macs
 from liftwild.sample import Sample
 from liftwild.skeleton import MPII_16
 from liftwild.training.allocator import keep_freed_memory
@@ -42,24 +41,6 @@ def medians(jobs: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def macs(net: PoseNet) -> int:
-    """Multiply-accumulates of one image."""
-    total = 0
-
-    def count(layer: nn.Module, _inputs: object, output: torch.Tensor) -> None:
-        nonlocal total
-        if isinstance(layer, nn.Conv2d):
-            total += output.numel() * layer.in_channels * layer.kernel_size[0] * layer.kernel_size[1]
-        elif isinstance(layer, nn.Linear):
-            total += layer.in_features * layer.out_features
-
-    hooks = [layer.register_forward_hook(count) for layer in net.modules()]
-    net(torch.zeros(1, 3, net.config.input_px, net.config.input_px))
-    for hook in hooks:
-        hook.remove()
-    return total
-
-
 @torch.inference_mode()
 def network() -> None:
     """One image through each size, against the time its arithmetic takes at the machine's fp32 peak."""
@@ -77,7 +58,7 @@ def network() -> None:
                 "channels_last": partial(last, image_last),
             }
         )
-        floor = 2 * macs(net) / (2 * 2048**3 / found["peak"])
+        floor = 2 * macs(config) / (2 * 2048**3 / found["peak"])
         for layout in ("contiguous", "channels_last"):
             print(f"| {name}, {layout} | {1e3 * found[layout]:.1f} | {found[layout] / floor:.2f} |")
 

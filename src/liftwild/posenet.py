@@ -197,6 +197,25 @@ class PoseNet(nn.Module):
             yield from part.parameters()
 
 
+def macs(config: PoseNetConfig) -> int:
+    """Multiply-accumulates of convolutions and linear layers for one image of ``config.input_px``."""
+    total = 0
+
+    def count(layer: nn.Module, _inputs: object, output: Tensor) -> None:
+        nonlocal total
+        if isinstance(layer, nn.Conv2d):
+            total += output.numel() * layer.in_channels * layer.kernel_size[0] * layer.kernel_size[1]
+        elif isinstance(layer, nn.Linear):
+            total += layer.in_features * layer.out_features
+
+    with torch.device("meta"):  # shapes are worked out, nothing is computed
+        net = PoseNet(config)
+        for layer in net.modules():
+            layer.register_forward_hook(count)
+        net(torch.zeros(1, 3, config.input_px, config.input_px))
+    return total
+
+
 class Decoded(NamedTuple):
     """What the network found: ``joints_2d`` (B, J, 2) px of the input, ``peaks`` (B, J) of the heatmaps, ``depth``
     (B, J) as in ``Prediction``; all fp32."""
