@@ -1,0 +1,1 @@
+"""Labelled photos: readers at the edge, the store, augmentation, mixed batches."""

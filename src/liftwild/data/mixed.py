@@ -1,0 +1,112 @@
+"""Batches that mix 3D-labelled and 2D-labelled people at a fixed ratio.
+
+What stands at a position of a step's batch, and how it is augmented, is a function of (seed, step, position) alone:
+a resumed run needs no loader state, and processes that share a batch cut it without talking to each other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from liftwild.camera import depth_targets
+from liftwild.data.augment import Augmentation, augment
+from liftwild.data.store import Store
+from liftwild.errors import LiftwildError
+from liftwild.sample import Batch, Sample
+
+
+@dataclass(frozen=True)
+class Source:
+    """Stores that are drawn from together: a store with ``weight`` w is drawn w / sum(weights) of the time."""
+
+    stores: Sequence[Store]
+    weights: Sequence[float]
+    augmentation: Augmentation
+
+    def __post_init__(self) -> None:
+        weights = np.asarray(self.weights, dtype=np.float64)
+        if not self.stores or weights.shape != (len(self.stores),):
+            raise LiftwildError(f"{len(self.stores)} stores but {weights.size} weights")
+        if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0):
+            raise LiftwildError(f"weights of stores must be 0 or more, and not all 0: {list(self.weights)}")
+
+    def draw(self, rng: np.random.Generator, input_px: int) -> Sample:
+        """One person at random, augmented."""
+        share = np.cumsum(self.weights)
+        share = share / share[-1]  # the last is 1, and no draw reaches it
+        store = self.stores[int(np.searchsorted(share, rng.random(), side="right"))]
+        return augment(store[int(rng.integers(len(store)))], rng, self.augmentation, input_px)
+
+
+def is_3d(position: int, ratio_3d: float) -> bool:
+    """Whether a position of a batch holds a 3D-labelled image: spread evenly, ``ratio_3d`` of them."""
+    return math.floor((position + 1) * ratio_3d + 1e-9) > math.floor(position * ratio_3d + 1e-9)
+
+
+@dataclass(frozen=True)
+class MixedBatches(Dataset[dict[str, torch.Tensor]]):
+    """The batch of every step, as a map-style dataset indexed by step; each item is a dict of ``Batch`` fields.
+
+    ``positions``: the part (start, stop) of the global batch that this process makes. ``ratio_3d`` in [0, 1]: share of
+    images drawn from ``source_3d``; the rest come from ``source_2d`` with their depth labels, if any, left out.
+    LiftwildError if the ratio needs a source that is not there.
+    """
+
+    source_3d: Source | None
+    source_2d: Source | None
+    ratio_3d: float
+    positions: tuple[int, int]
+    input_px: int
+    seed: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.ratio_3d <= 1:
+            raise LiftwildError(f"ratio_3d must lie between 0 and 1, not {self.ratio_3d}")
+        for kind, source, share in (("3D", self.source_3d, self.ratio_3d), ("2D", self.source_2d, 1 - self.ratio_3d)):
+            if source is None and share > 0:
+                raise LiftwildError(f"ratio_3d is {self.ratio_3d}, but there is no {kind} source")
+
+    def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
+        rows = [self.row(step, position) for position in range(*self.positions)]
+        return {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
+
+    def row(self, step: int, position: int) -> dict[str, np.ndarray]:
+        """One image of a step's batch with its targets, as numpy arrays without the batch axis."""
+        rng = np.random.default_rng([*self.seed, step, position])
+        three = is_3d(position, self.ratio_3d)
+        source = self.source_3d if three else self.source_2d
+        assert source is not None  # __post_init__
+        return targets(source.draw(rng, self.input_px), self.input_px, with_depth=three)
+
+
+def targets(sample: Sample, input_px: int, with_depth: bool) -> dict[str, np.ndarray]:
+    """A sample at the network's input as arrays of a ``Batch``, without the batch axis."""
+    depth, depth_valid = depth_targets(
+        sample.joints_2d, sample.joints_3d, sample.joints_2d_valid & sample.depth_valid & with_depth, input_px
+    )
+    return {
+        "images": np.ascontiguousarray(sample.image.transpose(2, 0, 1)),
+        "joints_2d": sample.joints_2d.astype(np.float32),
+        "joints_2d_valid": sample.joints_2d_valid,
+        "depth": depth.astype(np.float32),
+        "depth_valid": depth_valid,
+        "has_3d": np.array(with_depth),
+    }
+
+
+def worker_init(_: int) -> None:
+    """One thread a loader worker: the workers are the parallelism."""
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+
+
+def as_batch(fields: dict[str, torch.Tensor]) -> Batch:
+    """A ``Batch`` from the dict that ``MixedBatches`` gives."""
+    return Batch(**fields)

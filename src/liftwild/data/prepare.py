@@ -1,0 +1,166 @@
+"""From labels and photos to a store."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from liftwild.data.coco import Person, Skip, read_labels, within
+from liftwild.data.photo import read_photo
+from liftwild.data.store import StoreWriter, stored_row
+from liftwild.errors import LiftwildError
+from liftwild.sample import Sample
+
+# A bbox with a side this many times that of its photo is no person's.
+LARGEST_BOX = 4.0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What ``prepare`` did: rows written, photos that they come from, and everything left out."""
+
+    people: int
+    photos: int
+    skips: list[Skip]
+
+    def reasons(self) -> Counter[str]:
+        """How often each reason for leaving something out occurred."""
+        return Counter(skip.reason for skip in self.skips)
+
+
+def prepare_coco(
+    labels: str | Path,
+    images: str | Path,
+    output: str | Path,
+    progress: Callable[[Iterator[Any], int], Iterator[Any]] | None = None,
+) -> Prepared:
+    """Write the store of a COCO keypoints file and its folder of photos.
+
+    ``progress`` wraps the iteration over photos (given its length). A photo that is missing, broken or of another size
+    than its labels say is skipped with the reason; LiftwildError if nobody is left. ``output`` appears whole or not at
+    all.
+    """
+    folder = Path(images)
+    if not os.path.isdir(folder):
+        raise LiftwildError(f"no folder of photos {folder}")
+    people, skips = read_labels(labels)
+    by_name: dict[str, list[Person]] = {}
+    for person in people:  # people of one photo need not follow each other
+        by_name.setdefault(person.file_name, []).append(person)
+    paths = {name: find_photo(folder, name) for name in by_name}
+    claims = Counter(paths.values())
+    photos = 0
+    with StoreWriter(output) as writer, ThreadPoolExecutor() as pool:
+
+        def job(name: str) -> tuple[list[dict[str, Any]], list[Skip]]:
+            path = paths[name]
+            if path is None:
+                fault = f"{folder / name}: no such file"
+            elif claims[path] > 1 and path != folder / name:
+                fault = f"{path} answers to several names of the labels: keep the folders that they name"
+            else:
+                return _rows(path, name, by_name[name])
+            return [], _skip_all(by_name[name], "photo cannot be read", fault)
+
+        try:
+            # A bounded window of photos in flight keeps memory flat.
+            results = _windowed(pool, job, list(by_name), window=64)
+            for rows, skipped in progress(results, len(by_name)) if progress else results:
+                skips.extend(skipped)
+                photos += bool(rows)
+                for row in rows:
+                    writer.add(row)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the window
+            raise
+        if writer.rows == 0:
+            reasons = Counter(skip.reason for skip in skips)
+            example = max(skips, key=lambda skip: reasons[skip.reason], default=None)  # the first of the commonest
+            most = f"; most of them like {example}" if example else ""
+            raise LiftwildError(f"nobody of {labels} could be used, {len(skips)} left out{most}")
+    return Prepared(writer.rows, photos, skips)
+
+
+def write_skips(done: Prepared, output: str | Path) -> Path | None:
+    """List everything left out, a line each, in ``OUTPUT.skipped.txt``; its path, or None if nothing was."""
+    path = Path(f"{output}.skipped.txt")
+    if not done.skips:
+        path.unlink(missing_ok=True)
+        return None
+    path.write_text("".join(f"{skip}\n" for skip in done.skips), encoding="utf-8", errors="backslashreplace")
+    return path
+
+
+def find_photo(folder: Path, name: str) -> Path | None:
+    """The photo that a label's file_name means: that path below ``folder``, or the longest end of it that is there.
+
+    Labelling tools write paths of their own machine (``/data/upload/4/a.jpg``, ``..\\media\\a.jpg``, a URL). Nothing
+    outside of ``folder`` is looked at.
+    """
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    for start in range(len(parts)):
+        path = folder.joinpath(*parts[start:])
+        if os.path.isfile(path):
+            return path
+    return None
+
+
+def _windowed(pool: ThreadPoolExecutor, job: Callable[[Any], Any], items: list[Any], window: int) -> Iterator[Any]:
+    """``pool.map`` in order, with at most ``window`` results waiting."""
+    waiting = []
+    for item in items:
+        waiting.append(pool.submit(job, item))
+        if len(waiting) >= window:
+            yield waiting.pop(0).result()
+    for future in waiting:
+        yield future.result()
+
+
+def _rows(path: Path, name: str, people: list[Person]) -> tuple[list[dict[str, Any]], list[Skip]]:
+    """The rows of the people of one photo, and why some are left out."""
+    try:
+        image = read_photo(path)
+    except LiftwildError as error:
+        return [], _skip_all(people, "photo cannot be read", str(error))
+    rows, skips = [], []
+    for person in people:
+        reason, detail = _misfit(person, (image.shape[1], image.shape[0]))
+        if not reason:
+            sample = Sample(
+                image, person.joints_2d, person.joints_2d_valid, person.joints_3d, person.depth_valid,
+                person.camera, person.box, name, person.annotation_id,
+            )  # fmt: skip
+            try:
+                rows.append(stored_row(sample))
+                continue
+            except (cv2.error, MemoryError) as error:
+                reason, detail = "person cannot be cut out", str(error)
+        skips.append(Skip(name, person.annotation_id, reason, detail))
+    return rows, skips
+
+
+def _misfit(person: Person, size: tuple[int, int]) -> tuple[str, str]:
+    """Why a person's labels cannot be of a photo of ``size`` (width, height), and details; empty if they can."""
+    x, y, w, h = person.box
+    is_size = f"photo is {size[0]}x{size[1]}"
+    if person.photo_size is not None and person.photo_size != size:
+        stated = f"{is_size}, labels say {person.photo_size[0]}x{person.photo_size[1]}"
+        return "photo has another size than its labels say", stated
+    if not within(person.joints_2d[person.joints_2d_valid], size).all():  # only where the labels state no size
+        return "joint outside the photo", is_size
+    if x >= size[0] or y >= size[1] or x + w <= 0 or y + h <= 0:
+        return "bbox outside the photo", is_size
+    if max(w, h) > LARGEST_BOX * max(size):
+        return "bbox far larger than the photo", is_size
+    return "", ""
+
+
+def _skip_all(people: list[Person], reason: str, detail: str) -> list[Skip]:
+    return [Skip(person.file_name, person.annotation_id, reason, detail) for person in people]

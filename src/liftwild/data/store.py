@@ -1,0 +1,269 @@
+"""The store: one Arrow IPC file of labelled people, memory-mapped, random access, readable by any Arrow reader.
+
+One row is one person: a JPEG crop of up to 384 px (1.5 times the network's crop, so that augmentation finds picture at
+its edges) and the labels in px of that crop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import cv2
+import numpy as np
+
+from liftwild.camera import Camera, bone_lengths
+from liftwild.crop import BOX_MARGIN, Crop, transform
+from liftwild.errors import LiftwildError
+from liftwild.sample import Sample
+from liftwild.skeleton import MPII_16, SCALE_BONES
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows
+    fcntl = None  # type: ignore[assignment]
+try:
+    import pyarrow as pa
+    import pyarrow.compute
+except ImportError:  # pragma: no cover - shown by the wheel check
+    raise LiftwildError("stores need pyarrow: pip install 'liftwild[train]'") from None
+
+VERSION = 1
+CROP_PX = 384
+CONTEXT = 1.5  # side of a stored crop over the side of the network's crop
+JPEG_QUALITY = 95
+ROWS_A_BATCH = 64
+J = len(MPII_16)
+
+SCHEMA = pa.schema(
+    [
+        pa.field("image", pa.binary(), metadata={"is": "JPEG, square"}),
+        pa.field("joints_2d", pa.list_(pa.float32(), 2 * J), metadata={"is": "x, y in px of the image"}),
+        pa.field("joints_2d_valid", pa.list_(pa.bool_(), J)),
+        pa.field("joints_3d", pa.list_(pa.float32(), 3 * J), metadata={"is": "x, y, z in mm, camera space"}),
+        pa.field("depth_valid", pa.list_(pa.bool_(), J)),
+        pa.field("camera", pa.list_(pa.float64(), 5), metadata={"is": "fx, fy, cx, cy, skew in px of the image"}),
+        pa.field("box", pa.list_(pa.float32(), 4), metadata={"is": "x, y, w, h in px of the image"}),
+        pa.field("source", pa.string(), metadata={"is": "file of the photo"}),
+        pa.field("annotation_id", pa.int64()),
+        pa.field("crop", pa.list_(pa.float64(), 3), metadata={"is": "centre x, y and side, px of the photo"}),
+    ],
+    metadata={"liftwild_store": str(VERSION), "joint_names": json.dumps(MPII_16.names)},
+)
+
+
+def stored_row(sample: Sample) -> dict[str, Any]:
+    """The row of a sample whose image is the whole photo: cut, scaled down to at most 384 px, encoded."""
+    crop = Crop.around(sample.box, BOX_MARGIN * CONTEXT)
+    size = int(min(CROP_PX, max(16, np.ceil(crop.size_px))))
+    if crop.size_px <= size:  # the photo's own pixels, untouched
+        corner = np.round(np.array(crop.center_px) - size / 2)
+        crop = Crop((float(corner[0] + size / 2), float(corner[1] + size / 2)), size)
+    affine = crop.affine(size)
+    camera = sample.camera.warped(affine)[0] if sample.camera else None
+    joints_2d = np.where(sample.joints_2d_valid[:, None], transform(affine, sample.joints_2d), 0.0)
+    scale = size / crop.size_px
+    x, y = transform(affine, np.array(sample.box[:2]))
+    done, jpeg = cv2.imencode(
+        ".jpg",
+        cv2.cvtColor(crop.apply(sample.image, size), cv2.COLOR_RGB2BGR),
+        [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY],
+    )
+    if not done:
+        raise LiftwildError(f"{sample.source}: the crop could not be encoded")
+    return {
+        "image": jpeg.tobytes(),
+        "joints_2d": joints_2d.ravel().astype(np.float32),
+        "joints_2d_valid": sample.joints_2d_valid,
+        "joints_3d": sample.joints_3d.ravel().astype(np.float32),
+        "depth_valid": sample.depth_valid,
+        "camera": None if camera is None else [camera.fx, camera.fy, camera.cx, camera.cy, camera.skew],
+        "box": [x, y, sample.box[2] * scale, sample.box[3] * scale],
+        "source": sample.source,
+        "annotation_id": sample.annotation_id,
+        "crop": [*crop.center_px, crop.size_px],
+    }
+
+
+class StoreWriter:
+    """Writes rows to a hidden file beside ``path``; the store appears, whole, when the ``with`` block ends without an
+    error. What a killed process left of that file is written over by the next.
+
+    LiftwildError if it cannot be written, or if another process is writing the same store.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.rows = 0
+        self._pending: list[dict[str, Any]] = []
+        self._part = self.path.with_name(f".{self.path.name}.part")
+
+    def __enter__(self) -> StoreWriter:
+        if not os.path.isdir(self.path.parent):
+            raise LiftwildError(f"no folder {self.path.parent} to write {self.path.name} into")
+        if os.path.isdir(self.path):
+            raise LiftwildError(f"{self.path} is a folder, not a store to write")
+        try:
+            self._handle = os.open(self._part, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise LiftwildError(f"cannot write {self.path}: {error.strerror}") from None
+        if not self._lock():
+            os.close(self._handle)
+            raise LiftwildError(f"another process is writing {self.path}")
+        self._file = pa.OSFile(str(self._part), "wb")
+        self._writer = pa.ipc.new_file(self._file, SCHEMA)
+        return self
+
+    def _lock(self) -> bool:
+        """Claim the hidden file; it may have become a store, under its name, since it was opened."""
+        if fcntl is None:  # pragma: no cover - Windows
+            return True
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return os.path.samestat(os.fstat(self._handle), os.stat(self._part))
+        except (BlockingIOError, FileNotFoundError):
+            return False
+        except OSError:  # pragma: no cover - a file system without locks
+            return True
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Append one row (``stored_row``)."""
+        self._pending.append(row)
+        self.rows += 1
+        if len(self._pending) == ROWS_A_BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._pending:
+            columns = {name: [row[name] for row in self._pending] for name in SCHEMA.names}
+            try:
+                self._writer.write_batch(pa.record_batch(columns, schema=SCHEMA))
+            except OSError as error:
+                raise LiftwildError(f"cannot write {self.path}: {error}") from None
+            self._pending = []
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        done = False
+        try:
+            if kind is None:
+                self._flush()
+                self._writer.close()
+                self._file.flush()
+                os.fsync(self._handle)
+                os.replace(self._part, self.path)
+                done = True
+        except OSError as fault:
+            raise LiftwildError(f"cannot write {self.path}: {fault}") from None
+        finally:
+            self._file.close()
+            if not done:
+                self._part.unlink(missing_ok=True)
+            os.close(self._handle)  # and with it the lock
+
+
+class Store:
+    """Read access to a store by row. Cheap to copy to worker processes: only the path travels.
+
+    LiftwildError if the file is missing, is not a store, or a picture in it is broken.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._open()
+
+    def _open(self) -> None:
+        try:
+            # A memory map has to outlive its reader; pyarrow keeps the buffer.
+            reader = pa.ipc.open_file(pa.memory_map(str(self.path), "r"))
+            self._table = reader.read_all()
+        except FileNotFoundError:
+            raise LiftwildError(f"no store {self.path}; make one with 'liftwild prepare'") from None
+        except (OSError, pa.ArrowException) as error:
+            raise LiftwildError(f"{self.path} is not a store: {error}") from None
+        about = reader.schema.metadata or {}
+        if about.get(b"liftwild_store") != str(VERSION).encode():
+            raise LiftwildError(f"{self.path} is an Arrow file, but not a liftwild store of version {VERSION}")
+        if not reader.schema.equals(SCHEMA) or about.get(b"joint_names") != SCHEMA.metadata[b"joint_names"]:
+            raise LiftwildError(f"{self.path} does not have the columns and joints of a liftwild store")
+        if len(self._table) == 0:
+            raise LiftwildError(f"{self.path} holds nobody")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["path"])  # type: ignore[misc]
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def column(self, name: str) -> np.ndarray:
+        """A numeric column as (N, ...): joints as (N, J, 2 or 3), validity as (N, J)."""
+        column = self._table[name].combine_chunks()
+        width = {"joints_2d": (J, 2), "joints_3d": (J, 3), "joints_2d_valid": (J,), "depth_valid": (J,), "box": (4,)}
+        return column.flatten().to_numpy(zero_copy_only=False).reshape(len(self), *width[name])
+
+    def __getitem__(self, index: int) -> Sample:
+        """Row ``index`` with its picture decoded."""
+        row = {name: self._table[name][index] for name in SCHEMA.names}
+        encoded = np.frombuffer(row["image"].as_buffer(), dtype=np.uint8)
+        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if len(encoded) else None
+        if image is None:
+            raise LiftwildError(f"{self.path}: the picture of row {index} is broken; prepare the store again")
+
+        def numbers(name: str, dtype: type = np.float64) -> np.ndarray:
+            return row[name].values.to_numpy(zero_copy_only=False).astype(dtype)
+
+        camera = Camera(*row["camera"].as_py()) if row["camera"].is_valid else None
+        x, y, w, h = (float(value) for value in numbers("box"))
+        return Sample(
+            image=cv2.cvtColor(image, cv2.COLOR_BGR2RGB),
+            joints_2d=numbers("joints_2d").reshape(J, 2),
+            joints_2d_valid=numbers("joints_2d_valid", np.bool_),
+            joints_3d=numbers("joints_3d").reshape(J, 3),
+            depth_valid=numbers("depth_valid", np.bool_),
+            camera=camera,
+            box=(x, y, w, h),
+            source=row["source"].as_py(),
+            annotation_id=row["annotation_id"].as_py(),
+        )
+
+    def fingerprint(self) -> str:
+        """SHA-256 over every label and the size of every picture: tells one store from another."""
+        digest = hashlib.sha256(f"liftwild store {VERSION}, {len(self)} rows".encode())
+        for name in SCHEMA.names:
+            column = self._table[name]
+            # The pictures of a large store do not fit into one chunk.
+            values = (pa.compute.binary_length(column) if name == "image" else column).combine_chunks()
+            digest.update(json.dumps([name, values.to_pylist()]).encode() if name == "source" else _bytes(values))
+        return digest.hexdigest()
+
+    def sum_lengths_mm(self) -> np.ndarray:
+        """Summed length of the scale bones of every person whose 3D joints are all known, mm."""
+        joints = self.column("joints_3d")[self.column("depth_valid").all(axis=1)]
+        return bone_lengths(joints, SCALE_BONES).sum(axis=1)
+
+
+def _bytes(values: Any) -> bytes:
+    """The values of an Arrow array of numbers, independent of how it is cut into chunks."""
+    while pa.types.is_fixed_size_list(values.type):
+        values = values.flatten()
+    return values.to_numpy(zero_copy_only=False).tobytes()
+
+
+def sum_length_mm(stores: Iterable[Store]) -> float:
+    """AvgSumLen of the training data: mean summed length of the scale bones over all its 3D-labelled people, mm.
+
+    LiftwildError if nobody in ``stores`` has a complete 3D pose.
+    """
+    lengths = np.concatenate([store.sum_lengths_mm() for store in stores] or [np.zeros(0)])
+    if len(lengths) == 0:
+        raise LiftwildError("no store with complete 3D poses: the size of a person cannot be told")
+    return float(lengths.mean())
