@@ -57,7 +57,12 @@ def cli() -> None:
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
 @click.option("--box", type=_Box(), help="Where the person is, in px; without it the person fills the photo.")
 @click.option("--boxes", type=click.Path(path_type=Path), help="COCO labels whose boxes say where the people are.")
-@click.option("--weights", default="small", show_default=True, help="Name of shipped weights, or a .safetensors file.")
+@click.option(
+    "--weights",
+    default="small",
+    show_default=True,
+    help="Name of shipped weights, a .safetensors file, or a run's folder.",
+)
 @click.option("--flip-test", is_flag=True, help="Look at the mirrored photo too and average: slower, a little better.")
 @click.option("--device", help="What torch calls it: cpu, cuda, ...  [default: a GPU if there is one]")
 @click.option("--batch-size", default=16, show_default=True, type=click.IntRange(min=1), help="People at a time.")
@@ -177,7 +182,12 @@ def train(
 
 @cli.command()
 @click.argument("stores", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="STORE...")
-@click.option("--weights", default="small", show_default=True, help="Name of shipped weights, or a .safetensors file.")
+@click.option(
+    "--weights",
+    default="small",
+    show_default=True,
+    help="Name of shipped weights, a .safetensors file, or a run's folder.",
+)
 @click.option("--flip-test", is_flag=True, help="Average with the mirrored picture.")
 def evaluate(stores: tuple[Path, ...], weights: str, flip_test: bool) -> None:
     """Measure weights on labelled STOREs: PCK@0.2-torso, MPJPE and PA-MPJPE, beside baselines without a network."""

@@ -53,21 +53,22 @@ def save_weights(path: Path, net: PoseNet, card: dict[str, Any], half: bool = Tr
 
 
 def find_weights(name_or_path: str | Path) -> Path:
-    """Path of a weights file, by the name of one that ships or by its path; LiftwildError if there is none."""
+    """Path of a weights file, by the name of one that ships, by its path, or by the folder of a training run.
+
+    LiftwildError if there is none. A shipped name goes before a file of that name.
+    """
     path = Path(name_or_path)
-    if path.suffix == ".safetensors" or path.parent != Path("."):
-        if path.is_dir():
-            path = path / "weights.safetensors"
-        if not path.is_file():
-            raise LiftwildError(f"no weights file {path}")
-        return path
-    shipped = SHIPPED / f"{path}.safetensors"
-    if not shipped.is_file():
-        raise LiftwildError(
-            f"no weights named {str(path)!r}; {', '.join(shipped_names()) or 'none'} come with liftwild, "
-            "or give the path of a .safetensors file"
-        )
-    return shipped
+    if str(path) in shipped_names():
+        return SHIPPED / f"{path}.safetensors"
+    found = path / "weights.safetensors" if path.is_dir() else path
+    if found.is_file():
+        return found
+    if found.suffix == ".safetensors" or len(path.parts) > 1:
+        raise LiftwildError(f"no weights file {found}")
+    raise LiftwildError(
+        f"no weights named {str(path)!r}; {', '.join(shipped_names()) or 'none'} come with liftwild, "
+        "or give the path of a .safetensors file or of a training run's folder"
+    )
 
 
 def load_weights(name_or_path: str | Path) -> tuple[PoseNet, dict[str, Any]]:
