@@ -63,12 +63,7 @@ def test_every_parameter_learns() -> None:
 )
 def test_bad_sizes_are_named(field: str, value: object) -> None:
     with pytest.raises(ValueError, match=field):
-        PoseNetConfig.from_dict({field: value})
-
-
-def test_unknown_field_is_named() -> None:
-    with pytest.raises(ValueError, match="fetures"):
-        PoseNetConfig.from_dict({"fetures": 3})
+        PoseNetConfig(**{field: value})  # type: ignore[arg-type]
 
 
 def test_flip_test_of_an_even_handed_network_changes_nothing() -> None:

@@ -261,6 +261,8 @@ def test_shipped_recipes_are_sound() -> None:
         ({"network": {"size": "huge"}}, "network.size 'huge' is unknown"),
         ({"network": {"stacks": 0}}, "network.stacks"),
         ({"augment_2d": {"flip_probability": 2}}, "augment_2d: flip_probability"),
+        ({"augment_2d": {"brightness": 0.4}}, "unknown entry augment_2d.brightness"),
+        ({"network": {"fetures": 3}}, "unknown entry network.fetures"),
         ({"stages": [{"name": "a", "iterations": 5}]}, "stages[0].lr is missing"),
         ({"stages": [{"name": "a", "iterations": 5, "lr": 1e-3, "schedule": "stairs"}]}, "stages[0].schedule"),
         ({"stages": [{"name": "a", "iterations": 0, "lr": 1e-3}]}, "iterations"),

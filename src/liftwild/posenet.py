@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -44,14 +43,6 @@ class PoseNetConfig:
             raise ValueError(f"network.input_px must be a multiple of 64, not {self.input_px}")
         if self.features % 2 or self.stem % 2:
             raise ValueError("network.features and network.stem must be even (a residual halves its channels)")
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> PoseNetConfig:
-        """The config with these fields; ValueError names a field that does not exist."""
-        known = {field.name for field in dataclasses.fields(cls)}
-        if unknown := set(values) - known:
-            raise ValueError(f"unknown network field {sorted(unknown)[0]!r}; fields are {', '.join(sorted(known))}")
-        return cls(**values)
 
     @property
     def heatmap_px(self) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -38,14 +37,6 @@ class Augmentation:
         for name in ("rotation_probability", "flip_probability", "colour"):
             if getattr(self, name) > 1:
                 raise ValueError(f"{name} must lie between 0 and 1, not {getattr(self, name)}")
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Augmentation:
-        """The augmentation with these fields; ValueError names a field that does not exist."""
-        known = {field.name for field in dataclasses.fields(cls)}
-        if unknown := set(values) - known:
-            raise ValueError(f"unknown field {sorted(unknown)[0]!r}; fields are {', '.join(sorted(known))}")
-        return cls(**values)
 
 
 # method.md, "Augmentation of 2D data"; the authors' code does none on 3D data.

@@ -162,12 +162,12 @@ def recipe_from_dict(table: dict[str, Any], where: str = "recipe", stores: dict[
             "",
             {
                 **{name: value for name, value in table.items() if name not in ("optimizer", "stores")},
-                "network": PoseNetConfig.from_dict({**base, **network}),
+                "network": _build(PoseNetConfig, "network.", {**base, **network}),
                 "stores": {n: _build(StoreEntry, f"stores.{n}.", s) for n, s in entries.items()},
                 "stages": tuple(_build(Stage, f"stages[{i}].", row) for i, row in enumerate(rows)),
                 "optimizer": _build(Optimizer, "optimizer.", table.get("optimizer", {})),
-                "augment_2d": _augmentation("augment_2d", table),
-                "augment_3d": _augmentation("augment_3d", table),
+                "augment_2d": _build(Augmentation, "augment_2d.", table.get("augment_2d", {})),
+                "augment_3d": _build(Augmentation, "augment_3d.", table.get("augment_3d", {})),
                 "text": {"network": {"size": size, **network} if size else network, "stages": rows, **table},
             },
         )
@@ -177,13 +177,6 @@ def recipe_from_dict(table: dict[str, Any], where: str = "recipe", stores: dict[
     except (ValueError, TypeError) as error:
         raise LiftwildError(f"{where}: {error}") from None
     return recipe
-
-
-def _augmentation(name: str, table: dict[str, Any]) -> Augmentation:
-    try:
-        return Augmentation.from_dict(table.get(name, {}))
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
 
 
 def _build(kind: type[Any], where: str, values: dict[str, Any]) -> Any:
@@ -204,7 +197,10 @@ def _build(kind: type[Any], where: str, values: dict[str, Any]) -> Any:
         no_default = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
         if no_default and item.name not in values:
             raise ValueError(f"{where}{item.name} is missing")
-    return kind(**values)
+    try:
+        return kind(**values)
+    except ValueError as error:
+        raise ValueError(f"{where.rstrip('.')}: {error}" if where else str(error)) from None
 
 
 def _check(recipe: Recipe) -> None:

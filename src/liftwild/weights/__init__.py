@@ -89,7 +89,7 @@ def load_weights(name_or_path: str | Path) -> tuple[PoseNet, dict[str, Any]]:
     if card.get("joint_names") != list(MPII_16.names) or not isinstance(card.get("sum_length_mm"), int | float):
         raise LiftwildError(f"{beside} lacks the MPII-16 joint_names or sum_length_mm")
     try:
-        net = PoseNet(PoseNetConfig.from_dict(card["network"]))
+        net = PoseNet(PoseNetConfig(**card["network"]))
         state = {
             name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in load_file(path).items()
         }
