@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from liftwild.skeleton import MPII_16
+from liftwild import Estimator
+from liftwild.data.coco import read_labels
+from liftwild.evaluation.metrics import mpjpe, pck_torso, scale_to_bone_sum
+from liftwild.skeleton import MPII_16, PELVIS
 from liftwild.weights import shipped_names
 
 ROOT = Path(__file__).parents[1]
@@ -36,6 +39,15 @@ def test_links_and_pictures_are_there(readme: str) -> None:
 
 def test_the_default_weights_ship(readme: str) -> None:
     assert "small" in shipped_names()
+
+
+def test_the_shipped_weights_find_the_person_of_the_demo() -> None:
+    (person,), skips = read_labels(ROOT / "examples" / "person.json")
+    assert not skips
+    (pose,) = Estimator().predict(ROOT / "examples" / "person.jpg")
+    assert pck_torso(pose.joints_2d[None], person.joints_2d[None], person.joints_2d_valid[None])[0] > 0.9
+    true = person.joints_3d[None]
+    assert mpjpe(scale_to_bone_sum(pose.joints_3d[None], true), true, root=PELVIS)[0] < 130  # 102 so far
 
 
 def test_docs_name_files_that_exist() -> None:

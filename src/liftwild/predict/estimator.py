@@ -56,7 +56,7 @@ class Estimator:
         self.device = _device(device)
         net, self.card = load_weights(weights)
         self.weights = weights
-        self.net = net.to(self.device)
+        self.net = net.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.input_px = net.config.input_px
         self.flip_test = flip_test
         self.batch_size = batch_size

@@ -46,6 +46,7 @@ def save_weights(path: Path, net: PoseNet, card: dict[str, Any], half: bool = Tr
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     save_file(state, part)
+    part.chmod(0o644)  # safetensors makes it private
     os.replace(part, path)
     part = path.with_name(f".{path.stem}.json.part")
     part.write_text(json.dumps(about, indent=1) + "\n")
