@@ -36,6 +36,7 @@ check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/people.py
 
 wheel: $(READY)
 	scripts/check_wheel.sh dist

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,55 @@ def evaluate(stores: tuple[Path, ...], weights: str, flip_test: bool) -> None:
     for path in stores:
         measured = measure.run(net, measure.rows(Store(path)), card["sum_length_mm"], flip_test=flip_test)
         click.echo(measure.table(path.stem, measured, card.get("mean_pose_mm")))
+
+
+@cli.command()
+@click.argument("mode", type=click.Choice(["lab", "wild"]))
+@click.option("-n", "count", required=True, type=int, help="How many pictures.")
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The store to write, x.arrow.")
+@click.option("--seed", default=0, show_default=True, help="Same seed, same pictures on CPU.")
+@click.option("--split", type=click.Choice(["train", "test"]), default="train", show_default=True)
+@click.option("--backgrounds", type=click.Path(path_type=Path), help="Folder of photos to put wild people before.")
+@click.option("--poses", type=click.Path(path_type=Path), help="Motion of your own: .bvh, .amc with .asf, or a folder.")
+@click.option("--size", default=256, show_default=True, help="Side of the pictures, px.")
+@click.option("--processes", default=2, show_default=True, type=click.IntRange(min=1), help="On CPU.")
+@click.option("--device", default="cpu", show_default=True, help="What torch calls it: cpu, cuda, ...")
+@click.option("--sheet", type=click.Path(path_type=Path), help="Also a contact sheet of the first pictures, x.png.")
+@click.option("--sheet-joints", is_flag=True, help="Draw the joints into the contact sheet.")
+def render(
+    mode: str,
+    count: int,
+    out: Path,
+    seed: int,
+    split: str,
+    backgrounds: Path | None,
+    poses: Path | None,
+    size: int,
+    processes: int,
+    device: str,
+    sheet: Path | None,
+    sheet_joints: bool,
+) -> None:
+    """Render clothed people with exact 2D and 3D joints into a store.
+
+    lab: seven subjects in a studio, five of them for training. wild: anybody, anywhere.
+    """
+    from tqdm import tqdm
+
+    from liftwild.outputs.files import write_whole
+    from liftwild.people.generate import render
+    from liftwild.people.sheet import MOST, contact_sheet, png
+    from liftwild.people.write import write_store
+
+    samples = render(
+        mode, count, seed, split=split, size=size, backgrounds=backgrounds, poses=poses, processes=processes,
+        device=device,
+    )  # fmt: skip
+    with closing(samples):  # after Ctrl-C its processes end at once
+        shown = write_store(tqdm(samples, total=count, unit="picture"), out, keep=MOST if sheet else 0)
+    if sheet is not None:
+        write_whole(sheet, png(contact_sheet(shown, sheet_joints)))
+    click.echo(f"{count} pictures in {out}" + (f"; {len(shown)} of them in {sheet}" if sheet else ""))
 
 
 def main() -> None:
