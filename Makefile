@@ -24,7 +24,10 @@ help:
 
 demo: $(READY)
 	$(BIN)/liftwild predict -o out/demo -- "$$PHOTO"
-	@echo "The pose (.json) and its picture (.png) are in out/demo"
+	@rm -rf out/demo/people
+	$(BIN)/liftwild render wild -n 8 --size 256 --pictures out/demo/people -o out/demo/people.arrow --sheet out/demo/people.png
+	$(BIN)/liftwild predict out/demo/people --boxes out/demo/people/labels.json -o out/demo/people
+	@echo "The pose (.json) and its picture (.png) are in out/demo; rendered people and their poses in out/demo/people"
 
 test: $(READY)
 	$(BIN)/python -m pytest

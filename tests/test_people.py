@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from liftwild.camera import Camera
 from liftwild.cli import cli
+from liftwild.data.coco import read_labels
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.people import crowd, poses, settle, world
@@ -29,6 +30,7 @@ from liftwild.people.rotation import about
 from liftwild.people.scene import exact_joints
 from liftwild.people.sheet import contact_sheet
 from liftwild.people.world import Recipe
+from liftwild.people.write import with_pictures
 from liftwild.skeleton import MPII_16
 from tests.test_motion import puppet
 
@@ -279,3 +281,18 @@ def test_the_command_writes_store_and_sheet(tmp_path: Path) -> None:
 def test_the_generator_is_documented() -> None:
     text = inspect.getdoc(render) or ""
     assert all(name in text for name in inspect.signature(render).parameters if name not in ("n", "seed", "device"))
+
+
+def test_pictures_with_labels_read_back_as_the_same_people(tmp_path: Path) -> None:
+    samples = list(render("wild", 3, 4, size=96))
+    assert list(with_pictures(iter(samples), tmp_path / "people")) == samples
+    people, skips = read_labels(tmp_path / "people" / "labels.json")
+    assert len(people) == 3 and not skips
+    for person, rendered in zip(people, samples, strict=True):
+        sample = rendered.sample
+        assert (tmp_path / "people" / person.file_name).is_file()
+        assert np.array_equal(person.joints_2d_valid, sample.joints_2d_valid)
+        assert np.allclose(person.joints_2d[person.joints_2d_valid], sample.joints_2d[sample.joints_2d_valid])
+        assert np.allclose(person.joints_3d, sample.joints_3d) and person.depth_valid.all()
+    with pytest.raises(LiftwildError, match="is there already"):
+        next(with_pictures(iter(samples), tmp_path / "people"))

@@ -213,6 +213,7 @@ def evaluate(stores: tuple[Path, ...], weights: str, flip_test: bool) -> None:
 @click.option("--size", default=256, show_default=True, help="Side of the pictures, px.")
 @click.option("--processes", default=2, show_default=True, type=click.IntRange(min=1), help="On CPU.")
 @click.option("--device", default="cpu", show_default=True, help="What torch calls it: cpu, cuda, ...")
+@click.option("--pictures", type=click.Path(path_type=Path), help="Also a folder of JPEGs with labels.json (COCO).")
 @click.option("--sheet", type=click.Path(path_type=Path), help="Also a contact sheet of the first pictures, x.png.")
 @click.option("--sheet-joints", is_flag=True, help="Draw the joints into the contact sheet.")
 def render(
@@ -226,6 +227,7 @@ def render(
     size: int,
     processes: int,
     device: str,
+    pictures: Path | None,
     sheet: Path | None,
     sheet_joints: bool,
 ) -> None:
@@ -238,14 +240,15 @@ def render(
     from liftwild.outputs.files import write_whole
     from liftwild.people.generate import render
     from liftwild.people.sheet import MOST, contact_sheet, png
-    from liftwild.people.write import write_store
+    from liftwild.people.write import with_pictures, write_store
 
     samples = render(
         mode, count, seed, split=split, size=size, backgrounds=backgrounds, poses=poses, processes=processes,
         device=device,
     )  # fmt: skip
     with closing(samples):  # after Ctrl-C its processes end at once
-        shown = write_store(tqdm(samples, total=count, unit="picture"), out, keep=MOST if sheet else 0)
+        kept = samples if pictures is None else with_pictures(samples, pictures)
+        shown = write_store(tqdm(kept, total=count, unit="picture"), out, keep=MOST if sheet else 0)
     if sheet is not None:
         write_whole(sheet, png(contact_sheet(shown, sheet_joints)))
     click.echo(f"{count} pictures in {out}" + (f"; {len(shown)} of them in {sheet}" if sheet else ""))
