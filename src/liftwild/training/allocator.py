@@ -13,7 +13,7 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
 def keep_freed_memory() -> bool:
     """Tell glibc to keep and reuse large blocks; True if it was there to be told. Memory grows to its peak and stays.
 
-    Call it before torch allocates. Worth 1.4x on two cores (docs/training.md).
+    Call it before torch allocates. What it is worth has not been measured here.
     """
     if not sys.platform.startswith("linux"):
         return False
