@@ -63,12 +63,12 @@ def draw_outfit(layers: Layers, dice: Dice, woman: Tensor) -> Outfit:
         table = torch.tensor(ranges, device=dice.device)[dice.pick(weights)]
         return table[:, 0] + (table[:, 1] - table[:, 0]) * dice.unit()
 
-    sleeve = choose((0.14, 0.42, 0.08, 0.36), (-0.01, 0.03), (0.1, 0.25), (0.3, 0.42), (at_wrist - 0.06, at_wrist))
+    sleeve = choose((0.24, 0.42, 0.08, 0.26), (-0.01, 0.03), (0.1, 0.25), (0.3, 0.42), (at_wrist - 0.06, at_wrist))
     tucked = dice.chance(0.28)
     hem = torch.where(tucked, torch.full_like(sleeve, hip + 0.1), dice.uniform(layers.crotch_z + 0.01, hip + 0.1))
     skirt = dice.unit() < torch.where(woman, 0.3, 0.02)
     shorts, cropped, long = (0.14, knee + 0.03), (knee + 0.08, ankle - 0.12), (ankle - 0.05, ankle + 0.015)
-    trousers = choose((0.3, 0.07, 0.63), shorts, cropped, long)
+    trousers = choose((0.42, 0.07, 0.51), shorts, cropped, long)
     # Under a skirt: bare legs, or leggings.
     leg_length = torch.where(skirt, torch.where(dice.chance(0.6), 0.1, ankle - 0.02), trousers)
     style = torch.where(woman, dice.pick(HAIR_OF_WOMEN), dice.pick(HAIR_OF_MEN))

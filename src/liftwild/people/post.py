@@ -51,7 +51,7 @@ def develop(dice: Dice, image: Tensor, wild: bool) -> Tensor:
     target = dice.uniform(0.28, 0.58) if wild else dice.uniform(0.42, 0.46)
     image = image * each((target / mean.clamp(min=0.05)).clamp(0.5, 2.4))
     image = 1.18 * image / (1 + 0.25 * image.clamp(min=0))
-    contrast = dice.uniform(0.75, 1.25) if wild else dice.uniform(0.97, 1.03)
+    contrast = dice.uniform(0.8, 1.5) if wild else dice.uniform(0.97, 1.03)
     image = (image - 0.45) * each(contrast) + 0.45
     strength = dice.uniform(0.5, 1.2) if wild else dice.uniform(0.93, 0.97)
     grey = image.mean(1, keepdim=True)

@@ -14,7 +14,7 @@ from liftwild.people import background, materials, props
 from liftwild.people.cameras import View
 from liftwild.people.crowd import Standing, Who
 from liftwild.people.dice import Dice
-from liftwild.people.layers import L_SKIN, Layers
+from liftwild.people.layers import Layers
 from liftwild.people.light import Casters, Light, Shadows, ambient_occlusion, shade
 from liftwild.people.post import develop
 from liftwild.people.props import Props
@@ -28,6 +28,8 @@ _DEPTH_OF = {"ankle": 0.11, "knee": 0.13, "hip": 0.19, "wrist": 0.1, "elbow": 0.
              "thorax": 0.2, "upper_neck": 0.16, "head_top": 0.13}  # fmt: skip
 JOINT_DEPTH_M = tuple(_DEPTH_OF[name.split("_", 1)[1] if name[:4] in ("left", "righ") else name]
                       for name in MPII_16.names)  # fmt: skip
+
+_LEAST_BOX = 0.1  # of the picture's side: of people of whom next to nothing is in the picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,22 +123,12 @@ def label(standing: Standing, layers: Layers, view: View, geometry: Geometry, si
     torso = (joints[:, MPII_16.index("pelvis")] - joints[:, MPII_16.index("thorax")]).norm(dim=-1)
     deep = torch.tensor(JOINT_DEPTH_M, device=owner.device) * (torso / TORSO_M)[:, None]
     visible = inside & mask[rows[:, None], row, column] & (joints_3d[..., 2] / 1000 - surface < deep)
-    skin = standing.vertices[:count, layers.layer == L_SKIN]
-    flat = view.to_pixels(view.to_camera(skin))[..., :2]
-    low, high = _extent(mask)
-    low, high = flat.amin(1).minimum(low).clamp(0, size - 1), flat.amax(1).maximum(high).clamp(1, size)
-    box = torch.cat([low, (high - low).clamp(min=1)], dim=1)
+    # The joints' box, as label sets have it: the network then sees rendered and photographed people equally large.
+    inner = joints_2d.clamp(0, size)
+    low, high = inner.amin(1), inner.amax(1)
+    small = ((_LEAST_BOX * size - (high - low)) / 2).clamp(min=0)
+    box = torch.cat([low - small, high - low + 2 * small], dim=1).float()
     return Labels(joints_2d, joints_3d, view.focal.double(), view.centre.double(), visible, mask, box)
-
-
-def _extent(mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Corners (B, 2), (B, 2) px of the box of each ``mask`` (B, S, S); inside out where it is empty."""
-    size = mask.shape[-1]
-    place = torch.arange(size, device=mask.device)
-    sides = [mask.any(1), mask.any(2)]  # which columns, which rows
-    low = torch.stack([torch.where(side, place, size).amin(1) for side in sides], dim=1)
-    high = torch.stack([torch.where(side, place + 1, 0).amax(1) for side in sides], dim=1)
-    return low.float(), high.float()
 
 
 def draw(

@@ -92,7 +92,7 @@ def cloth_colour(unit: Tensor) -> Tensor:
     """Colours (..., 3) of clothes from ``unit`` (..., 4) in [0, 1): black, white, grey and muted more than loud."""
     hue, strong, light, kind = unit.unbind(-1)
     saturation = torch.where(kind < 0.4, 0.08 * strong, strong**1.5 * 0.85)
-    value = 0.04 + 0.9 * light**1.3
+    value = 0.04 + 0.9 * (0.5 - 0.5 * torch.cos(torch.pi * light))
     wheel = (torch.tensor([5.0, 3.0, 1.0], device=unit.device) + hue[..., None] * 6) % 6
     drop = torch.minimum(wheel, 4 - wheel).clamp(0, 1)
     return value[..., None] * (1 - saturation[..., None] * drop)
