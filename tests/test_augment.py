@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from liftwild.crop import BOX_MARGIN, Crop
 from liftwild.data import augment as augment_module
-from liftwild.data.augment import PAPER_2D, Augmentation, augment, view
+from liftwild.data.augment import PAPER_2D, Augmentation, augment, cover, view
 from liftwild.sample import Sample
 from liftwild.skeleton import MPII_16
 from tests.data_fixtures import RAISED_RIGHT_HAND, J, sample
@@ -29,6 +29,7 @@ augmentations = st.builds(
     flip_probability=share,
     shift=st.floats(0, 0.5),
     colour=share,
+    occlusion=share,
 )
 crops = st.builds(
     Crop,
@@ -203,7 +204,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch, how: Augmentation, count: int) -> tup
 def test_the_papers_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asdict(PAPER_2D) == {
         "scale_octaves": 0.25, "rotation_deg": 30.0, "rotation_probability": 0.4, "flip_probability": 0.5,
-        "shift": 0.0, "colour": 0.4,
+        "shift": 0.0, "colour": 0.4, "occlusion": 0.0,
     }  # fmt: skip
     count = 3000
     seen, gains = drawn(monkeypatch, PAPER_2D, count)
@@ -269,9 +270,57 @@ def test_colours_saturate_and_nothing_else_changes() -> None:
     assert max(seen) == 255 and min(seen) < 60 and len(seen) > 20  # never wrapped round to dark
 
 
+def test_what_is_covered() -> None:
+    """One piece of 10 to 40 % of each side, anywhere, of each kind; the rest of the picture stays."""
+    image = np.full((100, 100, 3), 90, np.uint8)
+    image[::2] = 120
+    kinds, full, tops = set(), [], []
+    for seed in range(300):
+        before = image.copy()
+        rng = np.random.default_rng(seed)
+        after = cover(image, rng)
+        assert np.array_equal(image, before)
+        changed = (after != image).any(axis=-1)
+        colours = np.unique(after[changed], axis=0)
+        if len(colours) > 2:  # noise, which leaves hardly a pixel as it was
+            kinds.add("noise")
+            rows, columns = (np.flatnonzero(changed.any(axis=axis)) for axis in (1, 0))
+            height, width = rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1
+            assert 9 <= height <= 40 and 9 <= width <= 40
+            full.append(changed.sum() / (height * width))
+            tops.append(rows[0])
+        else:
+            kinds.add("flat" if len(colours) == 1 else "piece")
+            assert changed.sum() <= 1600
+    assert kinds == {"noise", "flat", "piece"} and min(tops) < 10 and max(tops) > 60
+    ellipses = np.array(full) < 0.9
+    assert 0.3 < ellipses.mean() < 0.7 and abs(np.array(full)[ellipses].mean() - np.pi / 4) < 0.03
+
+
+def test_covering_leaves_labels_and_other_draws() -> None:
+    often = replace(PAPER_2D, shift=0.1, occlusion=0.5)
+    covered = 0
+    for seed in range(40):
+        with_it, without = (
+            augment(sample(3), np.random.default_rng(seed), how, PX) for how in (often, replace(often, occlusion=0.0))
+        )
+        assert same(replace(with_it, image=without.image), without)
+        covered += not np.array_equal(with_it.image, without.image)
+    assert 10 < covered < 30
+    # The others leave it as it was: the same places are covered, whatever the picture.
+    plain = replace(often, occlusion=1.0, colour=0.0)
+    for seed in range(10):
+        places = []
+        for how in (plain, replace(plain, rotation_deg=0.0, scale_octaves=0.0, flip_probability=0.0, shift=0.0)):
+            one, other = (augment(sample(3), np.random.default_rng(seed), h, PX)
+                          for h in (how, replace(how, occlusion=0.0)))  # fmt: skip
+            places.append((one.image != other.image).any(axis=-1))
+        assert (places[0] == places[1]).mean() > 0.9
+
+
 def test_the_sample_itself_is_left_alone() -> None:
     before, copy = sample(4), sample(4)
-    augment(before, np.random.default_rng(0), replace(PAPER_2D, shift=0.2), PX)
+    augment(before, np.random.default_rng(0), replace(PAPER_2D, shift=0.2, occlusion=1.0), PX)
     assert same(before, copy)
 
 
@@ -284,6 +333,7 @@ def test_the_sample_itself_is_left_alone() -> None:
         {"rotation_probability": 1.01},
         {"flip_probability": 2},
         {"colour": 1.5},
+        {"occlusion": 1.5},
         {"flip_probability": True},
         {"colour": "0.4"},
         {"colour": None},

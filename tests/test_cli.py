@@ -71,9 +71,13 @@ def test_from_labels_to_poses(world: Path) -> None:
     # Bones are together as long as the training people's.
     assert card["sum_length_mm"] == pytest.approx(4300, rel=0.2)
 
-    done = liftwild("evaluate", "studio.arrow", "wild.arrow", "--weights", "run", cwd=world)
-    assert "## studio, 5 people" in done.stdout and "| flat depth, true 2D |" in done.stdout
-    assert "## wild, 5 people" in done.stdout and done.stdout.count("| network |") == 1
+    options = ("-o", "p.arrow", "--card", "card.md", "--page", "page", "--batch-size", 2)
+    done = liftwild("evaluate", "run", "studio.arrow", "wild.arrow", *options, cwd=world)
+    assert "studio (5 people" in done.stdout and "| studio | flat depth, true 2D |" in done.stdout
+    assert "| wild | " in done.stdout and "| wild | flat depth" not in done.stdout
+    assert (world / "card.md").read_text().endswith(done.stdout)
+    assert (world / "page" / "chosen.jpg").is_file() and (world / "page" / "worst.jpg").is_file()
+    assert liftwild("report", "p.arrow", cwd=world).stdout == done.stdout
 
 
 def test_errors_are_one_line(world: Path, tiny_weights: Path) -> None:
@@ -82,8 +86,12 @@ def test_errors_are_one_line(world: Path, tiny_weights: Path) -> None:
         (("prepare", "coco", "none.json", "photos", "-o", "x.arrow"), "cannot read labels none.json"),
         (("prepare", "coco", "words.txt", "photos", "-o", "x.arrow"), "words.txt is not JSON"),
         (("prepare", "coco", "wild.json", "nowhere", "-o", "x.arrow"), "no folder of photos nowhere"),
-        (("evaluate", "words.txt", "--weights", tiny_weights), "words.txt is not a store"),
-        (("evaluate", "none.arrow", "--weights", tiny_weights), "no store none.arrow"),
+        (("evaluate", tiny_weights, "words.txt"), "words.txt is not a store"),
+        (("evaluate", tiny_weights, "none.arrow"), "no store none.arrow"),
+        (("evaluate", tiny_weights), "no store to measure"),
+        (("evaluate", "wild.arrow", tiny_weights), "wild.arrow is a store; the weights come first"),
+        (("evaluate", "wild.arrow"), "wild.arrow is a store; the weights come first"),
+        (("report", "words.txt"), "words.txt is not a predictions file"),
         (("predict", "photos", "--weights", "none", "-o", "out"), "no weights named 'none'"),
     ):
         done = liftwild(*arguments, cwd=world, code=1)

@@ -17,8 +17,11 @@ from safetensors.torch import load_file
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.evaluation import measure
+from liftwild.posenet import SMALL
 from liftwild.training import checkpoint as checkpoints
-from liftwild.training import loop
+from liftwild.training import loop, objective
+from liftwild.training import run as runs
+from liftwild.training.average import follow
 from liftwild.training.recipe import Stage, load_recipe, recipe_from_dict
 from tests.synthetic import tiny_recipe, to_toml, write_store
 
@@ -39,7 +42,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def run(table: dict[str, Any], out: Path, **options: Any) -> loop.Trainer:
     """Train in this process, fp32, without loader processes."""
-    return loop.train(
+    return runs.train(
         recipe_from_dict(table), out, **{"workers": 0, "precision": "32-true", "accelerator": "cpu", **options}
     )
 
@@ -98,7 +101,9 @@ def test_killed_and_resumed_is_the_same_to_the_bit(stores: tuple[Path, Path], tm
     stages = tiny_recipe(*stores)["stages"]
     stages[2]["iterations"] = 30
     recipe = tmp_path / "recipe.toml"
-    recipe.write_text(to_toml(tiny_recipe(*stores, stages=stages)))
+    val = {"val": {"path": str(stores[0]), "use": "val"}}
+    table = tiny_recipe(*stores, stages=stages, ema_decay=0.9, best="val:pck_torso", val_every=5)
+    recipe.write_text(to_toml({**table, "stores": {**table["stores"], **val}}))
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     subprocess.run(command(recipe, "--out", whole), env=ENVIRONMENT, check=True, capture_output=True)
     kills = []
@@ -124,15 +129,20 @@ def test_killed_and_resumed_is_the_same_to_the_bit(stores: tuple[Path, Path], tm
     subprocess.run(command(recipe, "--out", broken, "--resume"), env=ENVIRONMENT, check=True, capture_output=True)
     assert [row["step"] for row in logged(broken)] == list(range(1, 41))
     last = "checkpoints/step-00000040"
-    for file in ("weights.safetensors", f"{last}/net.safetensors", f"{last}/optimizer.safetensors"):
+    assert checkpoints.read_state(whole / last)["best"] == checkpoints.read_state(broken / last)["best"] != {}
+    for file in (
+        "weights.safetensors", "best.safetensors", f"{last}/net.safetensors", f"{last}/average.safetensors",
+        f"{last}/optimizer.safetensors",
+    ):  # fmt: skip
         assert (whole / file).read_bytes() == (broken / file).read_bytes(), (file, kills)
 
 
 def test_two_processes_are_one(stores: tuple[Path, Path], tmp_path: Path) -> None:
-    """The same global batch over two gloo processes, batch-norm statistics held fixed: the same losses and weights."""
+    """The same global batch over two gloo processes, batch-norm statistics held fixed: the same losses, weights and
+    average."""
     stages = [{**stage, "freeze_norm": True, "batch_size": 6} for stage in tiny_recipe(*stores)["stages"]]
     recipe = tmp_path / "recipe.toml"
-    recipe.write_text(to_toml(tiny_recipe(*stores, stages=stages)))
+    recipe.write_text(to_toml(tiny_recipe(*stores, stages=stages, ema_decay=0.5)))
     options = ("--precision", "32-true", "--accelerator", "cpu", "--workers", "0")
     for name, processes in (("one", 0), ("two", 2)):
         done = subprocess.run(
@@ -147,11 +157,12 @@ def test_two_processes_are_one(stores: tuple[Path, Path], tmp_path: Path) -> Non
         for name in ("loss", "heatmap", "depth", "geometric"):
             if name in a:
                 assert b[name] == pytest.approx(a[name], rel=1e-4), (a, b)
-    first, second = (
-        load_file(tmp_path / name / "checkpoints/step-00000016/net.safetensors") for name in ("one", "two")
-    )
-    moved = [float((first[name] - second[name]).abs().max()) for name in first if first[name].is_floating_point()]
-    assert max(moved) < 1e-3
+    for file in ("net", "average"):
+        first, second = (
+            load_file(tmp_path / name / f"checkpoints/step-00000016/{file}.safetensors") for name in ("one", "two")
+        )
+        moved = [float((first[name] - second[name]).abs().max()) for name in first if first[name].is_floating_point()]
+        assert max(moved) < 1e-3
 
 
 def test_a_batch_that_does_not_divide_is_named(stores: tuple[Path, Path], tmp_path: Path) -> None:
@@ -173,7 +184,7 @@ def test_nan_stops_with_the_batch_saved(
     def poisoned(pred: Any, batch: Any, stage: Stage, step: int, input_px: int) -> Any:
         found = real(pred, batch, stage, step, input_px)
         if step == 3:
-            found["heatmap"] = loop.losses.Masked(found["heatmap"].total * torch.nan, found["heatmap"].count)
+            found["heatmap"] = objective.losses.Masked(found["heatmap"].total * torch.nan, found["heatmap"].count)
         return found
 
     monkeypatch.setattr(loop, "step_losses", poisoned)
@@ -206,7 +217,7 @@ def test_a_run_is_not_overwritten_nor_mixed_up(stores: tuple[Path, Path], tmp_pa
     moved = write_store(tmp_path / "moved.arrow", 11, False)
     recipe = recipe_from_dict(tiny_recipe(*stores), stores={"two": str(moved)})
     with pytest.raises(LiftwildError, match="store two is not the one"):
-        loop.train(recipe, tmp_path / "run", resume=True, workers=0, accelerator="cpu")
+        runs.train(recipe, tmp_path / "run", resume=True, workers=0, accelerator="cpu")
 
 
 def test_training_goes_on_from_weights(stores: tuple[Path, Path], tmp_path: Path) -> None:
@@ -244,12 +255,92 @@ def test_schedules() -> None:
 def test_shipped_recipes_are_sound() -> None:
     folder = Path(__file__).parents[1] / "recipes"
     for path in sorted(folder.glob("*.toml")):
-        load_recipe(path)
+        load_recipe(path, network=SMALL)
+    with pytest.raises(LiftwildError, match="size is 'from': give the weights to begin with, --from"):
+        load_recipe(folder / "adapt.toml")
     paper = load_recipe(folder / "paper.toml")
     rows = [(s.iterations, s.batch_size, s.lr, s.depth_weight, s.geometric_weight) for s in paper.stages]
     assert rows == [(240_000, 6, 2.5e-4, 0, 0), (200_000, 6, 2.5e-4, 0.1, 0), (40_000, 6, 2.5e-5, 0.1, 0.01)]
     assert [s.ratio_3d for s in paper.stages] == [0.0, 0.5, 0.5] and paper.optimizer.name == "rmsprop"
     assert (paper.network.stacks, paper.network.features, paper.network.depth_norm) == (2, 256, False)
+
+
+def test_a_stage_is_as_long_as_its_images(stores: tuple[Path, Path]) -> None:
+    rows = [{"name": "a", "images": 41, "lr": 1e-3, "batch_size": 4}, {"name": "b", "images": 12, "lr": 1e-3}]
+    recipe = recipe_from_dict(tiny_recipe(*stores, stages=rows))
+    assert [stage.iterations for stage in recipe.stages] == [11, 2] and recipe.steps == 13
+
+
+def test_the_average_follows_parameters_and_statistics() -> None:
+    net, average = (torch.nn.Sequential(torch.nn.Linear(1, 1), torch.nn.BatchNorm1d(1)) for _ in range(2))
+    for one, value in ((net, 4.0), (average, 1.0)):
+        for tensor in [*one.parameters(), one[1].running_mean, one[1].running_var]:
+            tensor.data.fill_(value)
+    net[1].num_batches_tracked.fill_(7)
+    follow(average, net, 0.5, steps=2)  # the warm-up keeps (1 + 2) / (10 + 2)
+    assert {float(tensor) for name, tensor in average.state_dict().items() if "num" not in name} == {3.25}
+    assert average[1].num_batches_tracked == 7
+    follow(average, net, 0.5, steps=100)
+    assert average[0].weight.item() == 3.625
+
+
+def test_the_average_is_what_is_measured_and_exported(stores: tuple[Path, Path], tmp_path: Path) -> None:
+    table = tiny_recipe(*stores, ema_decay=0.9)
+    table["stores"]["val"] = {"path": str(stores[0]), "use": "val"}
+    trainer = run(table, tmp_path / "run")
+    assert trainer.average is not None
+    saved = load_file(tmp_path / "run" / "weights.safetensors")
+    average, net = trainer.average.state_dict(), trainer.net.state_dict()
+    assert all(torch.equal(saved[name].float(), average[name].half().float()) for name in saved)
+    assert not torch.equal(average["stacks.0.to_heatmaps.weight"], net["stacks.0.to_heatmaps.weight"])
+    measured = measure.run(trainer.average, measure.rows(Store(stores[0])), trainer.sum_length_mm)
+    assert trainer.metrics["val"]["pck_torso"] == round(measure.scores_2d(measured)["pck_torso"], 2)
+    kept = load_file(tmp_path / "run/checkpoints/step-00000016/average.safetensors")
+    assert all(torch.equal(kept[name], average[name]) for name in average)
+
+
+def test_the_best_is_kept(stores: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever comes after it, and over a resume; of an error, the lowest."""
+    scores = iter([{"mpjpe_mm": 90.0}, {"mpjpe_mm": 80.0}, {}, {"mpjpe_mm": 85.0}, {"mpjpe_mm": 80.0}])
+    monkeypatch.setattr(loop.measure, "run", lambda *_, **__: None)
+    monkeypatch.setattr(loop.measure, "scores_2d", lambda _: {"pck_torso": 50.0})
+    monkeypatch.setattr(loop.measure, "scores_3d", lambda _: {"network": next(scores)})
+    table = tiny_recipe(*stores, val_every=4, best="val:mpjpe_mm")
+    table["stores"]["val"] = {"path": str(stores[0]), "use": "val"}
+    run(table, tmp_path / "run", stop_after=9)  # measured after 4, 6 (a stage's end) and 8
+    trainer = run(table, tmp_path / "run", resume=True, stop_after=3)
+    assert trainer.best == {"of": "val:mpjpe_mm", "value": 80.0, "step": 6}
+    card = json.loads((tmp_path / "run" / "best.json").read_text())
+    assert card["step"] == 6 and card["best"] == trainer.best and card["metrics"]["val"]["mpjpe_mm"] == 80.0
+    at_6 = load_file(tmp_path / "run" / "best.safetensors")["stacks.0.to_heatmaps.weight"]
+    assert not torch.equal(at_6.float(), trainer.net.state_dict()["stacks.0.to_heatmaps.weight"].half().float()), card
+    table["stores"]["val"]["path"] = str(stores[1])
+    with pytest.raises(LiftwildError, match="store val has no 3D labels"):
+        run(table, tmp_path / "other")
+
+
+def test_time_is_up(stores: tuple[Path, Path], tmp_path: Path) -> None:
+    """A checkpoint after the step under way, and on from there: the same as without the break."""
+    trainer = run(tiny_recipe(*stores), tmp_path / "run", minutes=0)
+    assert trainer.stopped and trainer.steps == 1
+    assert [path.name for path in checkpoints.checkpoints(tmp_path / "run" / "checkpoints")] == ["step-00000001"]
+    assert not (tmp_path / "run" / "weights.safetensors").exists()
+    broken = run(tiny_recipe(*stores), tmp_path / "run", resume=True, minutes=60)
+    whole = run(tiny_recipe(*stores), tmp_path / "whole")
+    assert not broken.stopped and broken.steps == whole.steps == 16
+    assert all(map(torch.equal, broken.net.parameters(), whole.net.parameters()))
+
+
+def test_a_run_begins_at_a_stage(stores: tuple[Path, Path], tmp_path: Path, tiny_weights: Path) -> None:
+    trainer = run(tiny_recipe(*stores), tmp_path / "run", start=str(tiny_weights), stage="geometry")
+    assert [row["step"] for row in logged(tmp_path / "run")] == [11, 12, 13, 14, 15, 16] and trainer.steps == 16
+    for words, options in (
+        ("no stage 'joint'; stages are joints, depth, geometry", {"start": str(tiny_weights), "stage": "joint"}),
+        ("give --from too", {"stage": "depth"}),
+    ):
+        with pytest.raises(LiftwildError, match=words):
+            run(tiny_recipe(*stores), tmp_path / "other", **options)
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize(
@@ -264,6 +355,18 @@ def test_shipped_recipes_are_sound() -> None:
         ({"augment_2d": {"brightness": 0.4}}, "unknown entry augment_2d.brightness"),
         ({"network": {"fetures": 3}}, "unknown entry network.fetures"),
         ({"stages": [{"name": "a", "iterations": 5}]}, "stages[0].lr is missing"),
+        ({"stages": [{"name": "a", "lr": 1e-3}]}, "stages[0]: give one of iterations and images, not none"),
+        ({"stages": [{"name": "a", "iterations": 5, "images": 20, "lr": 1e-3}]}, "iterations and images, not both"),
+        ({"stages": [{"name": "a", "images": 0, "lr": 1e-3}]}, "iterations"),
+        ({"stages": [{"name": "a", "images": 1.5, "lr": 1e-3}]}, "stages[0].images must be a int"),
+        ({"ema_decay": 1.0}, "ema_decay must be at least 0 and below 1"),
+        ({"best": "two:pck_torso"}, "best = 'two:pck_torso': no val store 'two'; there is none"),
+        ({"stores": {use: {"path": "x", "use": use} for use in ("2d", "3d", "val")}, "best": "val:pck"},
+         "no metric 'pck'; metrics are pck_torso"),
+        ({"stores": {"two": {"path": "x", "use": "2d", "render": "wild"}}}, "stores.two: render wants a count above 0"),
+        ({"stores": {"two": {"path": "x", "use": "2d", "count": 8}}}, "count and backgrounds are for stores with"),
+        ({"stores": {"two": {"path": "x", "use": "2d", "render": "zoo"}}}, "two.render must be one of wild, lab"),
+        ({"augment_3d": {"occlusion": 1.5}}, "augment_3d: occlusion"),
         ({"stages": [{"name": "a", "iterations": 5, "lr": 1e-3, "schedule": "stairs"}]}, "stages[0].schedule"),
         ({"stages": [{"name": "a", "iterations": 0, "lr": 1e-3}]}, "iterations"),
         ({"stages": [{"name": "a", "iterations": 5, "lr": 1e-3, "depth_weight": 1, "input_px": 128}]}, "input_px"),

@@ -121,13 +121,12 @@ def prepare_coco(labels: Path, images: Path, out: Path) -> None:
     """
     from tqdm import tqdm
 
-    from liftwild.data.prepare import prepare_coco, write_skips
+    from liftwild.data.prepare import left_out, prepare_coco, write_skips
 
     done = prepare_coco(labels, images, out, lambda photos, total: iter(tqdm(photos, total=total, unit="photo")))
     listed = write_skips(done, out)
-    for reason, count in done.reasons().most_common():
-        first = next(skip for skip in done.skips if skip.reason == reason)
-        click.echo(f"left out: {count} x {reason}; the first: {first}", err=True)
+    for line in left_out(done):
+        click.echo(line, err=True)
     more = f"; {len(done.skips)} left out, see {listed}" if listed else ""
     click.echo(f"{done.people} people of {done.photos} photos in {out}{more}")
 
@@ -141,7 +140,27 @@ def prepare_coco(labels: Path, images: Path, out: Path) -> None:
 @click.option("--precision", type=click.Choice(["auto", "bf16-mixed", "32-true"]), default="auto", show_default=True)
 @click.option("--accelerator", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(min=0), help="Processes that load data.")
+@click.option(
+    "--photos",
+    nargs=2,
+    type=click.Path(path_type=Path),
+    metavar="LABELS IMAGES",
+    help="Your photos: COCO keypoints and their folder, for the recipe's store 'photos'. Every tenth is held back to "
+    "measure on.",
+)
+@click.option(
+    "--photos-val",
+    nargs=2,
+    type=click.Path(path_type=Path),
+    metavar="LABELS IMAGES",
+    help="Photos to measure on, for the store 'photos_val'; none is held back then.",
+)
+@click.option("--stage", metavar="NAME", help="With --from: begin at this stage of the recipe.")
 @click.option("--stop-after", type=click.IntRange(min=1), help="Stop after so many steps, with a checkpoint.")
+@click.option("--minutes", type=click.FloatRange(min=0), help="Stop after so much time, with a checkpoint.")
+@click.option(
+    "--shard-mb", default=0.0, type=click.FloatRange(min=0), help="Write weights in files of at most so many MB."
+)
 def train(
     recipe: Path,
     out: Path,
@@ -151,55 +170,99 @@ def train(
     precision: str,
     accelerator: str,
     workers: int,
+    photos: tuple[Path, Path] | None,
+    photos_val: tuple[Path, Path] | None,
+    stage: str | None,
     stop_after: int | None,
+    minutes: float | None,
+    shard_mb: float,
 ) -> None:
     """Train as RECIPE (TOML) says; for several processes start it with torchrun.
 
     Leaves checkpoints, log.jsonl, TensorBoard files, predictions.png and, at the end, weights.safetensors in OUT.
+    Stores that the recipe says how to render are rendered first, if they are not there.
     """
     from liftwild.training.allocator import keep_freed_memory
 
     keep_freed_memory()
     try:
-        from liftwild.training.loop import train
+        from liftwild.training.monitor import before_and_after
         from liftwild.training.recipe import load_recipe
+        from liftwild.training.run import network_of, train
     except ModuleNotFoundError as error:
         raise LiftwildError(f"training needs {error.name}: pip install 'liftwild[train]'") from None
 
     for store in stores:
         if "=" not in store:
             raise click.UsageError(f"--store wants NAME=PATH, not {store!r}")
-    plan = load_recipe(recipe, dict(store.split("=", 1) for store in stores))
+    plan = load_recipe(recipe, dict(store.split("=", 1) for store in stores), network_of(out, resume, start))
     try:
-        train(
-            plan, out, resume=resume, start=start, precision=precision, accelerator=accelerator, workers=workers,
-            stop_after=stop_after,
+        run = train(
+            plan, out, resume=resume, start=start, stage=stage, precision=precision, accelerator=accelerator,
+            workers=workers, stop_after=stop_after, minutes=minutes, photos=photos, photos_val=photos_val,
+            shard_mb=shard_mb,
         )  # fmt: skip
     except KeyboardInterrupt:
         raise LiftwildError(f"interrupted; go on from the last checkpoint with --resume --out {out}") from None
-    if (out / "weights.safetensors").is_file():
-        click.echo(f"weights in {out / 'weights.safetensors'}")
+    if not run.fabric.is_global_zero:
+        return
+    if run.stopped:
+        click.echo(f"stopped after step {run.steps} of {plan.steps}; go on with --resume --out {out}")
+        return
+    if run.metrics_before:
+        click.echo(before_and_after(run.metrics_before, run.metrics))
+    if run.best:
+        click.echo(f"best {plan.best} {run.best['value']} after step {run.best['step']}, in {out / 'best.safetensors'}")
+    more = f" and {len(run.exported) - 1} more files" if len(run.exported) > 1 else ""
+    click.echo(f"weights in {run.exported[0]}{more}")
 
 
 @cli.command()
-@click.argument("stores", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="STORE...")
-@click.option(
-    "--weights",
-    default="small",
-    show_default=True,
-    help="Name of shipped weights, a .safetensors file, or a run's folder.",
-)
+@click.argument("weights")
+@click.argument("stores", nargs=-1, type=click.Path(path_type=Path), metavar="STORE...")
+@click.option("--protocol", type=click.Choice(["open"]), default="open", show_default=True, help="What is measured.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Keep the predictions, x.arrow, for 'report'.")
+@click.option("--card", type=click.Path(path_type=Path), help="Also write the tables into this file (Markdown).")
+@click.option("--page", type=click.Path(path_type=Path), help="Folder for pictures of people of the first store.")
+@click.option("--page-seed", default=0, show_default=True, type=click.IntRange(min=0), help="Draws these people.")
 @click.option("--flip-test", is_flag=True, help="Average with the mirrored picture.")
-def evaluate(stores: tuple[Path, ...], weights: str, flip_test: bool) -> None:
-    """Measure weights on labelled STOREs: PCK@0.2-torso, MPJPE and PA-MPJPE, beside baselines without a network."""
-    from liftwild.data.store import Store
-    from liftwild.evaluation import measure
-    from liftwild.weights import load_weights
+@click.option("--device", help="What torch calls it: cpu, cuda, ...  [default: a GPU if there is one]")
+@click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="People at a time.")
+def evaluate(
+    weights: str,
+    stores: tuple[Path, ...],
+    protocol: str,
+    out: Path | None,
+    card: Path | None,
+    page: Path | None,
+    page_seed: int,
+    flip_test: bool,
+    device: str | None,
+    batch_size: int,
+) -> None:
+    """Measure WEIGHTS on labelled STOREs, beside baselines without a network.
 
-    net, card = load_weights(weights)
-    for path in stores:
-        measured = measure.run(net, measure.rows(Store(path)), card["sum_length_mm"], flip_test=flip_test)
-        click.echo(measure.table(path.stem, measured, card.get("mean_pose_mm")))
+    WEIGHTS: name of shipped weights, a .safetensors file, or a run's folder. docs/evaluation.md explains the tables.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from liftwild.outputs.evaluate import evaluate_stores
+
+    tables = evaluate_stores(
+        weights, stores, protocol, out=out, card=card, page=page, page_seed=page_seed, flip_test=flip_test,
+        device=device, batch_size=batch_size,
+    )  # fmt: skip
+    click.echo(tables, nl=False)
+
+
+@cli.command()
+@click.argument("predictions", type=click.Path(path_type=Path))
+@click.option("--card", type=click.Path(path_type=Path), help="Also write the tables into this file (Markdown).")
+def report(predictions: Path, card: Path | None) -> None:
+    """Print the tables of PREDICTIONS, a file of 'evaluate -o', again; needs no weights and no store."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from liftwild.outputs.evaluate import report
+
+    click.echo(report(predictions, card), nl=False)
 
 
 @cli.command()

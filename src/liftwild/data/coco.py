@@ -37,7 +37,7 @@ Box = tuple[float, float, float, float]
 class Person:
     """The labels of one person, in MPII-16 order (J = 16), px of the photo and mm of camera space as in ``Sample``.
 
-    ``photo_size`` (width, height) as the labels state it, or None.
+    ``photo_size`` (width, height) as the labels state it, or None; ``image_id`` of its photo.
     """
 
     file_name: str
@@ -49,6 +49,7 @@ class Person:
     depth_valid: np.ndarray
     camera: Camera | None
     box: Box
+    image_id: int | str
 
 
 @dataclass(frozen=True)
@@ -225,6 +226,7 @@ def _person(key: int, annotation: dict[str, Any], image: dict[str, Any], names: 
     person = Person(
         image["file_name"], key, size,
         *_to_mpii(match, joints_2d, valid), *_to_mpii(match, joints_3d, depth_valid), camera, box,
+        _key(image["id"]),
     )  # fmt: skip
     if not person.joints_2d_valid.any():
         raise _UnusableError("no joint labelled that MPII-16 has")

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,15 +21,19 @@ from liftwild.sample import Sample
 
 # A bbox with a side this many times that of its photo is no person's.
 LARGEST_BOX = 4.0
+HOLD_BACK_EVERY = 10  # photos, where some are held back to measure on
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What ``prepare`` did: rows written, photos that they come from, and everything left out."""
+    """What ``prepare`` did: rows written, photos that they come from, everything left out, and how many of people and
+    photos went into the store of those held back."""
 
     people: int
     photos: int
     skips: list[Skip]
+    people_held_back: int = 0
+    photos_held_back: int = 0
 
     def reasons(self) -> Counter[str]:
         """How often each reason for leaving something out occurred."""
@@ -40,12 +45,13 @@ def prepare_coco(
     images: str | Path,
     output: str | Path,
     progress: Callable[[Iterator[Any], int], Iterator[Any]] | None = None,
+    held_back: str | Path | None = None,
 ) -> Prepared:
     """Write the store of a COCO keypoints file and its folder of photos.
 
     ``progress`` wraps the iteration over photos (given its length). A photo that is missing, broken or of another size
     than its labels say is skipped with the reason; LiftwildError if nobody is left. ``output`` appears whole or not at
-    all.
+    all. ``held_back``: a second store, for all people of every tenth usable photo by image id; none with fewer photos.
     """
     folder = Path(images)
     if not os.path.isdir(folder):
@@ -56,8 +62,12 @@ def prepare_coco(
         by_name.setdefault(person.file_name, []).append(person)
     paths = {name: find_photo(folder, name) for name in by_name}
     claims = Counter(paths.values())
+    names = list(by_name)
+    if held_back is not None:
+        names.sort(key=lambda name: _order(by_name[name][0].image_id))
     photos = 0
-    with StoreWriter(output) as writer, ThreadPoolExecutor() as pool:
+    with StoreWriter(output) as writer, ExitStack() as stack, ThreadPoolExecutor() as pool:
+        other: StoreWriter | None = None
 
         def job(name: str) -> tuple[list[dict[str, Any]], list[Skip]]:
             path = paths[name]
@@ -71,12 +81,15 @@ def prepare_coco(
 
         try:
             # A bounded window of photos in flight keeps memory flat.
-            results = _windowed(pool, job, list(by_name), window=64)
-            for rows, skipped in progress(results, len(by_name)) if progress else results:
+            results = _windowed(pool, job, names, window=64)
+            for rows, skipped in progress(results, len(names)) if progress else results:
                 skips.extend(skipped)
                 photos += bool(rows)
+                into = writer
+                if held_back is not None and rows and photos % HOLD_BACK_EVERY == 0:
+                    into = other = other or stack.enter_context(StoreWriter(held_back))
                 for row in rows:
-                    writer.add(row)
+                    into.add(row)
         except BaseException:
             pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the window
             raise
@@ -85,7 +98,21 @@ def prepare_coco(
             example = max(skips, key=lambda skip: reasons[skip.reason], default=None)  # the first of the commonest
             most = f"; most of them like {example}" if example else ""
             raise LiftwildError(f"nobody of {labels} could be used, {len(skips)} left out{most}")
-    return Prepared(writer.rows, photos, skips)
+    tenth = photos // HOLD_BACK_EVERY if held_back is not None else 0
+    return Prepared(writer.rows, photos - tenth, skips, other.rows if other else 0, tenth)
+
+
+def _order(image_id: int | str) -> tuple[bool, int, str]:
+    """Sorts ids: numbers first, by size."""
+    return isinstance(image_id, str), 0 if isinstance(image_id, str) else image_id, str(image_id)
+
+
+def left_out(done: Prepared) -> list[str]:
+    """A line for each reason why something was left out: how often, and the first."""
+    return [
+        f"left out: {count} x {reason}; the first: {next(skip for skip in done.skips if skip.reason == reason)}"
+        for reason, count in done.reasons().most_common()
+    ]
 
 
 def write_skips(done: Prepared, output: str | Path) -> Path | None:

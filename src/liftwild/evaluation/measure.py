@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from liftwild.camera import depth_targets, pose_mm
+from liftwild.camera import bone_lengths, depth_targets, pose_mm
 from liftwild.crop import BOX_MARGIN, Crop
 from liftwild.data.augment import view
 from liftwild.data.store import Store
 from liftwild.evaluation import metrics
 from liftwild.posenet import PoseNet, infer
 from liftwild.sample import Sample
-from liftwild.skeleton import DEPTH_ROOT, MPII_16, PELVIS, THORAX
+from liftwild.skeleton import DEPTH_ROOT, MPII_16, PELVIS, SCALE_BONES, SYMMETRIC_BONES, THORAX
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,32 +98,50 @@ def rows(store: Store, most: int = 0) -> Iterable[Sample]:
     return (store[i * len(store) // count] for i in range(count))
 
 
+def torso_hits(measured: Measured, pred_2d: np.ndarray | None = None) -> metrics.JointHits:
+    """Joints within 0.2 of the torso, over labelled joints but pelvis and thorax; of ``pred_2d`` if it is given."""
+    pred = measured.pred_2d if pred_2d is None else pred_2d
+    limit = 0.2 * metrics.torso_size(measured.true_2d, measured.valid_2d)
+    return metrics.joint_hits(pred, measured.true_2d, _counted(measured), limit=limit, inclusive=True)
+
+
+def head_hits(measured: Measured) -> metrics.JointHits:
+    """Joints within half of the head's length (upper neck to head top), over the same joints; none of a person
+    without both labels."""
+    limit = 0.5 * metrics.head_size(measured.true_2d, measured.valid_2d)
+    return metrics.joint_hits(measured.pred_2d, measured.true_2d, _counted(measured), limit=limit, inclusive=True)
+
+
+def _counted(measured: Measured) -> np.ndarray:
+    """Pelvis and thorax are made up in many joint sets, and left out by LSP's and MPII's scripts."""
+    counted = measured.valid_2d.copy()
+    counted[:, [PELVIS, THORAX]] = False
+    return counted
+
+
+def swapped(measured: Measured) -> np.ndarray:
+    """Whose left and right lie closer to the truth exchanged, (N,) bool."""
+    return metrics.left_right_swapped(measured.pred_2d, measured.true_2d, _counted(measured))
+
+
 def scores_2d(measured: Measured) -> dict[str, float]:
     """PCK@0.2-torso pooled over labelled joints but pelvis and thorax, in percent, and how sides were told apart.
 
     ``pck_torso_sides_ignored``: for each left/right pair the better of the prediction and its exchange.
     ``sides_swapped``: percent of people whose left and right lie closer to the truth exchanged.
     """
-    # Pelvis and thorax are made up in many joint sets, and left out by LSP's and MPII's scripts.
-    counted = measured.valid_2d.copy()
-    counted[:, [PELVIS, THORAX]] = False
-    limit = 0.2 * metrics.torso_size(measured.true_2d, measured.valid_2d)
-
-    def hits(pred: np.ndarray) -> metrics.JointHits:
-        return metrics.joint_hits(pred, measured.true_2d, counted, limit=limit, inclusive=True)
-
-    as_is, crossed = hits(measured.pred_2d), hits(measured.pred_2d[:, list(MPII_16.flip_index)])
+    as_is = torso_hits(measured)
+    crossed = torso_hits(measured, measured.pred_2d[:, list(MPII_16.flip_index)])
     either = as_is.hits.copy()
     for pair in MPII_16.flip_pairs:
         better = crossed.hits[:, pair].sum(axis=1) > as_is.hits[:, pair].sum(axis=1)
         either[np.ix_(better, pair)] = crossed.hits[np.ix_(better, pair)]
-    swaps = metrics.left_right_swapped(measured.pred_2d, measured.true_2d, counted)
     total = max(1, int(as_is.counted.sum()))
     return {
         "pck_torso": 100 * float(as_is.hits.sum() / total),
         "pck_torso_sides_ignored": 100 * float(either.sum() / total),
-        "sides_swapped": 100 * float(np.mean(swaps)),
-        "people": float(len(swaps)),
+        "sides_swapped": 100 * float(np.mean(swapped(measured))),
+        "people": float(len(measured.pred_2d)),
     }
 
 
@@ -134,7 +152,10 @@ def scores_3d(measured: Measured, mean_pose_mm: np.ndarray | None = None) -> dic
     ``true depth, predicted 2D``; ``mean pose`` (``mean_pose_mm`` (J, 3), if given). Poses are aligned at the pelvis.
     """
     both = measured.valid_2d & measured.valid_3d
-    usable = measured.valid_3d[:, PELVIS] & both[:, DEPTH_ROOT] & (measured.valid_3d.sum(axis=1) >= 4)
+    # Every row has the same people: those whom all rows can be made of.
+    ends = np.array(SCALE_BONES)
+    bones = (both[:, ends[:, 0]] & both[:, ends[:, 1]]).any(axis=1)
+    usable = both[:, PELVIS] & both[:, DEPTH_ROOT] & bones & (both.sum(axis=1) >= 4)
     if not usable.any():
         return {}
     true_depth = np.stack(
@@ -158,12 +179,33 @@ def scores_3d(measured: Measured, mean_pose_mm: np.ndarray | None = None) -> dic
     for name, (pose, valid) in poses.items():
         pred, true, known = pose[usable], measured.true_3d[usable], valid[usable]
         scaled = metrics.scale_to_bone_sum(pred, true, known, root=PELVIS)
+        errors = metrics.mpjpe(scaled, true, known, root=PELVIS)
         table[name] = {
-            "mpjpe_mm": float(np.nanmean(metrics.mpjpe(scaled, true, known, root=PELVIS))),
+            "mpjpe_mm": float(np.nanmean(errors)),
             "pa_mpjpe_mm": float(np.nanmean(metrics.pa_mpjpe(pred, true, known))),
-            "people": float(usable.sum()),
+            "people": float(np.isfinite(errors).sum()),
         }
     return table
+
+
+def symmetry(poses: np.ndarray, valid: np.ndarray) -> dict[str, float]:
+    """How unlike left and right bones are: mean over people of | left - right |, mm and % of the bones' mean length.
+
+    ``poses`` (N, J, 3) mm, ``valid`` (N, J). Keys: a name of ``SYMMETRIC_BONES`` or ``mean``, and " mm" or " %";
+    ``people``: those with all of these bones, over whom the means are taken. Empty if there is none.
+    """
+    ends = [joint for pair in SYMMETRIC_BONES.values() for bone in pair for joint in bone]
+    whole = poses[valid[:, ends].all(axis=1)]
+    if len(whole) == 0:
+        return {}
+    table = {}
+    for name, difference in metrics.bone_symmetry(whole).items():
+        table[f"{name} mm"] = float(difference.mean())
+        length = float(bone_lengths(whole, SYMMETRIC_BONES[name]).mean())
+        table[f"{name} %"] = 100 * table[f"{name} mm"] / length if length > 0 else 0.0
+    for unit in ("mm", "%"):
+        table[f"mean {unit}"] = float(np.mean([table[f"{name} {unit}"] for name in SYMMETRIC_BONES]))
+    return {**table, "people": float(len(whole))}
 
 
 def mean_pose_mm(stores: Iterable[Store]) -> np.ndarray:
@@ -171,18 +213,3 @@ def mean_pose_mm(stores: Iterable[Store]) -> np.ndarray:
     nothing."""
     poses = np.concatenate([s.column("joints_3d")[s.column("depth_valid").all(axis=1)] for s in stores])
     return (poses - poses[:, PELVIS : PELVIS + 1]).mean(axis=0)
-
-
-def table(name: str, measured: Measured, mean_pose: list[list[float]] | None = None) -> str:
-    """The scores of a store as Markdown; ``mean_pose`` (J, 3) mm as ``mean_pose_mm`` gives it."""
-    flat = scores_2d(measured)
-    lines = [
-        f"## {name}, {flat['people']:.0f} people",
-        f"PCK@0.2-torso {flat['pck_torso']:.1f} % ({flat['pck_torso_sides_ignored']:.1f} % with sides ignored), "
-        f"sides swapped on {flat['sides_swapped']:.1f} % of people",
-    ]
-    deep = scores_3d(measured, None if mean_pose is None else np.array(mean_pose))
-    if deep:
-        lines += ["", "| pose | MPJPE, bone-sum scaled, mm | PA-MPJPE, mm |", "| --- | --- | --- |"]
-        lines += [f"| {row} | {value['mpjpe_mm']:.1f} | {value['pa_mpjpe_mm']:.1f} |" for row, value in deep.items()]
-    return "\n".join(lines) + "\n"

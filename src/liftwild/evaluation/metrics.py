@@ -178,6 +178,17 @@ def torso_size(joints: Array, valid: Mask = None) -> Array:
     return np.where(size > 0, size, np.nan)
 
 
+def head_size(joints: Array, valid: Mask = None) -> Array:
+    """Distance from upper neck to head top, (N,) in the unit of ``joints`` (N, 16, 2 or 3); NaN where it is unknown.
+
+    For joint sets without MPII's head boxes, of which the head size of its PCKh is made. A head of length 0 is unknown.
+    """
+    joints, _, valid = _checked(joints, joints, valid, (2, 3), len(MPII_16))
+    ends = MPII_16.index("upper_neck"), MPII_16.index("head_top")
+    size = bone_lengths(joints, [ends])[..., 0]
+    return np.where(valid[..., ends].all(-1) & (size > 0), size, np.nan)
+
+
 def pck_torso(pred: Array, target: Array, valid: Mask = None, threshold: float = 0.2) -> Array:
     """2D PCK: part of the joints at most ``threshold`` torsos off, (N,) in [0, 1]; NaN where the torso is unknown.
 

@@ -17,14 +17,16 @@ from liftwild.errors import LiftwildError
 
 FORMAT = "liftwild-checkpoint"
 VERSION = 1
+NET, AVERAGE = "net.safetensors", "average.safetensors"
 KEPT = 2  # checkpoints left in a run's folder
 _NAME = re.compile(r"step-(\d{8})")
 
 
 def save_checkpoint(
-    folder: Path, step: int, net: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]
-) -> Path:
-    """Write ``folder/step-NNNNNNNN`` with network, optimiser and ``state`` (anything json can hold).
+    folder: Path, step: int, net: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any],
+    average: nn.Module | None = None,
+) -> Path:  # fmt: skip
+    """Write ``folder/step-NNNNNNNN`` with network, its average, optimiser and ``state`` (anything json can hold).
 
     Written beside, flushed to disk, then renamed: a kill at any moment leaves the older checkpoints and at most a
     ``.part`` folder. Older ones than the last ``KEPT`` go.
@@ -34,7 +36,9 @@ def save_checkpoint(
     part = folder / f".step-{step:08d}.part"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
-    save_file({name: tensor.contiguous().cpu() for name, tensor in net.state_dict().items()}, part / "net.safetensors")
+    for name, one in ((NET, net), (AVERAGE, average)):
+        if one is not None:
+            save_file({key: tensor.contiguous().cpu() for key, tensor in one.state_dict().items()}, part / name)
     save_file(_optimizer_tensors(net, optimizer), part / "optimizer.safetensors")
     about = {"format": FORMAT, "version": VERSION, "step": step, **state}
     (part / "state.json").write_text(json.dumps(about, indent=1) + "\n")
@@ -67,10 +71,10 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
     return state
 
 
-def load_net(checkpoint: Path, net: nn.Module) -> None:
-    """Fill ``net`` from a checkpoint; every tensor must be there and fit."""
+def load_net(checkpoint: Path, net: nn.Module, file: str = NET) -> None:
+    """Fill ``net`` from a checkpoint's ``file``; every tensor must be there and fit."""
     try:
-        net.load_state_dict(load_file(checkpoint / "net.safetensors"), strict=True)
+        net.load_state_dict(load_file(checkpoint / file), strict=True)
     except Exception as error:
         raise LiftwildError(f"{checkpoint} does not fit this network: {str(error).splitlines()[0]}") from None
 

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import cv2
 import numpy as np
@@ -129,6 +130,23 @@ class Monitor:
         row = np.concatenate(tiles, axis=1)
         cv2.imwrite(str(self.out / "predictions.png"), cv2.cvtColor(row, cv2.COLOR_RGB2BGR))
         self.writer.add_image("predictions", row, total, dataformats="HWC")
+
+
+def before_and_after(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """A small table of the scores of val stores (by name, then metric) before a run and after it."""
+    columns = {
+        "PCK@0.2-torso, %": "pck_torso", "sides swapped, %": "sides_swapped", "MPJPE, mm": "mpjpe_mm",
+        "PA-MPJPE, mm": "pa_mpjpe_mm",
+    }  # fmt: skip
+    rows = [["val store", *columns]]
+    for name, scores in before.items():
+        cells = [
+            f"{scores[key]:.1f} -> {after[name][key]:.1f}" if key in scores and key in after.get(name, {}) else "-"
+            for key in columns.values()
+        ]
+        rows.append([name, *cells])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def _pixel(point: np.ndarray) -> tuple[int, int]:

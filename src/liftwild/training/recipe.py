@@ -13,6 +13,12 @@ from liftwild.data.augment import Augmentation
 from liftwild.errors import LiftwildError
 from liftwild.posenet import SIZES, PoseNetConfig
 
+PHOTOS, PHOTOS_VAL = "photos", "photos_val"  # stores that --photos fills; they need no path of their own
+# What is measured on a val store while training, and whether more of it is better.
+METRICS = {
+    "pck_torso": True, "pck_torso_sides_ignored": True, "sides_swapped": False, "mpjpe_mm": False, "pa_mpjpe_mm": False,
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class StoreEntry:
@@ -20,7 +26,8 @@ class StoreEntry:
 
     ``path``: the Arrow file, relative to the folder that the command runs in. ``use``: "3d" and "2d" train, "val"
     measures. ``weight``: how often it is drawn beside others of the same use. ``kind`` and ``licence``: said of it in
-    the weights' json.
+    the weights' json. ``render`` "wild" or "lab": if there is no file at ``path``, ``count`` people are rendered into
+    it, of ``render_seed`` and ``split``, before the photos of the folder ``backgrounds`` ("": none).
     """
 
     path: str
@@ -28,6 +35,11 @@ class StoreEntry:
     weight: float = 1.0
     kind: str = ""
     licence: str = ""
+    render: Literal["", "wild", "lab"] = ""
+    count: int = 0
+    render_seed: int = 0
+    split: Literal["train", "test"] = "train"
+    backgrounds: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,9 +58,10 @@ class Optimizer:
 class Stage:
     """One row of the training plan. Defaults are the paper's where it has them.
 
-    ``iterations`` steps of ``batch_size`` images, ``ratio_3d`` of them 3D-labelled, at ``input_px`` (0: the network's
-    own; smaller only while no depth is trained). Learning rate ``lr``, by ``schedule``: constant, step (to ``lr_end``
-    at ``drop_at`` of the iterations) or cosine (to ``lr_end``), after ``warmup`` iterations of linear rise.
+    ``iterations`` steps of ``batch_size`` images (a row may give the number of ``images`` instead), ``ratio_3d`` of
+    them 3D-labelled, at ``input_px`` (0: the network's own; smaller only while no depth is trained). Learning rate
+    ``lr``, by ``schedule``: constant, step (to ``lr_end`` at ``drop_at`` of the iterations) or cosine (to ``lr_end``),
+    after ``warmup`` iterations of linear rise.
     ``heatmap_weight``, ``depth_weight``, ``geometric_weight``: of the three losses; the geometric one is taken on the
     images of ``geometric_on``. ``sigma`` of the target Gaussians in heatmap px, moving to ``sigma_end`` over the stage
     (0: stays). ``foreground_weight``: see ``losses.heatmap_loss``. ``depth_clamp``: depth targets are cut to
@@ -77,6 +90,7 @@ class Stage:
     train: Literal["all", "depth"] = "all"
     freeze_norm: bool = False
     clip: float = 0.0
+    images: int = 0
 
     @property
     def with_depth(self) -> bool:
@@ -105,7 +119,10 @@ class Recipe:
 
     ``log_every``, ``val_every``, ``picture_every``, ``checkpoint_every``: iterations between logging, measuring on the
     val stores, drawing predictions, and leaving a checkpoint behind (all but the first also at a stage's end; 0: only
-    there). ``text``: the TOML as nested dicts, as it stands in the file; what checkpoints and weights keep of it.
+    there). ``ema_decay``: of the average of the network over steps, which is what is measured and exported (0: no
+    average; see ``average.follow``). ``best`` "STORE:METRIC": keep the network that did best on this val store by this
+    one of ``METRICS``, at whatever input size that was measured ("": do not). ``text``: the TOML as nested dicts, as
+    it stands in the file; what checkpoints and weights keep of it.
     """
 
     name: str
@@ -120,12 +137,19 @@ class Recipe:
     val_every: int = 0
     picture_every: int = 0
     checkpoint_every: int = 500
+    ema_decay: float = 0.0
+    best: str = ""
     licence: str = ""
     text: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
+    @property
+    def steps(self) -> int:
+        """Steps of all stages."""
+        return sum(stage.iterations for stage in self.stages)
 
-def load_recipe(path: str | Path, stores: dict[str, str] | None = None) -> Recipe:
-    """Read a recipe; ``stores`` replaces the paths of its stores by name.
+
+def load_recipe(path: str | Path, stores: dict[str, str] | None = None, network: PoseNetConfig | None = None) -> Recipe:
+    """Read a recipe; ``stores`` replaces the paths of its stores by name, ``network`` is what ``size = "from"`` means.
 
     LiftwildError names the file and the entry that is missing, unknown, of the wrong type or out of range.
     """
@@ -137,10 +161,15 @@ def load_recipe(path: str | Path, stores: dict[str, str] | None = None) -> Recip
         raise LiftwildError(f"cannot read recipe {path}: {error.strerror}") from None
     except ValueError as error:
         raise LiftwildError(f"{path} is not TOML: {error}") from None
-    return recipe_from_dict(table, str(path), stores)
+    return recipe_from_dict(table, str(path), stores, network)
 
 
-def recipe_from_dict(table: dict[str, Any], where: str = "recipe", stores: dict[str, str] | None = None) -> Recipe:
+def recipe_from_dict(
+    table: dict[str, Any],
+    where: str = "recipe",
+    stores: dict[str, str] | None = None,
+    network: PoseNetConfig | None = None,
+) -> Recipe:
     """A recipe from the nested dict that its TOML holds. Arguments and errors as in ``load_recipe``."""
     table = dict(table)
     try:
@@ -149,11 +178,17 @@ def recipe_from_dict(table: dict[str, Any], where: str = "recipe", stores: dict[
             if name not in entries:
                 raise ValueError(f"there is no store {name!r} to replace; there is {', '.join(entries) or 'none'}")
             entries[name]["path"] = path
-        network = dict(table.pop("network"))
-        size = network.pop("size", None)
-        if size is not None and size not in SIZES:
-            raise ValueError(f"network.size {size!r} is unknown; sizes are {', '.join(SIZES)}")
-        base = dataclasses.asdict(SIZES[size]) if size else {}
+        for name in (PHOTOS, PHOTOS_VAL):
+            if name in entries:
+                entries[name].setdefault("path", "")
+        given = dict(table.pop("network"))
+        size = given.pop("size", None)
+        if size == "from" and network is None:
+            raise ValueError("network.size is 'from': give the weights to begin with, --from NAME|PATH")
+        sizes = SIZES if network is None else {**SIZES, "from": network}
+        if size is not None and size not in sizes:
+            raise ValueError(f"network.size {size!r} is unknown; sizes are {', '.join(SIZES)} and from")
+        base = dataclasses.asdict(sizes[size]) if size else {}
         rows = table.pop("stages")
         if not rows:
             raise ValueError("no [[stages]]")
@@ -162,13 +197,13 @@ def recipe_from_dict(table: dict[str, Any], where: str = "recipe", stores: dict[
             "",
             {
                 **{name: value for name, value in table.items() if name not in ("optimizer", "stores")},
-                "network": _build(PoseNetConfig, "network.", {**base, **network}),
+                "network": _build(PoseNetConfig, "network.", {**base, **given}),
                 "stores": {n: _build(StoreEntry, f"stores.{n}.", s) for n, s in entries.items()},
-                "stages": tuple(_build(Stage, f"stages[{i}].", row) for i, row in enumerate(rows)),
+                "stages": tuple(_build(Stage, f"stages[{i}].", _budget(i, row)) for i, row in enumerate(rows)),
                 "optimizer": _build(Optimizer, "optimizer.", table.get("optimizer", {})),
                 "augment_2d": _build(Augmentation, "augment_2d.", table.get("augment_2d", {})),
                 "augment_3d": _build(Augmentation, "augment_3d.", table.get("augment_3d", {})),
-                "text": {"network": {"size": size, **network} if size else network, "stages": rows, **table},
+                "text": {"network": {"size": size, **given} if size else given, "stages": rows, **table},
             },
         )
         _check(recipe)
@@ -177,6 +212,18 @@ def recipe_from_dict(table: dict[str, Any], where: str = "recipe", stores: dict[
     except (ValueError, TypeError) as error:
         raise LiftwildError(f"{where}: {error}") from None
     return recipe
+
+
+def _budget(index: int, row: dict[str, Any]) -> dict[str, Any]:
+    """A stage's row with ``iterations``, whichever of ``iterations`` and ``images`` it gives."""
+    if ("images" in row) == ("iterations" in row):
+        raise ValueError(
+            f"stages[{index}]: give one of iterations and images, not {'both' if 'images' in row else 'none'}"
+        )
+    images, batch_size = row.get("images"), row.get("batch_size", Stage.batch_size)
+    if type(images) is not int or type(batch_size) is not int or batch_size < 1:  # _build and _check say what is wrong
+        return {"iterations": 0, **row}
+    return {**row, "iterations": -(-images // batch_size)}
 
 
 def _build(kind: type[Any], where: str, values: dict[str, Any]) -> Any:
@@ -188,7 +235,9 @@ def _build(kind: type[Any], where: str, values: dict[str, Any]) -> Any:
         hint = hints[name]
         if get_origin(hint) is Literal:
             if value not in get_args(hint):
-                raise ValueError(f"{where}{name} must be one of {', '.join(get_args(hint))}, not {value!r}")
+                raise ValueError(
+                    f"{where}{name} must be one of {', '.join(filter(None, get_args(hint)))}, not {value!r}"
+                )
         elif hint in (int, float, str, bool):
             kinds = (int, float) if hint is float else hint
             if not isinstance(value, kinds) or (isinstance(value, bool) and hint is not bool):
@@ -206,6 +255,13 @@ def _build(kind: type[Any], where: str, values: dict[str, Any]) -> Any:
 def _check(recipe: Recipe) -> None:
     """Ranges, and whether the stages can run on the stores there are."""
     uses = {entry.use for entry in recipe.stores.values()}
+    for name, entry in recipe.stores.items():
+        if not entry.weight > 0:
+            raise ValueError(f"stores.{name}: weight must be above 0")
+        if entry.render and (entry.count < 1 or entry.render_seed < 0):
+            raise ValueError(f"stores.{name}: render wants a count above 0 and a render_seed of 0 or more")
+        if not entry.render and (entry.count or entry.backgrounds):
+            raise ValueError(f"stores.{name}: count and backgrounds are for stores with render")
     for i, stage in enumerate(recipe.stages):
         where = f"stages[{i}] ({stage.name})"
         if stage.iterations < 1 or stage.batch_size < 1 or not stage.lr > 0 or not 0 <= stage.ratio_3d <= 1:
@@ -230,5 +286,14 @@ def _check(recipe: Recipe) -> None:
             raise ValueError(f"{where}: ratio_3d is {stage.ratio_3d}, but no store has use = 2d")
     if min(recipe.log_every, recipe.val_every + 1, recipe.picture_every + 1, recipe.checkpoint_every + 1) < 1:
         raise ValueError("log_every must be above 0; val_every, picture_every, checkpoint_every 0 or more")
-    if any(not entry.weight > 0 for entry in recipe.stores.values()):
-        raise ValueError("a store's weight must be above 0")
+    if not 0 <= recipe.ema_decay < 1:
+        raise ValueError(f"ema_decay must be at least 0 and below 1, not {recipe.ema_decay}")
+    if recipe.best:
+        store, _, metric = recipe.best.rpartition(":")
+        measured = [name for name, entry in recipe.stores.items() if entry.use == "val"]
+        if store not in measured:
+            raise ValueError(
+                f"best = {recipe.best!r}: no val store {store!r}; there is {', '.join(measured) or 'none'}"
+            )
+        if metric not in METRICS:
+            raise ValueError(f"best = {recipe.best!r}: no metric {metric!r}; metrics are {', '.join(METRICS)}")

@@ -1,15 +1,20 @@
-"""Weights files: ``NAME.safetensors`` with the tensors, ``NAME.json`` with what they are. Never a pickle."""
+"""Weights files: ``NAME.safetensors`` with the tensors, ``NAME.json`` with what they are. Never a pickle.
+
+Large ones may come in shards instead, ``NAME-00001-of-0000N.safetensors``, which the json lists under ``files``.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from liftwild.errors import LiftwildError
 from liftwild.posenet import PoseNet, PoseNetConfig
@@ -22,47 +27,92 @@ SHIPPED = Path(__file__).parent
 
 def shipped_names() -> list[str]:
     """Names of the weights that come with the package."""
-    return sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
+    return sorted(path.stem for path in SHIPPED.glob("*.json"))
 
 
-def save_weights(path: Path, net: PoseNet, card: dict[str, Any], half: bool = True) -> None:
-    """Write ``path`` (.safetensors) and its .json beside it, each whole or not at all.
+def save_weights(
+    path: Path, net: PoseNet, card: dict[str, Any], half: bool = True, shard_mb: float = 0.0
+) -> list[Path]:
+    """Write ``path`` (.safetensors) and its .json beside it, each whole or not at all; the files with the tensors.
 
     ``card`` needs ``sum_length_mm`` (mean summed length of the scale bones in the 3D training data) and may hold
-    anything else that json can; ``half`` stores floats as fp16.
+    anything else that json can; ``half`` stores floats as fp16. ``shard_mb`` above 0: shards of at most so many
+    million bytes instead of one file; LiftwildError if a single tensor is larger.
     """
     path = Path(path)
-    state = {
-        name: (tensor.half() if half and tensor.is_floating_point() else tensor).contiguous().cpu()
-        for name, tensor in net.state_dict().items()
-    }
+    state = _state(net, half)
     about = {
         "format": FORMAT,
         "version": VERSION,
         "network": asdict(net.config),
         "joint_names": list(MPII_16.names),
-        **card,
+        **{name: value for name, value in card.items() if name != "files"},
     }
+    files = {path: state}
+    if shard_mb > 0:
+        shards = _shards(state, int(shard_mb * 1e6))
+        files = {
+            path.with_name(f"{path.stem}-{number:05d}-of-{len(shards):05d}.safetensors"): shard
+            for number, shard in enumerate(shards, start=1)
+        }
+        about["files"] = [file.name for file in files]
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    save_file(state, part)
-    part.chmod(0o644)  # safetensors makes it private
-    os.replace(part, path)
+    for file, tensors in files.items():
+        part = file.with_name(f".{file.name}.part")
+        save_file(tensors, part)
+        part.chmod(0o644)  # safetensors makes it private
+        os.replace(part, file)
     part = path.with_name(f".{path.stem}.json.part")
     part.write_text(json.dumps(about, indent=1) + "\n")
     os.replace(part, path.with_suffix(".json"))
+    # What an earlier save left in another number of files is no part of these weights.
+    of_others = re.compile(re.escape(path.stem) + r"(-\d{5}-of-\d{5})?\.safetensors")
+    for other in path.parent.iterdir():
+        if of_others.fullmatch(other.name) and other not in files:
+            other.unlink()
+    return list(files)
+
+
+def check_shards(net: PoseNet, shard_mb: float) -> None:
+    """LiftwildError if ``save_weights`` could not cut ``net`` into such shards; to be known before a long training."""
+    if shard_mb > 0:
+        _shards(_state(net, True), int(shard_mb * 1e6))
+
+
+def _state(net: PoseNet, half: bool) -> dict[str, Tensor]:
+    return {
+        name: (tensor.half() if half and tensor.is_floating_point() else tensor).contiguous().cpu()
+        for name, tensor in net.state_dict().items()
+    }
+
+
+def _shards(state: dict[str, Tensor], limit: int) -> list[dict[str, Tensor]]:
+    """``state`` cut, in its order, into parts whose files have at most ``limit`` bytes."""
+    shards: list[dict[str, Tensor]] = []
+    filled = limit
+    for name, tensor in state.items():
+        size = tensor.nbytes + len(name) + 160  # its entry in the file's header, at most
+        if size + 16 > limit:
+            raise LiftwildError(f"{name} alone has {tensor.nbytes / 1e6:.2g} MB: a shard must be larger than that")
+        if filled + size > limit:
+            shards.append({})
+            filled = 16  # the header's length and padding
+        shards[-1][name] = tensor
+        filled += size
+    return shards
 
 
 def find_weights(name_or_path: str | Path) -> Path:
     """Path of a weights file, by the name of one that ships, by its path, or by the folder of a training run.
 
-    LiftwildError if there is none. A shipped name goes before a file of that name.
+    Of weights in shards, the path that they would have as one file. LiftwildError if there is none. A shipped name
+    goes before a file of that name.
     """
     path = Path(name_or_path)
     if str(path) in shipped_names():
         return SHIPPED / f"{path}.safetensors"
     found = path / "weights.safetensors" if path.is_dir() else path
-    if found.is_file():
+    if found.is_file() or (found.suffix == ".safetensors" and found.with_suffix(".json").is_file()):
         return found
     if found.suffix == ".safetensors" or len(path.parts) > 1:
         raise LiftwildError(f"no weights file {found}")
@@ -89,10 +139,13 @@ def load_weights(name_or_path: str | Path) -> tuple[PoseNet, dict[str, Any]]:
         raise LiftwildError(f"{beside} is not the json of liftwild weights, version {VERSION}")
     if card.get("joint_names") != list(MPII_16.names) or not isinstance(card.get("sum_length_mm"), int | float):
         raise LiftwildError(f"{beside} lacks the MPII-16 joint_names or sum_length_mm")
+    files = _tensor_files(path, card)
     try:
         net = PoseNet(PoseNetConfig(**card["network"]))
         state = {
-            name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in load_file(path).items()
+            name: tensor.float() if tensor.is_floating_point() else tensor
+            for file in files
+            for name, tensor in load_file(file).items()
         }
         net.load_state_dict(state, strict=True)
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
@@ -100,3 +153,19 @@ def load_weights(name_or_path: str | Path) -> tuple[PoseNet, dict[str, Any]]:
         raise LiftwildError(f"{path} does not hold the network that {beside.name} describes: {first}") from None
     net.eval().requires_grad_(False)
     return net, card
+
+
+def _tensor_files(path: Path, card: dict[str, Any]) -> list[Path]:
+    """The files that hold the tensors of ``path``; LiftwildError names one that is missing."""
+    names = card.get("files", [path.name])
+    if not isinstance(names, list) or not all(isinstance(n, str) and n and Path(n).name == n for n in names):
+        raise LiftwildError(f"{path.with_suffix('.json')}: files is not a list of file names")
+    files = [path.with_name(name) for name in names]
+    missing = [file for file in files if not file.is_file()]
+    if missing and "files" not in card:
+        raise LiftwildError(f"no weights file {path}")
+    if missing:
+        raise LiftwildError(
+            f"{missing[0]} is missing, one of the {len(files)} files that {path.with_suffix('.json').name} lists"
+        )
+    return files

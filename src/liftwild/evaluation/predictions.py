@@ -1,0 +1,227 @@
+"""Predictions on labelled stores, kept in one Arrow IPC file with the labels: what every score is made from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from liftwild.crop import BOX_MARGIN, Crop
+from liftwild.data.store import Store
+from liftwild.errors import LiftwildError
+from liftwild.evaluation import measure
+from liftwild.evaluation.measure import Measured
+from liftwild.posenet import PoseNet
+from liftwild.sample import Sample
+from liftwild.skeleton import MPII_16
+
+try:
+    import pyarrow as pa
+    import pyarrow.compute
+except ImportError:  # pragma: no cover - shown by the wheel check
+    raise LiftwildError("predictions need pyarrow: pip install 'liftwild[train]'") from None
+
+VERSION = 1
+J = len(MPII_16)
+INPUT_PX = {"is": "x, y in px of the network's input"}
+CAMERA_MM = {"is": "x, y, z in mm, camera space"}
+
+SCHEMA = pa.schema(
+    [
+        pa.field("store", pa.string()),
+        pa.field("source", pa.string(), metadata={"is": "file of the photo"}),
+        pa.field("annotation_id", pa.int64()),
+        pa.field("pred_2d", pa.list_(pa.float32(), 2 * J), metadata=INPUT_PX),
+        pa.field("pred_2d_picture", pa.list_(pa.float32(), 2 * J), metadata={"is": "x, y in px of the stored picture"}),
+        pa.field("confidence", pa.list_(pa.float32(), J), metadata={"is": "height of the heatmap's peak"}),
+        pa.field("pred_depth", pa.list_(pa.float32(), J), metadata={"is": "1 is half the network's input"}),
+        # Follows from pred_2d and pred_depth, from which scores are made; here for other readers.
+        pa.field("pred_3d", pa.list_(pa.float32(), 3 * J), metadata={"is": "x, y, z in mm, camera axes, pelvis at 0"}),
+        pa.field("true_2d", pa.list_(pa.float64(), 2 * J), metadata=INPUT_PX),
+        pa.field("valid_2d", pa.list_(pa.bool_(), J)),
+        pa.field("true_3d", pa.list_(pa.float64(), 3 * J), metadata=CAMERA_MM),
+        pa.field("valid_3d", pa.list_(pa.bool_(), J)),
+    ]
+)
+WIDTHS = {field.name: field.type.list_size // J for field in SCHEMA if pa.types.is_fixed_size_list(field.type)}
+ABOUT = ("liftwild", "weights", "protocol", "flip_test", "input_px", "sum_length_mm", "mean_pose_mm", "stores")
+
+
+@dataclass(frozen=True, eq=False)
+class StorePredictions:
+    """Predictions on one store, N people in its order.
+
+    ``name``, ``fingerprint``: of the store; ``source`` (N) photos' files, ``annotation_id`` (N,) int;
+    ``pred_2d_picture`` (N, J, 2): the predicted joints in px of the stored picture; ``measured``: the rest.
+    """
+
+    name: str
+    fingerprint: str
+    source: tuple[str, ...]
+    annotation_id: np.ndarray
+    pred_2d_picture: np.ndarray
+    measured: Measured
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What one network predicted on some stores.
+
+    ``about``: liftwild (version), weights {name, sha256}, protocol, flip_test, input_px, sum_length_mm, mean_pose_mm
+    (J lists of 3, or None).
+    """
+
+    about: dict[str, Any]
+    stores: tuple[StorePredictions, ...]
+
+    @property
+    def mean_pose_mm(self) -> np.ndarray | None:
+        """Mean pose of the training data (J, 3) in mm, if the weights know it."""
+        pose = self.about["mean_pose_mm"]
+        return None if pose is None else np.array(pose, dtype=np.float64)
+
+
+def predict_store(
+    net: PoseNet,
+    store: Store,
+    sum_length_mm: float,
+    batch_size: int = 32,
+    flip_test: bool = False,
+    watch: Callable[[Iterable[Sample]], Iterable[Sample]] = iter,
+) -> StorePredictions:
+    """Predict everybody in ``store``; ``watch`` sees the people go by, for a progress bar."""
+    labels: list[tuple[str, int]] = []
+    crops: list[Crop] = []
+
+    def noted() -> Iterator[Sample]:
+        for sample in measure.rows(store):
+            labels.append((sample.source, sample.annotation_id))
+            crops.append(Crop.around(sample.box, BOX_MARGIN))
+            yield sample
+
+    measured = measure.run(net, watch(noted()), sum_length_mm, batch_size, flip_test)
+    in_picture = [
+        crop.to_photo(joints, measured.input_px) for crop, joints in zip(crops, measured.pred_2d, strict=True)
+    ]
+    source, ids = zip(*labels, strict=True)
+    return StorePredictions(
+        store.path.stem, store.fingerprint(), source, np.array(ids, dtype=np.int64), np.stack(in_picture), measured
+    )
+
+
+def encode(predictions: Predictions) -> bytes:
+    """The content of a predictions file."""
+    stores = [
+        {"name": each.name, "people": len(each.source), "fingerprint": each.fingerprint} for each in predictions.stores
+    ]
+    about = {
+        "liftwild_predictions": str(VERSION),
+        "joint_names": json.dumps(MPII_16.names),
+        "about": json.dumps({**predictions.about, "stores": stores}),
+    }
+    sink = pa.BufferOutputStream()
+    schema = SCHEMA.with_metadata(about)
+    with pa.ipc.new_file(sink, schema) as writer:
+        for each in predictions.stores:
+            columns = [_column(field, _values(each)[field.name]) for field in SCHEMA]
+            writer.write_batch(pa.record_batch(columns, schema=schema))
+    return sink.getvalue().to_pybytes()
+
+
+def _values(each: StorePredictions) -> dict[str, Any]:
+    """The columns of one store."""
+    measured = each.measured
+    return {
+        "store": [each.name] * len(each.source),
+        "source": each.source,
+        "annotation_id": each.annotation_id,
+        "pred_2d_picture": each.pred_2d_picture,
+        "pred_3d": measured.pose(measured.pred_2d, measured.pred_depth),
+        **{name: getattr(measured, name) for name in WIDTHS if name not in ("pred_2d_picture", "pred_3d")},
+    }
+
+
+def _column(field: pa.Field, values: Any) -> pa.Array:
+    if field.name not in WIDTHS:
+        return pa.array(values, field.type)
+    kind = field.type.value_type
+    flat = np.ascontiguousarray(values).ravel().astype(kind.to_pandas_dtype())
+    return pa.FixedSizeListArray.from_arrays(pa.array(flat, kind), type=field.type)
+
+
+def is_predictions_file(path: Path) -> bool:
+    """Whether ``path`` is a predictions file of any version."""
+    try:
+        with pa.OSFile(str(path), "rb") as file:
+            return b"liftwild_predictions" in (pa.ipc.open_file(file).schema.metadata or {})
+    except (OSError, pa.ArrowException):
+        return False
+
+
+def read_predictions(path: Path) -> Predictions:
+    """The predictions in a file that ``encode`` filled.
+
+    LiftwildError if it is missing, is something else, of another version, or does not hold what it says it does.
+    """
+    try:
+        with pa.OSFile(str(path), "rb") as file:
+            table = pa.ipc.open_file(file).read_all()
+    except FileNotFoundError:
+        raise LiftwildError(f"no predictions {path}; 'liftwild evaluate WEIGHTS STORE -o {path}' makes them") from None
+    except (OSError, pa.ArrowException) as error:
+        raise LiftwildError(f"{path} is not a predictions file: {str(error).splitlines()[0]}") from None
+    metadata = table.schema.metadata or {}
+    version = metadata.get(b"liftwild_predictions")
+    if version is None:
+        raise LiftwildError(f"{path} is an Arrow file, but not a predictions file of 'liftwild evaluate -o'")
+    if version != str(VERSION).encode():
+        raise LiftwildError(
+            f"{path} is a predictions file of version {version.decode()}; this liftwild reads {VERSION}"
+        )
+    try:
+        about = json.loads(metadata[b"about"])
+        names = json.loads(metadata[b"joint_names"])
+        whole = table.schema.equals(SCHEMA) and names == list(MPII_16.names) and set(ABOUT) <= set(about)
+        whole = whole and sum(each["people"] for each in about["stores"]) == len(table) > 0
+        stores = tuple(_store(table, about, each) for each in about["stores"]) if whole else ()
+    except (KeyError, TypeError, ValueError):
+        stores = ()
+    if not stores:
+        raise LiftwildError(f"{path} does not hold the predictions that its own description promises; make it again")
+    return Predictions({key: value for key, value in about.items() if key != "stores"}, stores)
+
+
+def _store(table: pa.Table, about: dict[str, Any], own: dict[str, Any]) -> StorePredictions:
+    """One store's part of a file; ValueError or KeyError if it is not as its description says."""
+    rows = table.filter(pa.compute.equal(table["store"], own["name"])).combine_chunks()
+    if len(rows) != own["people"]:
+        raise ValueError("people are missing")
+
+    def array(name: str) -> np.ndarray:
+        flat = rows[name].combine_chunks().flatten()
+        if flat.null_count:
+            raise ValueError(f"{name} has holes")
+        shape = (len(rows), J) if WIDTHS[name] == 1 else (len(rows), J, WIDTHS[name])
+        return flat.to_numpy(zero_copy_only=False).reshape(shape)
+
+    measured = Measured(
+        **{name: array(name) for name in WIDTHS if name not in ("pred_2d_picture", "pred_3d")},
+        input_px=about["input_px"],
+        sum_length_mm=about["sum_length_mm"],
+    )
+    return StorePredictions(
+        own["name"], own["fingerprint"], tuple(rows["source"].to_pylist()), rows["annotation_id"].to_numpy(),
+        array("pred_2d_picture"), measured,
+    )  # fmt: skip
+
+
+def check_names(paths: Sequence[Path]) -> None:
+    """LiftwildError if two stores would have one name."""
+    for number, path in enumerate(paths):
+        for other in paths[:number]:
+            if other.stem == path.stem:
+                raise LiftwildError(f"{other} and {path} have one name, {path.stem}; rename one or give it once")

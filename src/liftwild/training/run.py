@@ -1,0 +1,109 @@
+"""A run of a recipe from its start, from weights, or from where it stopped."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+
+from liftwild.errors import LiftwildError
+from liftwild.posenet import PoseNetConfig
+from liftwild.training import checkpoint as checkpoints
+from liftwild.training.loop import Position, Trainer
+from liftwild.training.recipe import Recipe
+from liftwild.training.stores import Photos, ready
+from liftwild.weights import load_weights
+
+
+def network_of(out: Path, resume: bool, start: str | None) -> PoseNetConfig | None:
+    """What ``size = "from"`` of a recipe means: the network of the run in ``out``, if that is resumed, else of the
+    weights ``start``; None if there is neither."""
+    found = checkpoints.checkpoints(out / "checkpoints") if resume else []
+    network = checkpoints.read_state(found[-1]).get("network") if found else None
+    if network is not None:
+        return PoseNetConfig(**network)
+    return None if start is None else load_weights(start)[0].config
+
+
+def find_start(out: Path, recipe: Recipe, resume: bool, stage: str | None = None) -> tuple[Position, Path | None]:
+    """Where a run in ``out`` begins: at its last checkpoint, or at ``stage`` (a name; None: the first).
+
+    LiftwildError if it would run over another run, or go on with another recipe, or if there is no such stage.
+    """
+    found = checkpoints.checkpoints(out / "checkpoints")
+    if found and not resume:
+        raise LiftwildError(f"{out} holds a run already; go on with --resume, or choose another --out")
+    if found:
+        state = checkpoints.read_state(found[-1])
+        if state["recipe"] != recipe.text:
+            raise LiftwildError(f"{out} was begun with another recipe; train into another --out")
+        return Position(state["stage"], state["stage_step"], state["step"]), found[-1]
+    names = [row.name for row in recipe.stages]
+    if stage is not None and stage not in names:
+        raise LiftwildError(f"recipe {recipe.name} has no stage {stage!r}; stages are {', '.join(names)}")
+    index = 0 if stage is None else names.index(stage)
+    return Position(index, 0, sum(row.iterations for row in recipe.stages[:index])), None
+
+
+def train(
+    recipe: Recipe,
+    out: Path,
+    *,
+    resume: bool = False,
+    start: str | None = None,
+    stage: str | None = None,
+    precision: str = "auto",
+    accelerator: str = "auto",
+    workers: int = 2,
+    stop_after: int | None = None,
+    minutes: float | None = None,
+    photos: Photos | None = None,
+    photos_val: Photos | None = None,
+    shard_mb: float = 0.0,
+) -> Trainer:
+    """Run ``recipe`` in the folder ``out``, from the start, from weights (``start``), or from where it stopped.
+
+    ``stage``: the name of the stage to begin at, with ``start``. ``precision``: auto (bf16 where the machine computes
+    in it, else fp32), bf16-mixed or 32-true. Under ``torchrun`` one process of several. ``stop_after`` steps or
+    ``minutes`` of wall time end early, with a checkpoint. ``photos``, ``photos_val``: labels and photos for the
+    recipe's stores of these names (``stores.ready``). ``shard_mb``: as in ``save_weights``. Returns the trainer.
+    """
+    until = None if minutes is None else time.monotonic() + 60 * minutes
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
+        num_nodes=int(os.environ.get("GROUP_WORLD_SIZE", "1")),
+        strategy="ddp" if int(os.environ.get("WORLD_SIZE", "1")) > 1 else "auto",
+        precision=_precision(precision, accelerator),  # type: ignore[arg-type]
+    )
+    fabric.launch()
+    if stage is not None and start is None:
+        raise LiftwildError("a run begins at a --stage with weights: give --from too")
+    at, found = find_start(out, recipe, resume, stage)
+    # Before anything is prepared or rendered: that takes a while.
+    begin = None if start is None or found is not None else load_weights(start)
+    if begin is not None and begin[0].config != recipe.network:
+        raise LiftwildError(f"weights {start} are of another network size than recipe {recipe.name}")
+    recipe = ready(recipe, out, fabric, photos, photos_val, resume)
+    trainer = Trainer(recipe, out, fabric, workers, shard_mb)
+    if begin is not None:
+        trainer.start_from(str(start), *begin)
+    if found is not None:
+        trainer.go_on_from(found)
+    out.mkdir(parents=True, exist_ok=True)
+    torch.backends.cudnn.deterministic = True
+    trainer.run(at, found, stop_after, until)
+    return trainer
+
+
+def _precision(asked: str, accelerator: str) -> str:
+    """The precision to compute in: bf16 only where the hardware has it."""
+    if asked != "auto":
+        return asked
+    if accelerator != "cpu" and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    has = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bf16-mixed" if has else "32-true"

@@ -1,0 +1,65 @@
+"""Weights files: in one piece or in shards, what is written is what is read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from liftwild.errors import LiftwildError
+from liftwild.posenet import PoseNet
+from liftwild.weights import load_weights, save_weights
+from tests.conftest import TINY
+
+CARD = {"sum_length_mm": 4000.0}
+
+
+def same(first: PoseNet, second: PoseNet) -> bool:
+    """Whether two networks hold the same tensors."""
+    return all(map(torch.equal, first.state_dict().values(), second.state_dict().values()))
+
+
+def test_shards_are_read_as_one(tiny_weights: Path, tmp_path: Path) -> None:
+    net, _ = load_weights(tiny_weights)
+    limit = 20_000
+    files = save_weights(tmp_path / "net.safetensors", net, CARD, shard_mb=limit / 1e6)
+    assert len(files) > 2 and all(file.stat().st_size <= limit for file in files)
+    assert [file.name for file in files] == [
+        f"net-{n:05d}-of-{len(files):05d}.safetensors" for n in range(1, len(files) + 1)
+    ]
+    assert json.loads((tmp_path / "net.json").read_text())["files"] == [file.name for file in files]
+    assert not (tmp_path / "net.safetensors").exists()
+    again, card = load_weights(tmp_path / "net.safetensors")
+    assert same(again, net)
+
+    # In one piece again: the shards go, and the card no longer lists them.
+    save_weights(tmp_path / "net.safetensors", net, card)
+    assert {path.name for path in tmp_path.iterdir()} == {"net.safetensors", "net.json"}
+    assert same(load_weights(tmp_path / "net.safetensors")[0], net)
+
+
+def test_a_run_in_shards_is_found_by_its_folder(tiny_weights: Path, tmp_path: Path) -> None:
+    net, _ = load_weights(tiny_weights)
+    save_weights(tmp_path / "weights.safetensors", net, CARD, shard_mb=0.05)
+    assert same(load_weights(tmp_path)[0], net)
+
+
+def test_a_missing_shard_is_named(tiny_weights: Path, tmp_path: Path) -> None:
+    net, _ = load_weights(tiny_weights)
+    files = save_weights(tmp_path / "net.safetensors", net, CARD, shard_mb=0.05)
+    files[1].unlink()
+    with pytest.raises(LiftwildError, match=f"{files[1].name} is missing, one of the {len(files)} files"):
+        load_weights(tmp_path / "net.safetensors")
+    card = json.loads((tmp_path / "net.json").read_text())
+    for wrong in ("net.safetensors", ["../net.safetensors"]):
+        (tmp_path / "net.json").write_text(json.dumps({**card, "files": wrong}))
+        with pytest.raises(LiftwildError, match=r"^[^:]*: files is not a list of file names"):
+            load_weights(tmp_path / "net.safetensors")
+
+
+def test_a_shard_too_small_for_a_tensor(tmp_path: Path) -> None:
+    with pytest.raises(LiftwildError, match=r"alone has .* MB: a shard must be larger"):
+        save_weights(tmp_path / "net.safetensors", PoseNet(TINY), CARD, shard_mb=0.001)
+    assert not list(tmp_path.iterdir())
