@@ -11,7 +11,7 @@ from liftwild import Estimator
 from liftwild.data.coco import read_labels
 from liftwild.evaluation.metrics import mpjpe, pck_torso, scale_to_bone_sum
 from liftwild.skeleton import MPII_16, PELVIS
-from liftwild.weights import shipped_names
+from liftwild.weights import find_weights, shipped_names
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,7 +38,7 @@ def test_links_and_pictures_are_there(readme: str) -> None:
 
 
 def test_the_default_weights_ship(readme: str) -> None:
-    assert "small" in shipped_names()
+    assert "small-open" in shipped_names() and find_weights("small") == find_weights("small-open")
 
 
 def test_the_shipped_weights_find_the_person_of_the_demo() -> None:

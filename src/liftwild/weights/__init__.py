@@ -23,6 +23,7 @@ from liftwild.skeleton import MPII_16
 FORMAT = "liftwild-weights"
 VERSION = 1
 SHIPPED = Path(__file__).parent
+SHORT_NAMES = {"small": "small-open"}  # of the weights of a size that are best
 
 
 def shipped_names() -> list[str]:
@@ -109,8 +110,9 @@ def find_weights(name_or_path: str | Path) -> Path:
     goes before a file of that name.
     """
     path = Path(name_or_path)
-    if str(path) in shipped_names():
-        return SHIPPED / f"{path}.safetensors"
+    name = SHORT_NAMES.get(str(path), str(path))
+    if name in shipped_names():
+        return SHIPPED / f"{name}.safetensors"
     found = path / "weights.safetensors" if path.is_dir() else path
     if found.is_file() or (found.suffix == ".safetensors" and found.with_suffix(".json").is_file()):
         return found
