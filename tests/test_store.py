@@ -21,7 +21,7 @@ import pytest
 
 from liftwild.camera import bone_lengths
 from liftwild.data.prepare import find_photo, prepare_coco, write_skips
-from liftwild.data.store import CROP_PX, SCHEMA, Store, StoreWriter, stored_row, sum_length_mm
+from liftwild.data.store import CROP_PX, DEFAULTS, SCHEMA, Store, StoreWriter, stored_row, sum_length_mm
 from liftwild.errors import LiftwildError
 from liftwild.sample import Sample
 from liftwild.skeleton import MPII_16
@@ -99,6 +99,29 @@ def test_without_3d(tmp_path: Path) -> None:
     prepare(tmp_path, labels([annotation()]))
     row = Store(tmp_path / "x.arrow")[0]
     assert row.camera is None and not row.has_3d and row.joints_2d_valid.all() and np.all(row.joints_3d == 0)
+
+
+def test_who_and_which_group_and_how_large_the_head(tmp_path: Path) -> None:
+    told = replace(sample(0, size=800), subject="S9", group="Sitting Down", head_size_px=60.0)
+    store = make_store(tmp_path / "x.arrow", [told, sample(1)])
+    scale = stored_row(told)["crop"][2] / CROP_PX
+    assert scale > 1.5 and (store[0].subject, store[0].group) == ("S9", "Sitting Down")
+    assert store[0].head_size_px == pytest.approx(60 / scale)
+    assert (store[1].subject, store[1].group, store[1].head_size_px) == ("", "", None)
+    assert store.column("group").tolist() == ["Sitting Down", ""] and store.column("subject").tolist() == ["S9", ""]
+    assert store.column("annotation_id").tolist() == [0, 1]
+    heads = store.column("head_size_px")
+    assert heads[0] == pytest.approx(60 / scale) and np.isnan(heads[1])
+
+
+def test_stores_from_before_these_fields_still_read(tmp_path: Path) -> None:
+    older = pa.schema([field for field in SCHEMA if field.name not in DEFAULTS], SCHEMA.metadata)
+    rows = [{name: stored_row(sample(i))[name] for name in older.names} for i in range(2)]
+    make_rows(tmp_path / "x.arrow", older, rows)
+    store = Store(tmp_path / "x.arrow")
+    assert len(store) == 2 and store[1].annotation_id == 1
+    assert (store[1].subject, store[1].group, store[1].head_size_px) == ("", "", None)
+    assert store.column("group").tolist() == ["", ""] and np.isnan(store.column("head_size_px")).all()
 
 
 def test_camera_present_and_absent_in_one_store(tmp_path: Path) -> None:
@@ -220,6 +243,9 @@ def test_fingerprint(tmp_path: Path) -> None:
         {"camera": replace(people[2].camera, fx=999.0)},
         {"source": "other.png"},
         {"annotation_id": 77},
+        {"subject": "S1"},
+        {"group": "TS1"},
+        {"head_size_px": 20.0},
     ]
     prints = {print_of("c.arrow", replace(people[2], **change)) for change in changes}
     assert len(prints) == len(changes) and same not in prints

@@ -112,3 +112,24 @@ def pose_mm(joints_2d: np.ndarray, depth: np.ndarray, input_px: int, sum_length_
     out = out - out[..., root : root + 1, :]
     total = bone_lengths(out).sum(axis=-1)[..., None, None]
     return np.where(total > 0, out * (sum_length_mm / np.where(total > 0, total, 1.0)), 0.0)
+
+
+# A fitted camera may miss its points by so much (median): lenses distort, and labels are rounded.
+FIT_TOLERANCE_PX = 5.0
+
+
+def fit_camera(points_2d: np.ndarray, points_3d: np.ndarray) -> Camera | None:
+    """The camera that projects points (..., 3) in mm, camera space, to points (..., 2) in px, by least squares.
+
+    None if they do not determine one, or if it misses them by more than ``FIT_TOLERANCE_PX`` (median).
+    """
+    points_2d, points_3d = points_2d.reshape(-1, 2), points_3d.reshape(-1, 3)
+    usable = np.isfinite(points_2d).all(axis=1) & np.isfinite(points_3d).all(axis=1) & (points_3d[:, 2] > 0)
+    points_2d, points_3d = points_2d[usable], points_3d[usable]
+    slopes = points_3d[:, :2] / points_3d[:, 2:]
+    if len(slopes) < 4 or (np.ptp(slopes, axis=0) < 1e-6).any():
+        return None
+    (fx, cx), (fy, cy) = (np.polyfit(slopes[:, axis], points_2d[:, axis], 1) for axis in (0, 1))
+    camera = Camera(float(fx), float(fy), float(cx), float(cy))
+    missed = np.linalg.norm(camera.project(points_3d) - points_2d, axis=1)
+    return camera if fx > 0 and fy > 0 and np.median(missed) <= FIT_TOLERANCE_PX else None

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from liftwild import __version__
+from liftwild.cli_prepare import prepare
 from liftwild.errors import LiftwildError
 
 
@@ -105,34 +106,11 @@ def predict(
         ctx.exit(1)
 
 
-@cli.group()
-def prepare() -> None:
-    """Turn labelled photos into a store that training reads."""
-
-
-@prepare.command("coco")
-@click.argument("labels", type=click.Path(path_type=Path))
-@click.argument("images", type=click.Path(path_type=Path))
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The store to write, x.arrow.")
-def prepare_coco(labels: Path, images: Path, out: Path) -> None:
-    """COCO keypoints LABELS (JSON) and the folder IMAGES.
-
-    What is left out is counted by reason, and listed in full in OUT.skipped.txt.
-    """
-    from tqdm import tqdm
-
-    from liftwild.data.prepare import left_out, prepare_coco, write_skips
-
-    done = prepare_coco(labels, images, out, lambda photos, total: iter(tqdm(photos, total=total, unit="photo")))
-    listed = write_skips(done, out)
-    for line in left_out(done):
-        click.echo(line, err=True)
-    more = f"; {len(done.skips)} left out, see {listed}" if listed else ""
-    click.echo(f"{done.people} people of {done.photos} photos in {out}{more}")
+cli.add_command(prepare)
 
 
 @cli.command()
-@click.argument("recipe", type=click.Path(path_type=Path))
+@click.argument("recipe")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option("--resume", is_flag=True, help="Go on from the run's last checkpoint.")
 @click.option("--from", "start", metavar="NAME|PATH", help="Begin with these weights instead of random ones.")
@@ -162,7 +140,7 @@ def prepare_coco(labels: Path, images: Path, out: Path) -> None:
     "--shard-mb", default=0.0, type=click.FloatRange(min=0), help="Write weights in files of at most so many MB."
 )
 def train(
-    recipe: Path,
+    recipe: str,
     out: Path,
     resume: bool,
     start: str | None,
@@ -177,7 +155,7 @@ def train(
     minutes: float | None,
     shard_mb: float,
 ) -> None:
-    """Train as RECIPE (TOML) says; for several processes start it with torchrun.
+    """Train as RECIPE says, a TOML file or the name of a shipped one (adapt); for several processes use torchrun.
 
     Leaves checkpoints, log.jsonl, TensorBoard files, predictions.png and, at the end, weights.safetensors in OUT.
     Stores that the recipe says how to render are rendered first, if they are not there.
@@ -220,7 +198,15 @@ def train(
 @cli.command()
 @click.argument("weights")
 @click.argument("stores", nargs=-1, type=click.Path(path_type=Path), metavar="STORE...")
-@click.option("--protocol", type=click.Choice(["open"]), default="open", show_default=True, help="What is measured.")
+@click.option(
+    "--protocol",
+    type=click.Choice(["open", "h36m", "mpi-inf-3dhp", "mpii", "symmetry"]),
+    default="open",
+    show_default=True,
+    help="What is measured.",
+)
+@click.option("--switch", "switches", multiple=True, metavar="NAME=VALUE", help="Of the protocol: docs/evaluation.md.")
+@click.option("--any-count", is_flag=True, help="Score people other than the protocol's; the tables say so.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Keep the predictions, x.arrow, for 'report'.")
 @click.option("--card", type=click.Path(path_type=Path), help="Also write the tables into this file (Markdown).")
 @click.option("--page", type=click.Path(path_type=Path), help="Folder for pictures of people of the first store.")
@@ -232,6 +218,8 @@ def evaluate(
     weights: str,
     stores: tuple[Path, ...],
     protocol: str,
+    switches: tuple[str, ...],
+    any_count: bool,
     out: Path | None,
     card: Path | None,
     page: Path | None,
@@ -249,20 +237,47 @@ def evaluate(
 
     tables = evaluate_stores(
         weights, stores, protocol, out=out, card=card, page=page, page_seed=page_seed, flip_test=flip_test,
-        device=device, batch_size=batch_size,
+        device=device, batch_size=batch_size, switches=_switches(switches), any_count=any_count,
     )  # fmt: skip
     click.echo(tables, nl=False)
 
 
 @cli.command()
-@click.argument("predictions", type=click.Path(path_type=Path))
+@click.argument("predictions", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PREDS|FOLDER...")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for tables (.md .tex .csv) and figures.")
 @click.option("--card", type=click.Path(path_type=Path), help="Also write the tables into this file (Markdown).")
-def report(predictions: Path, card: Path | None) -> None:
-    """Print the tables of PREDICTIONS, a file of 'evaluate -o', again; needs no weights and no store."""
+@click.option("--store", "stores", multiple=True, type=click.Path(path_type=Path), help="Draw people of it, with -o.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Draws these people.")
+@click.option("--switch", "switches", multiple=True, metavar="NAME=VALUE", help="As for 'evaluate'.")
+@click.option("--any-count", is_flag=True, help="As for 'evaluate'.")
+def report(
+    predictions: tuple[Path, ...],
+    out: Path | None,
+    card: Path | None,
+    stores: tuple[Path, ...],
+    seed: int,
+    switches: tuple[str, ...],
+    any_count: bool,
+) -> None:
+    """Print the tables of PREDICTIONS, files of 'evaluate -o', or folders with some; needs no weights.
+
+    Several of them stand beside each other and the paper; runs of one recipe as mean and standard deviation.
+    """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from liftwild.outputs.evaluate import report
 
-    click.echo(report(predictions, card), nl=False)
+    tables = report(
+        predictions, card, out=out, stores=stores, seed=seed, switches=_switches(switches), any_count=any_count
+    )
+    click.echo(tables, nl=False)
+
+
+def _switches(given: tuple[str, ...]) -> dict[str, str]:
+    """NAME=VALUE by name."""
+    for switch in given:
+        if "=" not in switch:
+            raise click.UsageError(f"--switch wants NAME=VALUE, not {switch!r}")
+    return dict(switch.split("=", 1) for switch in given)
 
 
 @cli.command()

@@ -18,7 +18,9 @@ class Sample:
     ``image`` (H, W, 3) uint8 RGB. ``joints_2d`` (J, 2) px of that image, ``joints_2d_valid`` (J,) bool.
     ``joints_3d`` (J, 3) mm, camera space, absolute; ``depth_valid`` (J,) bool, all False without 3D labels.
     ``camera``: of that image, or None. ``box`` (x, y, w, h) px: the person. ``source``: file the picture came from.
-    ``annotation_id``: of the label.
+    ``annotation_id``: of the label. ``subject``: who it is, as the dataset names them. ``group``: what per-group means
+    are over, the action of Human3.6M or the sequence of MPI-INF-3DHP. ``head_size_px``: MPII's own head size, px of
+    the image.
     """
 
     image: np.ndarray
@@ -30,6 +32,9 @@ class Sample:
     box: tuple[float, float, float, float]
     source: str
     annotation_id: int
+    subject: str = ""
+    group: str = ""
+    head_size_px: float | None = None
 
     @property
     def has_3d(self) -> bool:

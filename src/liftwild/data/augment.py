@@ -127,4 +127,7 @@ def view(sample: Sample, crop: Crop, input_px: int) -> Sample:
         box=(float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1])),
         source=sample.source,
         annotation_id=sample.annotation_id,
+        subject=sample.subject,
+        group=sample.group,
+        head_size_px=None if sample.head_size_px is None else sample.head_size_px * input_px / crop.size_px,
     )

@@ -6,7 +6,8 @@ Joints are mapped by name; a pelvis or thorax that a joint set lacks is the midd
 
 Labelling tools differ, and what they write is taken as it is: ids from 0 on, as 1.0 or as "1"; no bbox, or one without
 size, where the joints make one; whole numbers as floats; null for what is not labelled; further fields; categories
-without keypoints, or with those of something else than a person.
+without keypoints, or with those of something else than a person. Label Studio states the size of a photo as its file
+has it, but its joints are on the photo turned upright by EXIF (github.com/HumanSignal/label-studio/issues/6608).
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ Box = tuple[float, float, float, float]
 class Person:
     """The labels of one person, in MPII-16 order (J = 16), px of the photo and mm of camera space as in ``Sample``.
 
-    ``photo_size`` (width, height) as the labels state it, or None; ``image_id`` of its photo.
+    ``photo_size`` (width, height) as the labels state it, or None; ``perhaps_turned``: width and height may be
+    exchanged in it, the joints are on the upright photo all the same; ``image_id`` of its photo.
     """
 
     file_name: str
@@ -50,6 +52,7 @@ class Person:
     camera: Camera | None
     box: Box
     image_id: int | str
+    perhaps_turned: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,10 @@ def read_labels(path: str | Path) -> tuple[list[Person], list[Skip]]:
     twice.
     """
     path = Path(path)
-    images, annotations, categories = _tables(path, "images", "annotations", "categories")
+    labels = _json(path)
+    images, annotations, categories = _tables(path, labels, "images", "annotations", "categories")
+    info = labels.get("info")
+    perhaps_turned = isinstance(info, dict) and info.get("contributor") == "Label Studio"
     joints: dict[Any, list[str]] = {}
     strange: dict[Any, str] = {}
     for key, category in categories.items():
@@ -104,7 +110,7 @@ def read_labels(path: str | Path) -> tuple[list[Person], list[Skip]]:
                 raise _UnusableError(f"no such category_id: {annotation.get('category_id')}")
             if not annotation.get("keypoints") or not joints[category_id]:
                 raise _UnusableError("no keypoints")
-            person, outside = _person(key, annotation, image, joints[category_id])
+            person, outside = _person(key, annotation, image, joints[category_id], perhaps_turned)
         except _UnusableError as unusable:
             reason, _, detail = str(unusable).partition(": ")
             skips.append(Skip(name, key, reason, detail))
@@ -120,7 +126,8 @@ def read_boxes(path: str | Path) -> dict[str, list[tuple[int, Box]]]:
     Where there is no bbox, or one without size, it is made from the labelled joints. Crowds, and annotations with
     neither, are left out. LiftwildError if the file is not COCO JSON, or if a bbox is not four numbers.
     """
-    images, annotations = _tables(Path(path), "images", "annotations")
+    path = Path(path)
+    images, annotations = _tables(path, _json(path), "images", "annotations")
     boxes: dict[str, list[tuple[int, Box]]] = {image["file_name"]: [] for image in images.values()}
     for key, annotation in annotations.items():
         if annotation.get("iscrowd"):
@@ -134,7 +141,7 @@ def read_boxes(path: str | Path) -> dict[str, list[tuple[int, Box]]]:
             box = _box(annotation)
             if box is None and isinstance(annotation.get("keypoints"), list):
                 labelled = _keypoints(annotation, len(annotation["keypoints"]) // 3)
-                box = _box_of(labelled[labelled[:, 2] > 0, :2])
+                box = box_of(labelled[labelled[:, 2] > 0, :2])
         except _UnusableError as unusable:
             raise LiftwildError(f"{path}: annotation {key} of {image['file_name']}: {unusable}") from None
         if box is not None:
@@ -142,14 +149,18 @@ def read_boxes(path: str | Path) -> dict[str, list[tuple[int, Box]]]:
     return boxes
 
 
-def _tables(path: Path, *names: str) -> list[dict[Any, dict[str, Any]]]:
-    """The lists called ``names``, by id, with ids present and unique, and every image with a file_name."""
+def _json(path: Path) -> Any:
+    """What the file holds; LiftwildError if it cannot be read or is no JSON."""
     try:
-        labels = json.loads(path.read_text(encoding="utf-8-sig"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise LiftwildError(f"cannot read labels {path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # JSON and UTF-8 both
         raise LiftwildError(f"{path} is not JSON: {error}") from None
+
+
+def _tables(path: Path, labels: Any, *names: str) -> list[dict[Any, dict[str, Any]]]:
+    """The lists called ``names``, by id, with ids present and unique, and every image with a file_name."""
     tables = []
     for name in names:
         rows = labels.get(name) if isinstance(labels, dict) else None
@@ -195,13 +206,15 @@ def _joint_names(category: dict[str, Any]) -> list[str]:
     return names
 
 
-def _person(key: int, annotation: dict[str, Any], image: dict[str, Any], names: list[str]) -> tuple[Person, list[str]]:
+def _person(
+    key: int, annotation: dict[str, Any], image: dict[str, Any], names: list[str], perhaps_turned: bool
+) -> tuple[Person, list[str]]:
     """One person's labels in MPII-16 order, and the names of joints left out for lying outside the photo."""
     labelled = _keypoints(annotation, len(names))
     valid = labelled[:, 2] > 0
     size = _photo_size(image)
     outside: list[str] = []
-    if size is not None:
+    if size is not None and not (perhaps_turned and size[0] != size[1]):
         inside = within(labelled[:, :2], size)
         outside = [canonical_name(names[j]) for j in np.flatnonzero(valid & ~inside)]
         valid = valid & inside
@@ -209,7 +222,7 @@ def _person(key: int, annotation: dict[str, Any], image: dict[str, Any], names: 
         raise _UnusableError("no joint labelled")
     joints_2d = np.where(valid[:, None], labelled[:, :2], 0.0)
     joints_3d, depth_valid = _keypoints_3d(annotation, len(names))
-    box = _box(annotation) or _box_of(joints_2d[valid])
+    box = _box(annotation) or box_of(joints_2d[valid])
     if box is None:
         raise _UnusableError("no bbox and too few joints to make one")
     # Twice the box: joints that are guessed behind something may well lie beside it.
@@ -225,8 +238,8 @@ def _person(key: int, annotation: dict[str, Any], image: dict[str, Any], names: 
     match = match_names(names)
     person = Person(
         image["file_name"], key, size,
-        *_to_mpii(match, joints_2d, valid), *_to_mpii(match, joints_3d, depth_valid), camera, box,
-        _key(image["id"]),
+        *to_mpii(match, joints_2d, valid), *to_mpii(match, joints_3d, depth_valid), camera, box,
+        _key(image["id"]), perhaps_turned,
     )  # fmt: skip
     if not person.joints_2d_valid.any():
         raise _UnusableError("no joint labelled that MPII-16 has")
@@ -264,7 +277,7 @@ def _keypoints_3d(annotation: dict[str, Any], count: int) -> tuple[np.ndarray, n
     return np.where(valid[:, None], joints, 0.0), valid
 
 
-def _to_mpii(match: list[int | None], joints: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def to_mpii(match: list[int | None], joints: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Joints (K, D) and validity (K,) in MPII-16 order; missing pelvis and thorax made up."""
     out, known = np.zeros((len(match), joints.shape[1])), np.zeros(len(match), dtype=bool)
     for target, source in enumerate(match):
@@ -328,7 +341,7 @@ def _box(annotation: dict[str, Any]) -> Box | None:
     return (x, y, w, h) if min(w, h) > 0 and max(w, h) >= 1 else None
 
 
-def _box_of(joints: np.ndarray) -> Box | None:
+def box_of(joints: np.ndarray) -> Box | None:
     """The box around joints (K, 2), or None if they have no extent."""
     if len(joints) == 0:
         return None

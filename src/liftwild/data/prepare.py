@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,15 @@ HOLD_BACK_EVERY = 10  # photos, where some are held back to measure on
 
 @dataclass(frozen=True)
 class Prepared:
-    """What ``prepare`` did: rows written, photos that they come from, everything left out, and how many of people and
-    photos went into the store of those held back."""
+    """What ``prepare`` did: rows written, photos that they come from, everything left out, how many of people and
+    photos went into the store of those held back, and what differs from the data set as published."""
 
     people: int
     photos: int
     skips: list[Skip]
     people_held_back: int = 0
     photos_held_back: int = 0
+    warnings: list[str] = field(default_factory=list)
 
     def reasons(self) -> Counter[str]:
         """How often each reason for leaving something out occurred."""
@@ -81,7 +82,7 @@ def prepare_coco(
 
         try:
             # A bounded window of photos in flight keeps memory flat.
-            results = _windowed(pool, job, names, window=64)
+            results = windowed(pool, job, names, window=64)
             for rows, skipped in progress(results, len(names)) if progress else results:
                 skips.extend(skipped)
                 photos += bool(rows)
@@ -139,8 +140,8 @@ def find_photo(folder: Path, name: str) -> Path | None:
     return None
 
 
-def _windowed(pool: ThreadPoolExecutor, job: Callable[[Any], Any], items: list[Any], window: int) -> Iterator[Any]:
-    """``pool.map`` in order, with at most ``window`` results waiting."""
+def windowed(pool: ThreadPoolExecutor, job: Callable[[Any], Any], items: list[Any], window: int) -> Iterator[Any]:
+    """The results of ``job`` in order, with at most ``window`` results waiting."""
     waiting = []
     for item in items:
         waiting.append(pool.submit(job, item))
@@ -177,10 +178,11 @@ def _misfit(person: Person, size: tuple[int, int]) -> tuple[str, str]:
     """Why a person's labels cannot be of a photo of ``size`` (width, height), and details; empty if they can."""
     x, y, w, h = person.box
     is_size = f"photo is {size[0]}x{size[1]}"
-    if person.photo_size is not None and person.photo_size != size:
+    sizes = (size, size[::-1]) if person.perhaps_turned else (size,)
+    if person.photo_size is not None and person.photo_size not in sizes:
         stated = f"{is_size}, labels say {person.photo_size[0]}x{person.photo_size[1]}"
         return "photo has another size than its labels say", stated
-    if not within(person.joints_2d[person.joints_2d_valid], size).all():  # only where the labels state no size
+    if not within(person.joints_2d[person.joints_2d_valid], size).all():  # where the labels state no size for sure
         return "joint outside the photo", is_size
     if x >= size[0] or y >= size[1] or x + w <= 0 or y + h <= 0:
         return "bbox outside the photo", is_size

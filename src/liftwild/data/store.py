@@ -52,9 +52,15 @@ SCHEMA = pa.schema(
         pa.field("source", pa.string(), metadata={"is": "file of the photo"}),
         pa.field("annotation_id", pa.int64()),
         pa.field("crop", pa.list_(pa.float64(), 3), metadata={"is": "centre x, y and side, px of the photo"}),
+        pa.field("subject", pa.string(), metadata={"is": "who, as the dataset names them"}),
+        pa.field("group", pa.string(), metadata={"is": "what per-group means are over: action, sequence"}),
+        pa.field("head_size_px", pa.float64(), metadata={"is": "MPII's head size, px of the image"}),
     ],
     metadata={"liftwild_store": str(VERSION), "joint_names": json.dumps(MPII_16.names)},
 )
+
+# Columns that older stores lack, and what they then hold.
+DEFAULTS: dict[str, Any] = {"subject": "", "group": "", "head_size_px": None}
 
 
 def stored_row(sample: Sample) -> dict[str, Any]:
@@ -87,6 +93,9 @@ def stored_row(sample: Sample) -> dict[str, Any]:
         "source": sample.source,
         "annotation_id": sample.annotation_id,
         "crop": [*crop.center_px, crop.size_px],
+        "subject": sample.subject,
+        "group": sample.group,
+        "head_size_px": None if sample.head_size_px is None else sample.head_size_px * scale,
     }
 
 
@@ -137,6 +146,22 @@ class StoreWriter:
         self.rows += 1
         if len(self._pending) == ROWS_A_BATCH:
             self._flush()
+
+    def add_store(self, path: Path) -> set[str]:
+        """Append the rows of another store, which may hold nobody; the files that its photos come from."""
+        self._flush()
+        sources: set[str] = set()
+        try:
+            with pa.memory_map(str(path), "r") as file:
+                reader = pa.ipc.open_file(file)
+                for number in range(reader.num_record_batches):
+                    batch = reader.get_batch(number)
+                    self._writer.write_batch(batch)
+                    self.rows += len(batch)
+                    sources.update(batch["source"].to_pylist())
+        except (OSError, pa.ArrowException) as error:
+            raise LiftwildError(f"cannot copy {path} into {self.path}: {error}") from None
+        return sources
 
     def _flush(self) -> None:
         if self._pending:
@@ -190,10 +215,15 @@ class Store:
         about = reader.schema.metadata or {}
         if about.get(b"liftwild_store") != str(VERSION).encode():
             raise LiftwildError(f"{self.path} is an Arrow file, but not a liftwild store of version {VERSION}")
-        if not reader.schema.equals(SCHEMA) or about.get(b"joint_names") != SCHEMA.metadata[b"joint_names"]:
+        missing = [name for name in DEFAULTS if name not in reader.schema.names]
+        expected = pa.schema([field for field in SCHEMA if field.name not in missing], SCHEMA.metadata)
+        if not reader.schema.equals(expected) or about.get(b"joint_names") != SCHEMA.metadata[b"joint_names"]:
             raise LiftwildError(f"{self.path} does not have the columns and joints of a liftwild store")
         if len(self._table) == 0:
             raise LiftwildError(f"{self.path} holds nobody")
+        for name in missing:
+            field = SCHEMA.field(name)
+            self._table = self._table.append_column(field, pa.array([DEFAULTS[name]] * len(self._table), field.type))
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path}
@@ -205,8 +235,11 @@ class Store:
         return len(self._table)
 
     def column(self, name: str) -> np.ndarray:
-        """A numeric column as (N, ...): joints as (N, J, 2 or 3), validity as (N, J)."""
+        """A column as (N, ...): joints as (N, J, 2 or 3), validity as (N, J), box as (N, 4); ``subject``, ``group`` and
+        ``source`` as (N,) text, ``annotation_id`` as (N,), ``head_size_px`` as (N,) with NaN where there is none."""
         column = self._table[name].combine_chunks()
+        if name in ("subject", "group", "source", "annotation_id", "head_size_px"):
+            return column.to_numpy(zero_copy_only=False)
         width = {"joints_2d": (J, 2), "joints_3d": (J, 3), "joints_2d_valid": (J,), "depth_valid": (J,), "box": (4,)}
         return column.flatten().to_numpy(zero_copy_only=False).reshape(len(self), *width[name])
 
@@ -233,6 +266,9 @@ class Store:
             box=(x, y, w, h),
             source=row["source"].as_py(),
             annotation_id=row["annotation_id"].as_py(),
+            subject=row["subject"].as_py(),
+            group=row["group"].as_py(),
+            head_size_px=row["head_size_px"].as_py(),
         )
 
     def fingerprint(self) -> str:

@@ -42,6 +42,9 @@ def rendered_row(rendered: RenderedSample) -> dict[str, Any]:
         "source": sample.source,
         "annotation_id": sample.annotation_id,
         "crop": [size / 2, size / 2, size],
+        "subject": str(rendered.subject or ""),
+        "group": "",
+        "head_size_px": None,
     }
 
 

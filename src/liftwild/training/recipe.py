@@ -13,6 +13,9 @@ from liftwild.data.augment import Augmentation
 from liftwild.errors import LiftwildError
 from liftwild.posenet import SIZES, PoseNetConfig
 
+# Recipes that ship: in the package where a wheel put them, in a checkout in its own recipes/.
+IN_PACKAGE = Path(__file__).parents[1] / "recipes"
+SHIPPED = IN_PACKAGE if IN_PACKAGE.is_dir() else Path(__file__).parents[3] / "recipes"
 PHOTOS, PHOTOS_VAL = "photos", "photos_val"  # stores that --photos fills; they need no path of their own
 # What is measured on a val store while training, and whether more of it is better.
 METRICS = {
@@ -148,17 +151,40 @@ class Recipe:
         return sum(stage.iterations for stage in self.stages)
 
 
+def shipped_recipes() -> tuple[str, ...]:
+    """Names of the recipes that come with liftwild."""
+    return tuple(sorted(path.stem for path in SHIPPED.glob("*.toml")))
+
+
+def find_recipe(name_or_path: str | Path) -> Path:
+    """Path of a recipe: a file, or a name without .toml of one that ships; a shipped name goes before a file.
+
+    LiftwildError if a name is none of them; whether a .toml file is there, reading it tells.
+    """
+    path = Path(name_or_path)
+    if str(path) in shipped_recipes():
+        return SHIPPED / f"{path}.toml"
+    if path.suffix == ".toml" or path.is_file():
+        return path
+    raise LiftwildError(
+        f"no recipe named {str(path)!r}; {', '.join(shipped_recipes()) or 'none'} come with liftwild, "
+        "or give the path of a .toml file"
+    )
+
+
 def load_recipe(path: str | Path, stores: dict[str, str] | None = None, network: PoseNetConfig | None = None) -> Recipe:
-    """Read a recipe; ``stores`` replaces the paths of its stores by name, ``network`` is what ``size = "from"`` means.
+    """Read a recipe (a path, or a shipped name as in ``find_recipe``); ``stores`` replaces the paths of its stores by
+    name, ``network`` is what ``size = "from"`` means.
 
     LiftwildError names the file and the entry that is missing, unknown, of the wrong type or out of range.
     """
-    path = Path(path)
+    path = find_recipe(path)
     try:
         with path.open("rb") as handle:
             table = tomllib.load(handle)
     except OSError as error:
-        raise LiftwildError(f"cannot read recipe {path}: {error.strerror}") from None
+        more = f"; the one that ships is called {path.stem}" if path.stem in shipped_recipes() else ""
+        raise LiftwildError(f"cannot read recipe {path}: {error.strerror}{more}") from None
     except ValueError as error:
         raise LiftwildError(f"{path} is not TOML: {error}") from None
     return recipe_from_dict(table, str(path), stores, network)

@@ -1,0 +1,78 @@
+"""scripts/adapt_study.py: nested subsets, what is done is not done again, and what it writes."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cv2
+import pytest
+
+from liftwild.data.coco import read_labels
+from tests.synthetic import to_toml, write_store
+from tests.test_adapt import table, world
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def study() -> ModuleType:
+    """The script as a module."""
+    spec = importlib.util.spec_from_file_location("adapt_study", ROOT / "scripts" / "adapt_study.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_study(
+    study: ModuleType, tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    photos, val = world(tmp_path / "train", 12), world(tmp_path / "test", 3)
+    (tmp_path / "recipe.toml").write_text(to_toml(table(tmp_path)))
+    also = write_store(tmp_path / "also.arrow", 4, with_3d=True)
+    out = tmp_path / "out"
+    given = ["--from", tiny_weights, "--photos", *photos, "--val", *val, "--images", 8, "--also", also, "--out", out,
+             "--recipe", tmp_path / "recipe.toml", "--accelerator", "cpu", "--workers", 0]  # fmt: skip
+
+    def run(*more: object) -> None:
+        study.main([str(word) for word in (*given, *more)])
+
+    run("--counts", "8,4")
+    rows = json.loads((out / "study.json").read_text())
+    assert [(row["photos"], row["store"]) for row in rows] == [(n, s) for n in (0, 4, 8) for s in ("val", "also")]
+    assert all({"pck_torso", "sides_swapped", "symmetry_mm", "symmetry_percent"} <= set(row) for row in rows)
+    assert ["mpjpe_mm" in row and "pa_mpjpe_mm" in row for row in rows] == [False, True] * 3
+    four, eight = ({p.file_name for p in read_labels(out / n / "labels.json")[0]} for n in ("4", "8"))
+    assert len(four) == 4 and len(eight) == 8 and four < eight
+    lines = (out / "study.md").read_text().splitlines()
+    assert len(lines) == 8 and lines[2].startswith("| val (4) | before | ") and lines[6].startswith("| also (4) | 4 | ")
+    assert cv2.imread(str(out / "study.png")).shape[1] == 5 * study.PLOT_WIDTH
+
+    # Once more with another count: only that one is trained.
+    before = {path: path.stat().st_mtime_ns for path in (*out.glob("[48]/*.safetensors"), out / "before.arrow")}
+    trained = []
+    real = study.train
+    monkeypatch.setattr(study, "train", lambda recipe, out, **how: (trained.append(out.name), real(recipe, out, **how)))
+    run("--counts", "4,8,all")
+    assert trained == ["12"] and {path: path.stat().st_mtime_ns for path in before} == before
+    assert [row["photos"] for row in json.loads((out / "study.json").read_text())] == [0, 0, 4, 4, 8, 8, 12, 12]
+
+    for more, words in (
+        (["--counts", "13"], "has 12 photos that can be used; say all"),
+        (["--counts", "some"], "wants numbers above 0 and all"),
+        (["--counts", "4", "--images", "9"], "was begun with another images, recipe"),
+    ):
+        with pytest.raises(SystemExit, match=words):
+            run(*more)
+    assert "training on 12 photos" in capsys.readouterr().err
+
+
+def test_stages_are_scaled_in_proportion(study: ModuleType) -> None:
+    recipe = {"stages": [{"images": 900, "warmup": 20, "lr": 1.0}, {"iterations": 10, "batch_size": 10, "lr": 2.0}]}
+    assert study.scaled(recipe, 100)["stages"] == [
+        {"images": 90, "warmup": 2, "lr": 1.0}, {"images": 10, "batch_size": 10, "lr": 2.0},
+    ]  # fmt: skip
