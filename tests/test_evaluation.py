@@ -195,7 +195,7 @@ def test_scores_from_the_file_are_the_scores(predictions: Predictions, tmp_path:
         np.testing.assert_allclose(one.pred_2d_picture, other.pred_2d_picture, atol=1e-4)
         for field in dataclasses.fields(Measured):
             np.testing.assert_array_equal(getattr(one.measured, field.name), getattr(other.measured, field.name))
-    tables = PROTOCOLS["open"]
+    tables = PROTOCOLS["open"].tables
     assert tables(read) == tables(predictions)
     for words in ("| studio | mean pose |", "studio (5 people", "| wild | network |", "PCK@0.2-torso by joint, wild"):
         assert words in tables(read)
@@ -244,14 +244,14 @@ def test_what_is_no_predictions_file(predictions: Predictions, stores: list[Path
         (tmp_path / "cut", "is not a predictions file"),
         (tmp_path, "is not a predictions file"),
         (stores[0], "is an Arrow file, but not a predictions file"),
-        (write_arrow(tmp_path / "new", content, {"liftwild_predictions": "2"}), "of version 2; this liftwild reads 1"),
+        (write_arrow(tmp_path / "new", content, {"liftwild_predictions": "1"}), "of version 1; this liftwild reads 2"),
         (write_arrow(tmp_path / "few", content, {"about": json.dumps(about)}), "does not hold the predictions"),
         (write_arrow(tmp_path / "odd", content, {"about": "{"}), "does not hold the predictions"),
     ):
         with pytest.raises(LiftwildError, match=words) as caught:
             read_predictions(path)
         assert str(path) in str(caught.value) and "\n" not in str(caught.value)
-    assert len(SCHEMA) == 12
+    assert len(SCHEMA) == 15
 
 
 def test_stores_of_one_name() -> None:
@@ -268,7 +268,7 @@ def test_evaluate_and_report(stores: list[Path], tiny_weights: Path, tmp_path: P
         tables = evaluate_stores(str(tiny_weights), stores, out=out, card=card, page=folder, batch_size=3)
     assert card.read_text() == CARD_MARK + tables
     assert "no flip test" in tables and "Weights tiny (sha256 " in tables
-    assert report(out, tmp_path / "again.md") == tables == (tmp_path / "again.md").read_text()[len(CARD_MARK) :]
+    assert report([out], tmp_path / "again.md") == tables == (tmp_path / "again.md").read_text()[len(CARD_MARK) :]
     assert sorted(path.name for path in folder.iterdir()) == ["chosen.jpg", "worst.jpg"]
     flipped = evaluate_stores(str(tiny_weights), stores[1:], flip_test=True)
     assert "with flip test" in flipped and "Poses in space" not in flipped

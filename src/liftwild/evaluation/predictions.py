@@ -25,7 +25,7 @@ try:
 except ImportError:  # pragma: no cover - shown by the wheel check
     raise LiftwildError("predictions need pyarrow: pip install 'liftwild[train]'") from None
 
-VERSION = 1
+VERSION = 2  # 2: subject, group, head_size_px
 J = len(MPII_16)
 INPUT_PX = {"is": "x, y in px of the network's input"}
 CAMERA_MM = {"is": "x, y, z in mm, camera space"}
@@ -35,6 +35,9 @@ SCHEMA = pa.schema(
         pa.field("store", pa.string()),
         pa.field("source", pa.string(), metadata={"is": "file of the photo"}),
         pa.field("annotation_id", pa.int64()),
+        pa.field("subject", pa.string()),
+        pa.field("group", pa.string(), metadata={"is": "what a protocol averages by: an action, a sequence"}),
+        pa.field("head_size_px", pa.float64(), metadata={"is": "px of the network's input, null: unknown"}),
         pa.field("pred_2d", pa.list_(pa.float32(), 2 * J), metadata=INPUT_PX),
         pa.field("pred_2d_picture", pa.list_(pa.float32(), 2 * J), metadata={"is": "x, y in px of the stored picture"}),
         pa.field("confidence", pa.list_(pa.float32(), J), metadata={"is": "height of the heatmap's peak"}),
@@ -55,16 +58,25 @@ ABOUT = ("liftwild", "weights", "protocol", "flip_test", "input_px", "sum_length
 class StorePredictions:
     """Predictions on one store, N people in its order.
 
-    ``name``, ``fingerprint``: of the store; ``source`` (N) photos' files, ``annotation_id`` (N,) int;
-    ``pred_2d_picture`` (N, J, 2): the predicted joints in px of the stored picture; ``measured``: the rest.
+    ``name``, ``fingerprint``: of the store; ``source`` (N) photos' files, ``annotation_id`` (N,) int; ``subject``,
+    ``group`` (N) as in ``Sample``; ``head_size_px`` (N,) px of the network's input, NaN: unknown; ``pred_2d_picture``
+    (N, J, 2): the predicted joints in px of the stored picture; ``measured``: the rest.
     """
 
     name: str
     fingerprint: str
     source: tuple[str, ...]
     annotation_id: np.ndarray
+    subject: tuple[str, ...]
+    group: tuple[str, ...]
+    head_size_px: np.ndarray
     pred_2d_picture: np.ndarray
     measured: Measured
+
+    @property
+    def has_3d(self) -> bool:
+        """Whether the store has 3D labels."""
+        return bool(self.measured.valid_3d.any())
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +84,7 @@ class Predictions:
     """What one network predicted on some stores.
 
     ``about``: liftwild (version), weights {name, sha256}, protocol, flip_test, input_px, sum_length_mm, mean_pose_mm
-    (J lists of 3, or None).
+    (J lists of 3, or None); perhaps switches (of the protocol, by name) and any_count (bool).
     """
 
     about: dict[str, Any]
@@ -94,23 +106,26 @@ def predict_store(
     watch: Callable[[Iterable[Sample]], Iterable[Sample]] = iter,
 ) -> StorePredictions:
     """Predict everybody in ``store``; ``watch`` sees the people go by, for a progress bar."""
-    labels: list[tuple[str, int]] = []
+    labels: list[tuple[str, int, str, str, float]] = []
     crops: list[Crop] = []
 
     def noted() -> Iterator[Sample]:
         for sample in measure.rows(store):
-            labels.append((sample.source, sample.annotation_id))
-            crops.append(Crop.around(sample.box, BOX_MARGIN))
+            crop = Crop.around(sample.box, BOX_MARGIN)
+            head = np.nan if sample.head_size_px is None else sample.head_size_px / crop.size_px
+            labels.append((sample.source, sample.annotation_id, sample.subject, sample.group, head))
+            crops.append(crop)
             yield sample
 
     measured = measure.run(net, watch(noted()), sum_length_mm, batch_size, flip_test)
     in_picture = [
         crop.to_photo(joints, measured.input_px) for crop, joints in zip(crops, measured.pred_2d, strict=True)
     ]
-    source, ids = zip(*labels, strict=True)
+    source, ids, subject, group, head = zip(*labels, strict=True)
     return StorePredictions(
-        store.path.stem, store.fingerprint(), source, np.array(ids, dtype=np.int64), np.stack(in_picture), measured
-    )
+        store.path.stem, store.fingerprint(), source, np.array(ids, dtype=np.int64), subject, group,
+        np.array(head) * measured.input_px, np.stack(in_picture), measured,
+    )  # fmt: skip
 
 
 def encode(predictions: Predictions) -> bytes:
@@ -139,6 +154,9 @@ def _values(each: StorePredictions) -> dict[str, Any]:
         "store": [each.name] * len(each.source),
         "source": each.source,
         "annotation_id": each.annotation_id,
+        "subject": each.subject,
+        "group": each.group,
+        "head_size_px": [None if np.isnan(size) else size for size in each.head_size_px.tolist()],
         "pred_2d_picture": each.pred_2d_picture,
         "pred_3d": measured.pose(measured.pred_2d, measured.pred_depth),
         **{name: getattr(measured, name) for name in WIDTHS if name not in ("pred_2d_picture", "pred_3d")},
@@ -215,7 +233,8 @@ def _store(table: pa.Table, about: dict[str, Any], own: dict[str, Any]) -> Store
     )
     return StorePredictions(
         own["name"], own["fingerprint"], tuple(rows["source"].to_pylist()), rows["annotation_id"].to_numpy(),
-        array("pred_2d_picture"), measured,
+        tuple(rows["subject"].to_pylist()), tuple(rows["group"].to_pylist()),
+        rows["head_size_px"].to_numpy().astype(np.float64), array("pred_2d_picture"), measured,
     )  # fmt: skip
 
 

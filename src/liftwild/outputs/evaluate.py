@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -19,9 +19,11 @@ from liftwild.evaluation.predictions import (
     predict_store,
     read_predictions,
 )
-from liftwild.evaluation.protocols import PROTOCOLS
+from liftwild.evaluation.protocols import find_protocol
+from liftwild.evaluation.protocols.protocol import check_people
 from liftwild.outputs.files import write_whole
 from liftwild.outputs.page import write_page
+from liftwild.outputs.report import find_predictions, markdown, score, write_report
 from liftwild.predict.estimator import Estimator
 from liftwild.sample import Sample
 from liftwild.weights import find_weights
@@ -41,16 +43,25 @@ def evaluate_stores(
     flip_test: bool = False,
     device: str | None = None,
     batch_size: int = 32,
+    switches: Mapping[str, str] | None = None,
+    any_count: bool = False,
 ) -> str:
     """Measure ``weights`` on ``stores``; returns the tables of ``protocol`` as Markdown.
 
     ``out``: predictions file to write; ``card``: file for the tables; ``page``: folder for pictures of people of the
-    first store, drawn by ``page_seed``, and of the worst. LiftwildError if something is missing, is something else, or
-    would be written over.
+    first store, drawn by ``page_seed``, and of the worst; ``switches`` of the protocol, the paper's if not said;
+    ``any_count``: also of other people than the protocol's. LiftwildError if something is missing, is something else,
+    or would be written over.
     """
     _check_order(weights, stores)
     check_names(stores)
+    rules = find_protocol(protocol)
+    chosen = rules.chosen(switches or {})
     opened = [Store(path) for path in stores]
+    people = [(len(store), bool(store.column("depth_valid").any())) for store in opened]
+    check_people(rules, rules.miscounted(people), any_count)
+    for store in opened:
+        rules.check_labels(store)
     _check_outputs(out, card, page)
     estimator = Estimator(weights, device, flip_test, batch_size)
     total = sum(len(store) for store in opened)
@@ -74,31 +85,68 @@ def evaluate_stores(
         "input_px": estimator.input_px,
         "sum_length_mm": estimator.card["sum_length_mm"],
         "mean_pose_mm": estimator.card.get("mean_pose_mm"),
+        "switches": chosen,
+        "any_count": any_count,
     }
     predictions = Predictions(about, tuple(found))
     if out is not None:
         write_whole(out, encode(predictions))
-    tables = _write_tables(predictions, card)
+    tables = _tables([out or Path(name)], [predictions])
+    _write_card(tables, card)
     if page is not None:
         write_page(page, opened[0], found[0], name, page_seed)
     return tables
 
 
-def report(path: Path, card: Path | None = None) -> str:
-    """The tables of a predictions file, without a network; ``card``: file for them. LiftwildError as above."""
-    predictions = read_predictions(path)
+def report(
+    paths: Sequence[Path],
+    card: Path | None = None,
+    *,
+    out: Path | None = None,
+    stores: Sequence[Path] = (),
+    seed: int = 0,
+    switches: Mapping[str, str] | None = None,
+    any_count: bool = False,
+) -> str:
+    """The tables of predictions files, or of all in a folder, without a network.
+
+    ``card``: file for them; ``out``: folder for tables, figures and, of ``stores``, pictures of people drawn by
+    ``seed`` (``report.write_report``). ``switches``, ``any_count``: instead of those of the files, as in
+    ``evaluate_stores``. LiftwildError as there.
+    """
+    if stores and out is None:
+        raise LiftwildError("pictures of people go into the folder of a report: give -o too")
+    found = find_predictions(paths)
+    predictions = [read_predictions(path) for path in found]
+    known = {name for one in predictions for name in find_protocol(one.about["protocol"]).switches}
+    for name in switches or {}:
+        if name not in known:
+            raise LiftwildError(f"no protocol of these predictions has a switch {name!r}; they have "
+                                f"{', '.join(sorted(known)) or 'none'}")  # fmt: skip
     _check_outputs(None, card, None)
-    return _write_tables(predictions, card)
+    tables = _tables(found, predictions, switches, any_count)
+    if out is not None:
+        scored = [score(*one, switches, any_count) for one in zip(found, predictions, strict=True)]
+        write_report(out, scored, stores, seed)
+    _write_card(tables, card)
+    return tables
 
 
-def _write_tables(predictions: Predictions, card: Path | None) -> str:
-    protocol = predictions.about["protocol"]
-    if protocol not in PROTOCOLS:
-        raise LiftwildError(f"no protocol {protocol!r}; this liftwild has {', '.join(PROTOCOLS)}")
-    tables = PROTOCOLS[protocol](predictions)
+def _tables(
+    paths: Sequence[Path],
+    predictions: Sequence[Predictions],
+    switches: Mapping[str, str] | None = None,
+    any_count: bool = False,
+) -> str:
+    """The tables of one file, in its protocol's own form if it has one, or of several beside each other."""
+    if len(predictions) == 1 and (own := find_protocol(predictions[0].about["protocol"]).tables) is not None:
+        return own(predictions[0])
+    return markdown([score(*one, switches, any_count) for one in zip(paths, predictions, strict=True)])
+
+
+def _write_card(tables: str, card: Path | None) -> None:
     if card is not None:
         write_whole(card, (CARD_MARK + tables).encode())
-    return tables
 
 
 def _check_order(weights: str, stores: Sequence[Path]) -> None:

@@ -88,12 +88,12 @@ def draw_page(store: Store, predictions: StorePredictions, rows: Sequence[int], 
         y, x = TITLE_PX + place // columns * high, place % columns * width
         score = "no torso labelled" if np.isnan(pck[row]) else f"PCK {100 * pck[row]:.0f} %"
         caption = f"{predictions.annotation_id[row]}   {score}" + ("   sides swapped" if swapped[row] else "")
-        canvas[y : y + high - GAP_PX, x : x + 2 * side] = _cell(store, measured, row, side, caption)
+        canvas[y : y + high - GAP_PX, x : x + 2 * side] = draw_person(store, measured, row, side, caption)
     legend = "prediction: left blue, right red, unsure joints hollow; dots: labels; 3D turned by 60 degrees"
     head = np.full((TITLE_PX * FINE, WIDTH_PX * FINE, 3), PAPER, np.uint8)
     text(head, title, (6 * FINE, 30 * FINE), 0.8, INK)
     text(head, legend, (WIDTH_PX // 2 * FINE, 30 * FINE), 0.7, FAINT)
-    canvas[:TITLE_PX] = _shrunk(head)
+    canvas[:TITLE_PX] = shrunk(head)
     return canvas
 
 
@@ -110,7 +110,7 @@ def jpeg(picture: np.ndarray, most: int = MOST_BYTES) -> bytes:
     return content.tobytes()
 
 
-def _cell(store: Store, measured: Measured, row: int, side: int, caption: str) -> np.ndarray:
+def draw_person(store: Store, measured: Measured, row: int, side: int, caption: str) -> np.ndarray:
     """One person: photo and 3D pose, each ``side`` px square, over a caption."""
     fine = side * FINE
     seen = measure.network_view(store[row], fine)
@@ -130,9 +130,9 @@ def _cell(store: Store, measured: Measured, row: int, side: int, caption: str) -
     draw_pose(room, view, pose, fine / 2 / reach, np.array([fine / 2, fine / 2]), side * 0.012 * FINE, right=RED)
     words = np.full((CAPTION_PX * FINE, 2 * fine, 3), PAPER, np.uint8)
     text(words, caption, (4 * FINE, 18 * FINE), 0.5, INK)
-    return _shrunk(np.concatenate([np.concatenate([photo, room], axis=1), words]))
+    return shrunk(np.concatenate([np.concatenate([photo, room], axis=1), words]))
 
 
-def _shrunk(drawn: np.ndarray) -> np.ndarray:
+def shrunk(drawn: np.ndarray) -> np.ndarray:
     """What was drawn fine, at its own size."""
     return cv2.resize(drawn, None, fx=1 / FINE, fy=1 / FINE, interpolation=cv2.INTER_AREA)

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from liftwild.errors import LiftwildError
+from liftwild.evaluation.protocols.h36m import H36M
+from liftwild.evaluation.protocols.mpi_inf_3dhp import MPI_INF_3DHP
+from liftwild.evaluation.protocols.mpii import MPII
+from liftwild.evaluation.protocols.open import OPEN
+from liftwild.evaluation.protocols.protocol import Protocol
+from liftwild.evaluation.protocols.symmetry import SYMMETRY
 
-from liftwild.evaluation.predictions import Predictions
-from liftwild.evaluation.protocols import open as open_protocol
+PROTOCOLS: dict[str, Protocol] = {each.name: each for each in (OPEN, H36M, MPI_INF_3DHP, MPII, SYMMETRY)}
 
-# Name of a protocol -> its tables, as Markdown.
-PROTOCOLS: dict[str, Callable[[Predictions], str]] = {"open": open_protocol.tables}
+
+def find_protocol(name: str) -> Protocol:
+    """The protocol of this name; LiftwildError if there is none."""
+    if name not in PROTOCOLS:
+        raise LiftwildError(f"no protocol {name!r}; this liftwild has {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[name]

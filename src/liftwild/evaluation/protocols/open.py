@@ -9,10 +9,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from liftwild.evaluation import measure
+from liftwild.evaluation import measure, metrics
 from liftwild.evaluation.measure import Measured
 from liftwild.evaluation.predictions import Predictions
-from liftwild.skeleton import MPII_16, SYMMETRIC_BONES
+from liftwild.evaluation.protocols.protocol import Aligned, Protocol, Scores, Switches, known, rooted
+from liftwild.skeleton import MPII_16, PELVIS, SYMMETRIC_BONES, THORAX
 
 # In the order of the table; a name without a side stands for the left and the right joint.
 JOINTS = ("ankle", "knee", "hip", "wrist", "elbow", "shoulder", "upper_neck", "head_top")
@@ -123,3 +124,42 @@ def _number(value: float, people: float) -> str:
 def _markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table with a head."""
     return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
+
+
+def scores(predictions: Predictions, switches: Switches) -> Scores:
+    """The main numbers of each store, its name after "open/": of the network alone, in the columns of ``MAIN``."""
+    found: Scores = {}
+    for store in predictions.stores:
+        row = {}
+        if measure.torso_hits(store.measured).counted.any():
+            picture = measure.scores_2d(store.measured)
+            row = {name: picture[key] for name, key in MAIN.items() if key in picture}
+        space = measure.scores_3d(store.measured).get("network", {})
+        row |= {name: space[key] for name, key in MAIN.items() if key in space}
+        pose = store.measured.pose(store.measured.pred_2d, store.measured.pred_depth)
+        even = measure.symmetry(pose, np.ones(pose.shape[:2], dtype=bool))
+        found[f"open/{store.name}"] = row | {name: even[key] for name, key in MAIN.items() if key in even}
+    return found
+
+
+MAIN = {
+    "PCK@0.2-torso, %": "pck_torso", "sides ignored, %": "pck_torso_sides_ignored", "sides swapped, %": "sides_swapped",
+    "MPJPE, mm": "mpjpe_mm", "PA-MPJPE, mm": "pa_mpjpe_mm", "left - right, mm": "mean mm",
+}  # fmt: skip
+
+
+def aligned(predictions: Predictions, switches: Switches) -> dict[str, Aligned]:
+    """Poses with the summed bone length of their labels, and these, about the pelvis; by store with 3D labels. Pelvis
+    and thorax are not compared, as in MPI-INF-3DHP."""
+    found = {}
+    for store in predictions.stores:
+        if store.has_3d:
+            own = store.measured
+            pred = metrics.scale_to_bone_sum(own.pose(own.pred_2d, own.pred_depth), own.true_3d, own.valid_3d)
+            true, valid = rooted(own.true_3d, own.valid_3d), own.valid_3d.copy()
+            valid[:, [PELVIS, THORAX]] = False
+            found[store.name] = known(Aligned(pred, true, valid))
+    return found
+
+
+OPEN = Protocol("open", (0, 0), scores, aligned, tables=tables)

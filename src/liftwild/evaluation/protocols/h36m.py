@@ -1,0 +1,97 @@
+"""Human3.6M, subjects 9 and 11: MPJPE by action and PCKh@0.5 of the joints in the picture (Tables 1 and 2).
+
+Switches where the paper and the authors' code differ. ``root`` "depth" (paper): poses stand at the same root depth, and
+where the picture shows their root; "whole" (code): their roots are the same. ``thorax`` "network": as predicted and as
+labelled; "middle" (code): in both the middle of pelvis and upper neck.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from liftwild.camera import bone_lengths
+from liftwild.errors import LiftwildError
+from liftwild.evaluation import measure, metrics
+from liftwild.evaluation.measure import Measured
+from liftwild.evaluation.paper import TABLE_1_ACTIONS
+from liftwild.evaluation.predictions import Predictions
+from liftwild.evaluation.protocols.protocol import Aligned, Protocol, Scores, Switches, groups, known, rooted, together
+from liftwild.skeleton import MPII_16, PELVIS, SCALE_BONES, THORAX
+
+NECK = MPII_16.index("upper_neck")
+# Every fifth frame of the 15 actions from four cameras, without the broken take of S11.
+PEOPLE = 109_867
+# Other spellings of actions, in lower-case letters.
+ALIASES = {"takingphoto": "photo", "photoing": "photo", "walkingdog": "walkdog", "walktogether": "walkpair",
+           "walkingtogether": "walkpair", "greet": "greeting", "phone": "phoning", "discuss": "discussion",
+           "direction": "directions", "purchase": "purchases"}  # fmt: skip
+
+
+def aligned(predictions: Predictions, switches: Switches) -> Aligned:
+    """Everybody's pose, its summed bone length that of the training people, and label, both about the label's root."""
+    measured = together(predictions.stores)
+    true, valid = measured.true_3d.copy(), measured.valid_3d.copy()
+    pred = measured.pose(measured.pred_2d, measured.pred_depth)
+    if switches["thorax"] == "middle":
+        for pose in (pred, true):
+            pose[:, THORAX] = (pose[:, PELVIS] + pose[:, NECK]) / 2
+        valid[:, THORAX] = valid[:, PELVIS] & valid[:, NECK]
+    if switches["root"] == "depth":
+        pred = pred + _root_offset_mm(measured)[:, None]
+    return known(Aligned(pred, rooted(true, valid), valid))
+
+
+def _root_offset_mm(measured: Measured) -> np.ndarray:
+    """How far beside the true root the predicted one lies at its depth, (N, 3) mm; NaN where nothing tells.
+
+    A px is as many mm as in the labels: summed length of the scale bones' xy parts over that of the bones in px.
+    """
+    both = measured.valid_2d & measured.valid_3d
+    ends = np.array(SCALE_BONES)
+    bones = both[:, ends[:, 0]] & both[:, ends[:, 1]]
+    px = np.where(bones, bone_lengths(measured.true_2d), 0).sum(1)
+    mm = np.where(bones, bone_lengths(measured.true_3d[..., :2]), 0).sum(1)
+    mm_per_px = np.divide(mm, px, out=np.full(len(px), np.nan), where=(px > 0) & both[:, PELVIS])
+    offset = np.zeros((len(px), 3))
+    offset[:, :2] = (measured.pred_2d[:, PELVIS] - measured.true_2d[:, PELVIS]) * mm_per_px[:, None]
+    return offset
+
+
+def action(group: str) -> str:
+    """The paper's name of an action; LiftwildError if it is none of the 15."""
+    letters = "".join(c for c in group.lower() if c.isalpha())
+    letters = ALIASES.get(letters, letters)
+    for name in TABLE_1_ACTIONS:
+        if name.lower() == letters:
+            return name
+    raise LiftwildError(
+        f"protocol h36m: no action {group!r}; actions are {', '.join(TABLE_1_ACTIONS)} (prepare the store with "
+        "'liftwild prepare h36m')"
+    )
+
+
+def scores(predictions: Predictions, switches: Switches) -> Scores:
+    """MPJPE in mm of each action (mean over frames) and their mean; PCKh@0.5 in percent.
+
+    The head is the distance from upper neck to head top in the labels; pelvis and thorax are left out, as in MPII's.
+    """
+    errors = metrics.mpjpe(*aligned(predictions, switches))
+    of = groups(predictions.stores)
+    frames = {name: [action(name) == column for column in TABLE_1_ACTIONS] for name in set(of.tolist())}
+    columns = np.array([frames[name] for name in of.tolist()])
+    usable = np.isfinite(errors)
+    found = {
+        name: float(errors[own].mean())
+        for name, own in zip(TABLE_1_ACTIONS, columns.T & usable, strict=True)
+        if own.any()
+    }
+    if found:
+        found["Average"] = float(np.mean(list(found.values())))
+    head = measure.head_hits(together(predictions.stores)).pooled()
+    return {"table1": found, "table2": {"PCKh@0.5": 100 * head} if np.isfinite(head) else {}}
+
+
+H36M = Protocol(
+    "h36m", (None, PEOPLE), scores, lambda predictions, switches: {"h36m": aligned(predictions, switches)},
+    {"root": ("depth", "whole"), "thorax": ("network", "middle")}, group=action,
+)  # fmt: skip

@@ -1,0 +1,42 @@
+"""Left against right: mean | left - right | of arm and leg bones of the predicted poses (Table 4).
+
+Of people with 3D labels (MPI-INF-3DHP) in mm, a pose having the summed bone length of its label; of people without
+(MPII) in px of a crop of 256 px, as the network sees them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from liftwild.evaluation import metrics
+from liftwild.evaluation.predictions import Predictions
+from liftwild.evaluation.protocols import mpi_inf_3dhp, mpii
+from liftwild.evaluation.protocols.protocol import Protocol, Scores, Switches, together
+
+CROP_PX = 256
+
+
+def scores(predictions: Predictions, switches: Switches) -> Scores:
+    """Means over people, in the unit of each table."""
+    found: Scores = {}
+    in_mm = tuple(store for store in predictions.stores if store.has_3d)
+    if in_mm:
+        found["table4-mm"] = _means(mpi_inf_3dhp.known_scale(in_mm))
+    in_px = [store for store in predictions.stores if not store.has_3d]
+    if in_px:
+        measured = together(in_px)
+        depth_px = measured.pred_depth * (measured.input_px / 2)
+        pose = np.concatenate([measured.pred_2d, depth_px[..., None]], axis=-1).astype(np.float64)
+        found["table4-px"] = _means(pose * (CROP_PX / measured.input_px))
+    return found
+
+
+def _means(poses: np.ndarray) -> dict[str, float]:
+    """Mean differences over the people who have a pose."""
+    usable = poses[np.isfinite(poses).all((1, 2))]
+    if len(usable) == 0:
+        return {}
+    return {name: float(difference.mean()) for name, difference in metrics.bone_symmetry(usable).items()}
+
+
+SYMMETRY = Protocol("symmetry", (mpii.PEOPLE, mpi_inf_3dhp.PEOPLE), scores)

@@ -1,0 +1,153 @@
+"""The four ablations: what their recipes change, line by line, and the command that runs them."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from liftwild.evaluation.predictions import read_predictions
+from liftwild.training.recipe import load_recipe
+from tests.synthetic import write_store
+
+ROOT = Path(__file__).parents[1]
+RECIPES = ROOT / "recipes"
+# What the paper changes in stages 2 and 3, as lines of the recipe.
+ON_3D = [("ratio_3d = 0.5", "ratio_3d = 1.0")] * 2
+NO_GEOMETRY = [("geometric_weight = 0.01", "geometric_weight = 0.0")]
+ON_3D_IMAGES = [("", 'geometric_on = "3d"')]
+CHANGES = {
+    "3d-wo-geo": ON_3D + NO_GEOMETRY,
+    "3d-w-geo": ON_3D + ON_3D_IMAGES,
+    "3d-2d-wo-geo": NO_GEOMETRY,
+    "3d-2d-w-geo": [],
+}
+
+
+def lines(path: Path) -> list[str]:
+    """What counts in a recipe: no comments, no empty lines, and not its name, which comes first."""
+    found = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    assert found[0].startswith("name = ")
+    return found[1:]
+
+
+def changes(before: list[str], after: list[str]) -> list[tuple[str, str]]:
+    """Pairs of lines (before, after) that differ, "" where there is none."""
+    found = []
+    for kind, a, b, c, d in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if kind != "equal":
+            pairs = max(b - a, d - c)
+            old, new = before[a:b] + [""] * pairs, after[c:d] + [""] * pairs
+            found += [(old[i], new[i]) for i in range(pairs)]
+    return found
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_recipes_differ_as_the_paper_says(name: str) -> None:
+    paper, own = RECIPES / "paper.toml", RECIPES / "ablation" / f"{name}.toml"
+    assert changes(lines(paper), lines(own)) == CHANGES[name]
+    method = RECIPES / "ablation/open/3d-2d-w-geo.toml"
+    assert changes(lines(method), lines(RECIPES / "ablation/open" / f"{name}.toml")) == CHANGES[name]
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_recipes_mean_what_the_paper_says(name: str) -> None:
+    paper = load_recipe(RECIPES / "paper.toml")
+    own = load_recipe(RECIPES / "ablation" / f"{name}.toml")
+    open_one = load_recipe(RECIPES / "ablation/open" / f"{name}.toml", {"photos": "x.arrow"})
+    assert (own.name, open_one.name) == (name, f"open-{name}")
+    assert own.stages[0] == paper.stages[0] and own.stores == paper.stores and own.augment_2d == paper.augment_2d
+    for stages in (own.stages[1:], open_one.stages[2:]):
+        assert {stage.ratio_3d for stage in stages} == {1.0 if name.startswith("3d-w") else 0.5}
+        assert [stage.geometric_weight for stage in stages] == [0, 0.0 if "-wo-" in name else 0.01]
+        if name == "3d-w-geo":
+            assert stages[1].geometric_on == "3d"
+    assert open_one.stages[0].ratio_3d == 0 and open_one.network.input_px == 128
+
+
+def script() -> ModuleType:
+    """scripts/ablation.py."""
+    spec = importlib.util.spec_from_file_location("ablation", ROOT / "scripts/ablation.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """The open recipes with a network and batches that take no time."""
+    folder = tmp_path / "recipes"
+    folder.mkdir()
+    size = "stacks = 1\nblocks = 1\nfeatures = 16\nstem = 8\ninput_px = 64\ndepth_norm = true"
+    for name in CHANGES:
+        text = (RECIPES / "ablation/open" / f"{name}.toml").read_text()
+        text = text.replace('size = "small"\ninput_px = 128', size).replace("batch_size = 16", "batch_size = 4")
+        (folder / f"{name}.toml").write_text(text)
+    return folder
+
+
+def test_all_four_from_nothing_to_the_report(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module, out = script(), tmp_path / "out"
+    for name in ("lab-test", "wild-test", "lab"):  # rendering is tested elsewhere
+        (out / "stores").mkdir(parents=True, exist_ok=True)
+        write_store(out / "stores" / f"{name}.arrow", 6, True, seed=len(name))
+    photos = write_store(tmp_path / "photos.arrow", 6, False, seed=9)
+    real = write_store(tmp_path / "real.arrow", 3, True, seed=4)
+    arguments = [
+        "--out", out, "--store", photos, "--real", real, "--seeds", 2, "--images", 40, "--recipes", tiny,
+        "--precision", "32-true", "--accelerator", "cpu", "--workers", 0,
+    ]  # fmt: skip
+    begun: list[str] = []
+    train = module.train
+
+    def watched(recipe, folder, **options):  # type: ignore[no-untyped-def]
+        begun.append(f"{folder.parent.name}/{folder.name}")
+        if len(begun) == 3:
+            train(recipe, folder, **options, stop_after=1)
+            raise KeyboardInterrupt
+        return train(recipe, folder, **options)
+
+    monkeypatch.setattr(module, "train", watched)
+    with pytest.raises(SystemExit, match="the same command goes on"):
+        module.main([str(argument) for argument in arguments])
+    assert begun == ["common/seed-0", "3d-wo-geo/seed-0", "3d-w-geo/seed-0"]
+    module.main([str(argument) for argument in arguments])
+    assert begun[3:5] == ["3d-w-geo/seed-0", "3d-2d-wo-geo/seed-0"] and len(begun) == 11
+    text = (out / "report/report.md").read_text()
+    for words in (
+        "ours: open-3d-2d-w-geo, 2 runs",
+        "real: open protocol",
+        "wild-test: open protocol",
+        "| 64.90 |",
+        "±",
+    ):
+        assert words in text
+    assert "| 3D+2D: with geo minus without |" in text and "differences within a seed" in text
+    # One seed, one beginning; the depth and geometry that follow differ.
+    cards = [json.loads((out / name / "seed-1/weights.json").read_text()) for name in CHANGES]
+    assert {card["from"] for card in cards} == {str(out / "common/seed-1")} and {card["seed"] for card in cards} == {1}
+    found = [read_predictions(out / name / "seed-0/preds.arrow") for name in CHANGES]
+    assert len({one.about["weights"]["sha256"] for one in found}) == 4
+    module.main([str(argument) for argument in arguments])  # nothing is left to do
+    assert len(begun) == 11
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match="was trained with another budget, recipe or data; choose another --out"):
+        module.main([str(argument).replace("40", "80") if argument == 40 else str(argument) for argument in arguments])
+
+
+def test_budgets_and_what_is_alike() -> None:
+    module = script()
+    tables = {name: module.read_table(RECIPES / "ablation/open" / f"{name}.toml") for name in CHANGES}
+    assert module.common_stages([table["stages"] for table in tables.values()]) == 2
+    table = tables["3d-w-geo"]
+    total = sum(stage["images"] for stage in table["stages"])
+    module.budget(table, total // 10)
+    assert [stage["images"] for stage in table["stages"]] == [1600, 320, 1280, 480]
+    assert [stage.get("warmup", 0) for stage in table["stages"]] == [20, 4, 16, 0]
