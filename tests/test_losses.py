@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from liftwild.heatmap import draw
-from liftwild.losses import Masked, depth_loss, geometric_loss, heatmap_loss
+from liftwild.losses import Masked, cell_loss, depth_loss, geometric_loss, heatmap_loss
 from liftwild.skeleton import MPII_16, RATIO_GROUPS
 
 J = 16
@@ -169,3 +169,32 @@ def test_a_canonical_skeleton_costs_nothing() -> None:
             joints[0, end] = joints[0, start] + direction / direction.norm() * length / 1000
     loss = geometric_loss(joints[..., 2], joints[..., :2], torch.ones(1, J, dtype=torch.bool))
     assert float(loss.total) == pytest.approx(0, abs=1e-15)
+
+
+def test_cell_loss_is_cross_entropy_to_the_shares() -> None:
+    g = torch.Generator().manual_seed(4)
+    stacks = [torch.randn(2, 3, 4, 4, generator=g, dtype=torch.float64) for _ in range(2)]
+    target = torch.rand(2, 3, 4, 4, generator=g, dtype=torch.float64)
+    target[0, 1] = 0  # far outside the map
+    target[1, 2] = torch.nan  # unlabelled
+    valid = torch.tensor([[True, True, True], [True, True, False]])
+    total = 0.0
+    for n, j in ((0, 0), (0, 2), (1, 0), (1, 1)):
+        for maps in stacks:
+            odds = [math.exp(float(x)) for x in maps[n, j].flatten()]
+            share = [float(x) / float(target[n, j].sum()) for x in target[n, j].flatten()]
+            total -= sum(s * math.log(o / sum(odds)) for s, o in zip(share, odds, strict=True))
+    loss = cell_loss(stacks, target, valid)
+    assert (float(loss.total), int(loss.count)) == (pytest.approx(total, rel=1e-12), 4)
+    shifted = cell_loss([maps + 1000 for maps in stacks], target, valid)
+    assert float(shifted.total) == pytest.approx(total, rel=1e-9)
+
+
+def test_cell_loss_gradient_and_empty_mask() -> None:
+    maps = torch.randn(1, 2, 4, 4, dtype=torch.float64, requires_grad=True)
+    target = draw(torch.tensor([[[5.0, 6.0], [9.0, 2.0]]], dtype=torch.float64), 4, 16)
+    known = torch.tensor([[True, False]])
+    assert torch.autograd.gradcheck(lambda m: cell_loss([m, 2 * m], target, known).mean(), maps)
+    empty = cell_loss([maps], target, torch.zeros(1, 2, dtype=torch.bool)).mean()
+    (gradient,) = torch.autograd.grad(empty, maps)
+    assert float(empty.detach()) == 0 and not gradient.any()

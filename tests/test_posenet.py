@@ -1,5 +1,8 @@
 """The network's size, shapes, and that every part of it learns."""
 
+import dataclasses
+import math
+
 import pytest
 import torch
 
@@ -69,10 +72,13 @@ def test_bad_sizes_are_named(field: str, value: object) -> None:
 def test_flip_test_of_an_even_handed_network_changes_nothing() -> None:
     """A stub that sees a bright dot as the right wrist where its own left is dark, and mirrors with the image."""
 
-    def stub(images: torch.Tensor, with_depth: bool = True) -> Prediction:
-        grey = images.float().mean(dim=1)[:, ::4, ::4]
-        maps = torch.stack([grey if name == "pelvis" else grey * 0 for name in MPII_16.names], dim=1)
-        return Prediction([maps], torch.arange(16.0).expand(len(images), 16) if with_depth else None)
+    class Stub(PoseNet):
+        def forward(self, images: torch.Tensor, with_depth: bool = True) -> Prediction:
+            grey = images.float().mean(dim=1)[:, ::4, ::4]
+            maps = torch.stack([grey if name == "pelvis" else grey * 0 for name in MPII_16.names], dim=1)
+            return Prediction([maps], torch.arange(16.0).expand(len(images), 16) if with_depth else None)
+
+    stub = Stub(TINY)
 
     image = torch.zeros(1, 3, 64, 64)
     image[..., 20:24, 8:12] = 1
@@ -83,3 +89,20 @@ def test_flip_test_of_an_even_handed_network_changes_nothing() -> None:
     # Depths are averaged with those of the other side.
     left, right = MPII_16.flip_pairs[0]
     assert flipped.depth is not None and flipped.depth[0, left] == flipped.depth[0, right] == (left + right) / 2
+
+
+def test_log_odds_become_heatmaps_before_flips_are_averaged() -> None:
+    """Adding a constant to a map of log-odds means nothing; averaged raw, it would."""
+
+    class Stub(PoseNet):
+        def forward(self, images: torch.Tensor, with_depth: bool = True) -> Prediction:
+            maps = torch.zeros(len(images), 16, 16, 16)
+            maps[0, :, 3, 5], maps[1:, :, 3, 5] = 9.0, 4.0  # the mirrored image says another place, less surely
+            return Prediction([maps + torch.arange(len(images)).view(-1, 1, 1, 1) * 100], None)
+
+    found = infer(Stub(dataclasses.replace(TINY, softmax=True)), torch.zeros(1, 3, 64, 64), True, with_depth=False)
+    sure, unsure = (math.exp(x) / (math.exp(x) + 255) * 2 * math.pi / 2 for x in (9.0, 4.0))
+    rest = 2 * math.pi / 2 / (math.exp(4.0) + 255)
+    assert found.joints_2d[0, 0].tolist() == [22.0, 14.0]
+    assert float(found.peaks[0, 0]) == pytest.approx(sure + rest, rel=1e-5)
+    assert unsure < sure

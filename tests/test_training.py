@@ -74,12 +74,16 @@ def test_golden_losses(stores: tuple[Path, Path], tmp_path: Path) -> None:
     np.testing.assert_allclose(losses[10:], GOLDEN[10:], rtol=2e-2)  # one thread and two differ by 0.7 % here
 
 
-def test_a_tiny_set_is_learnt_by_heart(tmp_path: Path) -> None:
+@pytest.mark.parametrize("softmax", [False, True])
+def test_a_tiny_set_is_learnt_by_heart(tmp_path: Path, softmax: bool) -> None:
     """Joints and depths of four people: the whole way from store to loss is right."""
     three = write_store(tmp_path / "three.arrow", 4, True)
-    stage = {"batch_size": 4, "ratio_3d": 1.0, "foreground_weight": 10.0, "clip": 1.0, "schedule": "cosine"}
+    stage = {"batch_size": 4, "ratio_3d": 1.0, "clip": 1.0, "schedule": "cosine"}
+    if not softmax:
+        stage["foreground_weight"] = 10.0
+    network = {**tiny_recipe(three, three)["network"], "softmax": softmax}
     table = tiny_recipe(
-        three, three, checkpoint_every=0, log_every=50,
+        three, three, network=network, checkpoint_every=0, log_every=50,
         stores={"three": {"path": str(three), "use": "3d"}, "val": {"path": str(three), "use": "val"}},
         stages=[{"name": "all", "iterations": 250, "lr": 5e-3, "depth_weight": 1.0, "sigma": 1.5, **stage}],
     )  # fmt: skip
@@ -353,6 +357,8 @@ def test_a_run_begins_at_a_stage(stores: tuple[Path, Path], tmp_path: Path, tiny
         ({"network": {"stacks": 0}}, "network.stacks"),
         ({"augment_2d": {"flip_probability": 2}}, "augment_2d: flip_probability"),
         ({"augment_2d": {"brightness": 0.4}}, "unknown entry augment_2d.brightness"),
+        ({"network": {"softmax": True}, "stages": [{"name": "a", "iterations": 5, "lr": 1, "foreground_weight": 1}]},
+         "stages[0] (a): foreground_weight is for squared error"),
         ({"network": {"fetures": 3}}, "unknown entry network.fetures"),
         ({"stages": [{"name": "a", "iterations": 5}]}, "stages[0].lr is missing"),
         ({"stages": [{"name": "a", "lr": 1e-3}]}, "stages[0]: give one of iterations and images, not none"),

@@ -41,3 +41,9 @@ def decode(heatmaps: Tensor, input_px: int) -> tuple[Tensor, Tensor]:
     cells = torch.stack([x + 0.5 + toward(x, 1, width), y + 0.5 + toward(y, width, height)], dim=-1)
     scale = torch.tensor([input_px / width, input_px / height], dtype=cells.dtype, device=cells.device)
     return cells * scale, peak
+
+
+def as_heatmaps(log_odds: Tensor) -> Tensor:
+    """Heatmaps (B, J, H, W) from log-odds over the cells: the softmax over each map, times the mass of a Gaussian of
+    sigma 1 and peak 1, so that where a joint is sure they look as ``draw`` draws them."""
+    return log_odds.flatten(2).softmax(dim=-1).view_as(log_odds) * (2 * torch.pi)

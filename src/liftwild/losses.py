@@ -40,6 +40,19 @@ def heatmap_loss(pred: list[Tensor], target: Tensor, valid: Tensor, foreground_w
     return Masked(total, valid.sum() * float(target.shape[-2] * target.shape[-1]))
 
 
+def cell_loss(pred: list[Tensor], target: Tensor, valid: Tensor) -> Masked:
+    """Cross-entropy of each joint's place among the cells of its map, summed over stacks, counted in labelled joints.
+
+    ``pred``: per stack (B, J, H, W) log-odds; ``target`` (B, J, H, W) >= 0, of any sum: the share of each cell;
+    ``valid`` (B, J) bool. A joint whose target is 0 everywhere does not count. Not in the paper.
+    """
+    share = torch.where(valid[..., None, None], target, 0.0).flatten(2)
+    mass = share.sum(dim=-1, keepdim=True)
+    share = share / torch.where(mass > 0, mass, 1.0)
+    found = ((share * _at_least_fp32(maps).flatten(2).log_softmax(dim=-1)).sum() for maps in pred)
+    return Masked(-sum(found, start=target.new_zeros(())), (mass > 0).sum())
+
+
 def depth_loss(pred: Tensor, target: Tensor, valid: Tensor) -> Masked:
     """Squared depth error over joints with a known depth (Eq. 2, first case).
 

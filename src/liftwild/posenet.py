@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from liftwild.heatmap import decode
+from liftwild.heatmap import as_heatmaps, decode
 from liftwild.skeleton import MPII_16
 
 HOURGLASS_DEPTH = 4  # times the hourglass halves its maps
@@ -24,6 +24,8 @@ class PoseNetConfig:
     ``stacks`` hourglasses, ``blocks`` residual modules at each place, ``features`` channels, ``stem`` channels after
     the first convolution, ``input_px`` side of the square input. ``depth_norm`` adds batch norm + ReLU to what enters
     the depth module and its last linear layer; the paper has none, short trainings need it (docs/log.md).
+    ``softmax``: a map is log-odds over its cells, trained by cross-entropy (``losses.cell_loss``) instead of the
+    paper's squared error; it learns more from the same images (docs/log.md).
     """
 
     stacks: int = 2
@@ -33,6 +35,7 @@ class PoseNetConfig:
     input_px: int = 256
     joints: int = 16
     depth_norm: bool = False
+    softmax: bool = False
 
     def __post_init__(self) -> None:
         for field in ("stacks", "blocks", "features", "stem", "input_px", "joints"):
@@ -60,7 +63,8 @@ SIZES = {"paper": PAPER, "base": BASE, "small": SMALL}
 class Prediction(NamedTuple):
     """What the network says of a batch of crops.
 
-    ``heatmaps``: one (B, J, H, W) per stack, the last is the answer. ``depth``: (B, J), relative to the thorax, in the
+    ``heatmaps``: one (B, J, H, W) per stack, the last is the answer; log-odds where the network's config says
+    ``softmax``, and ``infer`` makes them heatmaps. ``depth``: (B, J), relative to the thorax, in the
     [-1, 1] unit of the input (input_px / 2 = 1), or None if the depth module was not run.
     """
 
@@ -217,13 +221,15 @@ class Decoded(NamedTuple):
     depth: Tensor | None
 
 
-def infer(net: Callable[..., Prediction], images: Tensor, flip_test: bool = False, with_depth: bool = True) -> Decoded:
-    """Run ``net`` (a PoseNet in evaluation mode) on ``images`` as ``PoseNet.forward`` takes them, and decode.
+def infer(net: PoseNet, images: Tensor, flip_test: bool = False, with_depth: bool = True) -> Decoded:
+    """Run ``net`` (in evaluation mode) on ``images`` as ``PoseNet.forward`` takes them, and decode.
 
     ``flip_test``: also look at the mirrored images and average heatmaps and depths.
     """
     pred = net(torch.cat([images, images.flip(3)]) if flip_test else images, with_depth=with_depth)
     heatmaps, depth = pred.heatmaps[-1].float(), None if pred.depth is None else pred.depth.float()
+    if net.config.softmax:
+        heatmaps = as_heatmaps(heatmaps)
     if flip_test:
         swap = list(MPII_16.flip_index)
         plain, mirrored = heatmaps.chunk(2)

@@ -198,7 +198,8 @@ class Trainer:
                 group["lr"] = stage.lr_at(step)
             images = batch.images.to(memory_format=torch.channels_last)
             pred = model(images, with_depth=stage.with_depth)
-            loss, report = total_loss(fabric, step_losses(pred, batch, stage, step, input_px), stage)
+            found = step_losses(pred, batch, stage, step, input_px, self.recipe.network.softmax)
+            loss, report = total_loss(fabric, found, stage)
             if not torch.isfinite(report["loss"]):
                 self._stop_on_nan(batch, stage, step)
             optimizer.zero_grad(set_to_none=True)

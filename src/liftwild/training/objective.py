@@ -13,8 +13,13 @@ from liftwild.sample import Batch
 from liftwild.training.recipe import Stage
 
 
-def step_losses(pred: Prediction, batch: Batch, stage: Stage, step: int, input_px: int) -> dict[str, losses.Masked]:
+def step_losses(
+    pred: Prediction, batch: Batch, stage: Stage, step: int, input_px: int, softmax: bool = False
+) -> dict[str, losses.Masked]:
     """The losses of a batch by name, each unweighted: those whose weight in ``stage`` is above 0.
+
+    ``softmax``: whether the maps are log-odds, as ``PoseNetConfig.softmax`` says; joints outside the input, which
+    these cannot express, are left out.
 
     Source: Eq. 1 to 3; the depth loss falls on 3D-labelled images, the geometric one on ``stage.geometric_on``.
     """
@@ -22,7 +27,13 @@ def step_losses(pred: Prediction, batch: Batch, stage: Stage, step: int, input_p
     if stage.heatmap_weight > 0:
         size = pred.heatmaps[0].shape[-1]
         target = draw(batch.joints_2d, size, input_px, stage.sigma_at(step))
-        found["heatmap"] = losses.heatmap_loss(pred.heatmaps, target, batch.joints_2d_valid, stage.foreground_weight)
+        if softmax:
+            inside = ((batch.joints_2d >= 0) & (batch.joints_2d < input_px)).all(dim=-1)
+            found["heatmap"] = losses.cell_loss(pred.heatmaps, target, batch.joints_2d_valid & inside)
+        else:
+            found["heatmap"] = losses.heatmap_loss(
+                pred.heatmaps, target, batch.joints_2d_valid, stage.foreground_weight
+            )
     if pred.depth is not None and stage.depth_weight > 0:
         limit = stage.depth_clamp or torch.inf
         target = batch.depth.clamp(-limit, limit)

@@ -67,7 +67,7 @@ class Stage:
     after ``warmup`` iterations of linear rise.
     ``heatmap_weight``, ``depth_weight``, ``geometric_weight``: of the three losses; the geometric one is taken on the
     images of ``geometric_on``. ``sigma`` of the target Gaussians in heatmap px, moving to ``sigma_end`` over the stage
-    (0: stays). ``foreground_weight``: see ``losses.heatmap_loss``. ``depth_clamp``: depth targets are cut to
+    (0: stays). ``foreground_weight``: see ``losses.heatmap_loss``; not for a network with ``softmax``. ``depth_clamp``: depth targets are cut to
     [-depth_clamp, depth_clamp] (0: not). ``train``: all parameters, or the depth module alone.
     ``freeze_norm``: batch norm keeps its statistics and uses them. ``clip``: largest gradient norm (0: none).
     """
@@ -294,6 +294,8 @@ def _check(recipe: Recipe) -> None:
             raise ValueError(f"{where}: iterations, batch_size and lr must be above 0, ratio_3d in [0, 1]")
         if min(stage.heatmap_weight, stage.depth_weight, stage.geometric_weight, stage.clip, stage.depth_clamp) < 0:
             raise ValueError(f"{where}: a weight or limit is below 0")
+        if recipe.network.softmax and stage.foreground_weight:
+            raise ValueError(f"{where}: foreground_weight is for squared error, and network.softmax is on")
         if stage.sigma <= 0 or stage.sigma_end < 0:
             raise ValueError(f"{where}: sigma must be above 0")
         if stage.schedule == "step" and stage.lr_end <= 0:
