@@ -40,9 +40,12 @@ JOINTS = (
     "pelvis", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "spine", "neck", "jaw",
     "head_top", "left_shoulder", "left_elbow", "left_wrist", "right_shoulder", "right_elbow", "right_wrist",
 )  # fmt: skip
-EVERY = 5  # 50 pictures a second become 10
-# Every fifth frame of the test subjects, without the broken take.
-PUBLISHED_TEST = 109_867
+EVERY, QUICK_EVERY = 5, 200  # 50 pictures a second become 10; of the authors' quick test
+# Frames with a pose, 50 a second, of all videos of a split without the broken one, and of that one.
+FRAMES, BROKEN_FRAMES = {"train": 1_559_752, "test": 548_819}, 1825
+PUBLISHED_TEST = 109_867  # every fifth of them, and every 200th: the first of each video, and so on
+PUBLISHED_QUICK_TEST = 2874
+META = "matlab_meta.mat"
 FOLDER = re.compile(r"s_(\d\d)_act_(\d\d)_subact_(\d\d)_ca_(\d\d)")
 
 Key = tuple[int, int, int, int]  # subject, action, take, camera
@@ -67,6 +70,11 @@ def h36m_folders(source: str | Path, split: str, every: int = EVERY, keep_broken
             f"{source} holds nothing of Human3.6M {split}: expected folders such as "
             f"s_{SUBJECTS[split][0]:02d}_act_02_subact_01_ca_01, or S{SUBJECTS[split][0]}/Videos and so on"
         )
+    incomplete = [path for path in found.values() if not (path / META).is_file()]
+    if incomplete:
+        raise LiftwildError(
+            f"no file {incomplete[0] / META}: {len(incomplete)} of the {len(found)} folders there are not complete"
+        )
     parts = [Part(path.name, partial(_read, path, key, every)) for key, path in found.items()]
     settings = {"source": str(source.resolve()), "split": split, "every": every, "broken": keep_broken}
     return Dataset(
@@ -84,9 +92,14 @@ def sequences(split: str, keep_broken: bool) -> list[Key]:
     return [key for key in keys if keep_broken or key != BROKEN]
 
 
-def published(split: str, every: int, keep_broken: bool) -> tuple[int, int] | None:
-    """The number of frames where it is known."""
-    return (PUBLISHED_TEST,) * 2 if split == "test" and every == EVERY and not keep_broken else None
+def published(split: str, every: int, keep_broken: bool) -> tuple[int, int]:
+    """Least and most frames: the same where each video's own number of frames was counted."""
+    more = -(-BROKEN_FRAMES // every) if keep_broken and split == "test" else 0
+    counted = {EVERY: PUBLISHED_TEST, QUICK_EVERY: PUBLISHED_QUICK_TEST}.get(every) if split == "test" else None
+    if counted is not None:
+        return counted + more, counted + more
+    videos = len(sequences(split, False))
+    return -(-FRAMES[split] // every) + more, (FRAMES[split] + videos * (every - 1)) // every + more
 
 
 def missing_videos(found: dict[Key, Path], wanted: list[Key], what: str) -> list[str]:
@@ -107,7 +120,7 @@ def _key(name: str) -> Key | None:
 
 def _read(folder: Path, key: Key, every: int) -> Iterator[Sample | Skip]:
     """The people of one folder."""
-    joints_2d, joints_3d = read_meta(folder / "matlab_meta.mat")
+    joints_2d, joints_3d = read_meta(folder / META)
     match = positions(JOINTS)
     for frame in range(0, len(joints_2d), every):
         name = f"{folder.name}/{folder.name}_{frame + 1:06d}.jpg"

@@ -3,9 +3,9 @@
 Test: ``TS1`` to ``TS6`` with ``annot_data.mat`` (HDF5: annot2, annot3, univ_annot3 (N, 1, 17, 2 or 3), valid_frame)
 and ``imageSequence/img_000001.jpg`` and so on; only valid frames count. Training: ``S1/Seq1`` and so on with
 ``annot.mat`` (annot2, annot3, univ_annot3: for each of 14 cameras (n, 28*2 or 28*3)), ``camera.calibration`` and
-``imageSequence/video_0.avi`` and so on. univ_annot3 is the person scaled to one height for all, annot3 the true size.
-The test set's cameras are fitted to its annotations. Coordinates are taken as px: the documents do not say where a
-pixel lies.
+``imageSequence/video_0.avi`` and so on. univ_annot3 is the person scaled to one height for all, annot3 the true size,
+of which annot2 is the picture. The test set's cameras are fitted to these two. Coordinates are taken as px: the
+documents do not say where a pixel lies.
 
 Neck is MPII's upper neck, head top its head top; MPII's thorax is the middle of the shoulders. The joint called head
 is the middle of the head and has no counterpart.
@@ -41,11 +41,20 @@ UNUSED = (
     "head", "spine2", "spine3", "spine4", "left_clavicle", "right_clavicle", "left_foot", "right_foot", "left_toe",
     "right_toe", "left_hand", "right_hand", "spine",
 )  # fmt: skip
-SEQUENCES = tuple(f"TS{number}" for number in range(1, 7))
+# Valid frames of each sequence, as the readme of the test set has them.
+TEST_FRAMES = {"TS1": 603, "TS2": 540, "TS3": 505, "TS4": 553, "TS5": 276, "TS6": 452}
+SEQUENCES = tuple(TEST_FRAMES)
 PUBLISHED_TEST = 2929
-TRAIN_SEQUENCES = 16  # 8 subjects, 2 sequences each
+# Frames of each sequence, as util/mpii_get_sequence_info.m has them; what is annotated after them has no picture.
+TRAIN_FRAMES = {
+    "S1/Seq1": 6416, "S1/Seq2": 12430, "S2/Seq1": 6502, "S2/Seq2": 6081, "S3/Seq1": 12488, "S3/Seq2": 12283,
+    "S4/Seq1": 6171, "S4/Seq2": 6675, "S5/Seq1": 12820, "S5/Seq2": 12312, "S6/Seq1": 6188, "S6/Seq2": 6145,
+    "S7/Seq1": 6239, "S7/Seq2": 6320, "S8/Seq1": 6468, "S8/Seq2": 6054,
+}  # fmt: skip
+CAMERAS = 14
 EVERY = 5
 SCALES = {"true": "annot3", "universal": "univ_annot3"}
+VIDEO = re.compile(r"video_(\d+)\.avi")
 CALIBRATION = re.compile(r"^name\s+(\d+)$.*?^\s*intrinsic\s+([^\n]*)$", re.MULTILINE | re.DOTALL)
 
 
@@ -62,18 +71,23 @@ def mpi_inf_3dhp_test(source: str | Path, scale: str = "universal", allow_missin
     if not here:
         raise LiftwildError(f"{source} holds no TS1 to TS6: expected TS1/annot_data.mat, TS1/imageSequence/ and so on")
     parts: list[Part] = []
+    odd = []
     for name in here:
-        joints_2d, joints_3d, frames = read_test_annotations(source / name / "annot_data.mat", SCALES[scale])
+        path = source / name / "annot_data.mat"
+        joints_2d, joints_3d, frames = read_test_annotations(path, SCALES[scale])
+        if len(frames) != TEST_FRAMES[name]:
+            odd.append(f"{name} has {len(frames)} valid frames instead of {TEST_FRAMES[name]}")
         files = [_picture(frame) for frame in frames]
         need_photos(source / name / "imageSequence", files, name, "its pictures", allow_missing)
-        camera = fit_camera(joints_2d[frames], joints_3d[frames])
+        true_size = read_test_annotations(path, SCALES["true"])[1]
+        camera = fit_camera(joints_2d[frames], true_size[frames])
         for start in range(0, len(frames), PEOPLE_A_PART):
             some = frames[start : start + PEOPLE_A_PART]
             part = partial(_read_test, source / name, some, joints_2d[some], joints_3d[some], camera)
             parts.append(Part(f"{name}-{start:06d}", part))
     settings = {"source": str(source.resolve()), "split": "test", "scale": scale}
     lacking = [name for name in SEQUENCES if name not in here]
-    warnings = [f"MPI-INF-3DHP test: {', '.join(lacking)} not there"] if lacking else []
+    warnings = [f"MPI-INF-3DHP test: {', '.join(what)}" for what in ([f"{', '.join(lacking)} not there"], odd) if what]
     return Dataset("MPI-INF-3DHP test", parts, settings, (PUBLISHED_TEST, PUBLISHED_TEST), warnings)
 
 
@@ -120,9 +134,10 @@ def mpi_inf_3dhp_train(source: str | Path, scale: str = "true", every: int = EVE
         raise LiftwildError(
             f"{source} holds no S1/Seq1: expected S1/Seq1/annot.mat, camera.calibration and imageSequence/"
         )
-    parts = []
+    parts: list[Part] = []
+    expected = 0
     for folder in folders:
-        videos = sorted((folder / "imageSequence").glob("video_*.avi"))
+        videos = sorted(path for path in (folder / "imageSequence").glob("video_*.avi") if VIDEO.fullmatch(path.name))
         if not videos:
             raise LiftwildError(f"{folder / 'imageSequence'} holds no video_0.avi and so on")
         for name in ("annot.mat", "camera.calibration"):

@@ -63,8 +63,9 @@ def prepare_dataset(
     """Write the store of a data set, and compare the number of its people with the published one.
 
     Finished parts wait in ``OUTPUT.parts``; the same call after an interruption reads only the others, and those that
-    left something out. ``output`` appears whole or not at all, and then the parts go. ``progress`` wraps the iteration
-    over parts (given their number). LiftwildError if nobody could be read, or if the parts are of another preparation.
+    left something out. ``output`` appears whole or not at all, and then the parts go; where none was finished, nothing
+    is left. ``progress`` wraps the iteration over parts (given their number). LiftwildError if nobody could be read, or
+    if the parts are of another preparation.
     """
     output = Path(output)
     folder = Path(f"{output}.parts")
@@ -80,6 +81,8 @@ def prepare_dataset(
         except BaseException:
             stop.set()
             pool.shutdown(cancel_futures=True)
+            if not any(folder.glob("*.arrow")):
+                shutil.rmtree(folder, ignore_errors=True)
             raise
         for part in dataset.parts:
             photos |= writer.add_store(_path(folder, part))
@@ -103,8 +106,11 @@ def _difference(dataset: Dataset, people: int) -> list[str]:
 
 
 def _claim(folder: Path, dataset: Dataset) -> None:
-    """Make the folder of the parts, or go on with it if it is of the same preparation."""
-    plan = json.dumps({"title": dataset.title, "parts": len(dataset.parts), **dataset.settings}, sort_keys=True)
+    """Make the folder of the parts, or go on with it if it is of the same preparation.
+
+    There may be more parts than before, where a download went on in between.
+    """
+    plan = json.dumps({"title": dataset.title, **dataset.settings}, sort_keys=True)
     note = folder / "plan.json"
     try:
         if folder.is_dir() and any(folder.iterdir()):
@@ -130,7 +136,10 @@ def _write_part(part: Part, folder: Path, stop: threading.Event) -> list[Skip]:
     if path.is_file() and not doubt.exists():
         return []
     skips = []
-    doubt.touch()  # before the store appears; gone when it is known to lack nothing
+    try:
+        doubt.touch()  # before the store appears; gone when it is known to lack nothing
+    except OSError as error:
+        raise LiftwildError(f"cannot write {doubt}: {error.strerror}") from None
     with StoreWriter(path) as writer:
         for one in part.read():
             if stop.is_set():

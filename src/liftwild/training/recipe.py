@@ -67,8 +67,9 @@ class Stage:
     after ``warmup`` iterations of linear rise.
     ``heatmap_weight``, ``depth_weight``, ``geometric_weight``: of the three losses; the geometric one is taken on the
     images of ``geometric_on``. ``sigma`` of the target Gaussians in heatmap px, moving to ``sigma_end`` over the stage
-    (0: stays). ``foreground_weight``: see ``losses.heatmap_loss``; not for a network with ``softmax``. ``depth_clamp``: depth targets are cut to
-    [-depth_clamp, depth_clamp] (0: not). ``train``: all parameters, or the depth module alone.
+    (0: stays). ``foreground_weight``: see ``losses.heatmap_loss``; not for a network with ``softmax``.
+    ``depth_clamp``: depth targets are cut to [-depth_clamp, depth_clamp] (0: not). ``train``: all parameters, or the
+    depth module alone.
     ``freeze_norm``: batch norm keeps its statistics and uses them. ``clip``: largest gradient norm (0: none).
     """
 
