@@ -1,11 +1,13 @@
-"""What a user holds: one person's pose."""
+"""What a user holds: a person's pose, a person followed through a clip, and all that was found in a photo or clip."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from liftwild.camera import Camera
 from liftwild.skeleton import MPII_16, Skeleton
 
 
@@ -15,9 +17,13 @@ class Pose:
 
     ``joints_2d`` (J, 2): px of the photo, x right, y down, the photo's top-left corner at (0, 0).
     ``joints_3d`` (J, 3): mm, camera axes (x right, y down, z away from the camera), pelvis at 0.
-    ``confidence`` (J,): height of the joint's heatmap peak, cut to [0, 1]; not a calibrated probability.
+    ``confidence`` (J,): in [0, 1]; what it means stands in docs/using.md.
     ``box`` (x, y, w, h): px of the photo, where the person was looked for.
     ``annotation_id``: id of the label that gave the box, or None.
+    ``depth_sd_mm`` (J,): spread of the joint's depth, mm, one standard deviation, or None where the weights know none.
+    ``root_mm`` (3,): the pelvis in camera space, mm, or None where it was not estimated.
+    ``person_id``: who it is, the same number in all frames of a clip, or None.
+    A joint that was hidden on request is NaN in ``joints_2d``, ``joints_3d`` and ``depth_sd_mm``.
     """
 
     joints_2d: np.ndarray
@@ -26,8 +32,101 @@ class Pose:
     box: tuple[float, float, float, float]
     annotation_id: int | None = None
     skeleton: Skeleton = MPII_16
+    depth_sd_mm: np.ndarray | None = None
+    root_mm: np.ndarray | None = None
+    person_id: int | None = None
 
     @property
     def joint_names(self) -> tuple[str, ...]:
         """The J joint names, in the order of the arrays."""
         return self.skeleton.names
+
+
+@dataclass(frozen=True, eq=False)
+class PoseTrack:
+    """One person followed through a clip: T poses, and the frames they are of.
+
+    ``frames`` (T,) int: indices of the clip's frames, rising; a frame in which the person was not seen is not there.
+    ``joints_2d`` (T, J, 2), ``joints_3d`` (T, J, 3), ``confidence`` (T, J), ``boxes`` (T, 4), ``depth_sd_mm`` (T, J) or
+    None, ``root_mm`` (T, 3) or None: as in ``Pose``. ``annotation_ids``: T of them, or None.
+    """
+
+    person_id: int
+    frames: np.ndarray
+    joints_2d: np.ndarray
+    joints_3d: np.ndarray
+    confidence: np.ndarray
+    boxes: np.ndarray
+    depth_sd_mm: np.ndarray | None = None
+    root_mm: np.ndarray | None = None
+    annotation_ids: tuple[int | None, ...] | None = None
+    skeleton: Skeleton = MPII_16
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def pose(self, i: int) -> Pose:
+        """The track's ``i``-th pose, that of frame ``frames[i]``."""
+        x, y, w, h = (float(value) for value in self.boxes[i])
+        return Pose(
+            joints_2d=self.joints_2d[i],
+            joints_3d=self.joints_3d[i],
+            confidence=self.confidence[i],
+            box=(x, y, w, h),
+            annotation_id=None if self.annotation_ids is None else self.annotation_ids[i],
+            skeleton=self.skeleton,
+            depth_sd_mm=None if self.depth_sd_mm is None else self.depth_sd_mm[i],
+            root_mm=None if self.root_mm is None else self.root_mm[i],
+            person_id=self.person_id,
+        )
+
+    @classmethod
+    def of_poses(cls, person_id: int, frames: Sequence[int], poses: Sequence[Pose]) -> PoseTrack:
+        """The track of one person's ``poses`` (at least one) in ``frames``, all of one skeleton."""
+        if not poses or len(poses) != len(frames):
+            raise ValueError(f"a track needs poses, one for each frame, not {len(poses)} for {len(frames)}")
+        spreads = [pose.depth_sd_mm for pose in poses if pose.depth_sd_mm is not None]
+        roots = [pose.root_mm for pose in poses if pose.root_mm is not None]
+        ids = tuple(pose.annotation_id for pose in poses)
+        return cls(
+            person_id=person_id,
+            frames=np.asarray(frames, dtype=np.int64),
+            joints_2d=np.stack([pose.joints_2d for pose in poses]),
+            joints_3d=np.stack([pose.joints_3d for pose in poses]),
+            confidence=np.stack([pose.confidence for pose in poses]),
+            boxes=np.array([pose.box for pose in poses], dtype=np.float64),
+            depth_sd_mm=np.stack(spreads) if len(spreads) == len(poses) else None,
+            root_mm=np.stack(roots) if len(roots) == len(poses) else None,
+            annotation_ids=None if all(value is None for value in ids) else ids,
+            skeleton=poses[0].skeleton,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """All that was found in one photo or one clip; what every output format is written from.
+
+    ``source``: file name of the photo or clip. ``width``, ``height``: px, upright. ``times_s`` (F,): when each frame is
+    shown, seconds from the clip's first; one 0.0 for a photo. ``tracks``: the people. ``camera``: what placed them in
+    space, or None; ``camera_from`` says where it comes from: "given", "exif", or "assumed, 50 degrees across".
+    ``steps``: what was done to the poses after the network, one short sentence each, in order.
+    """
+
+    source: str
+    width: int
+    height: int
+    times_s: np.ndarray
+    tracks: tuple[PoseTrack, ...]
+    camera: Camera | None = None
+    camera_from: str = ""
+    steps: tuple[str, ...] = ()
+    is_clip: bool = False
+
+    @classmethod
+    def of_photo(
+        cls, source: str, width: int, height: int, poses: Sequence[Pose], camera: Camera | None = None,
+        camera_from: str = "", steps: tuple[str, ...] = (),
+    ) -> Recording:  # fmt: skip
+        """A photo's poses: each person a track of one frame, numbered from 0 in their order."""
+        tracks = tuple(PoseTrack.of_poses(i, [0], [pose]) for i, pose in enumerate(poses))
+        return cls(source, width, height, np.zeros(1), tracks, camera, camera_from, steps)
