@@ -1,9 +1,11 @@
-"""One skeleton, known in mm with its camera, written in the layout of each data set."""
+"""People, known in mm with their camera, written in the layout of each data set: made-up ones, or a ``Cast``."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,46 +59,88 @@ def picture(number: int = 0, size: tuple[int, int] = (WIDTH, HEIGHT)) -> np.ndar
     return photo(*size, number)
 
 
-def write_mpii(folder: Path, layout: str, split: str = "val", people: int = 2, moved: bool = True) -> Path:
+CROP_CAMERA = Camera(fx=380.0, fy=380.0, cx=111.0, cy=113.0)
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Who is in a data set, by the number of a photo or frame: joints (16, 3) mm and (16, 2) px, and the picture.
+
+    ``camera``: of all pictures. ``where``: MPII's centre, scale and head size of the person.
+    """
+
+    skeleton: Callable[[int], np.ndarray] = skeleton
+    flat: Callable[[int], np.ndarray] = flat
+    picture: Callable[[int], np.ndarray] = picture
+    camera: Camera = CAMERA
+    where: Callable[[int], tuple[tuple[float, float], float, float]] = lambda number: (CENTRE, SCALE, HEAD_PX)
+
+    def flat_in(self, names: Sequence[str], number: int) -> np.ndarray:
+        """Joints in px in the order of a layout's ``names``."""
+        return ordered(self.flat(number), names, self.camera)
+
+    def space_in(self, names: Sequence[str], number: int) -> np.ndarray:
+        """The same in mm."""
+        return ordered(self.skeleton(number), names)
+
+
+MADE_UP = Cast()
+CROPPED = Cast(
+    flat=partial(flat, camera=CROP_CAMERA), picture=partial(picture, size=(224, 224)), camera=CROP_CAMERA
+)  # fmt: skip
+
+
+def grey(frame: int) -> int:
+    """What tells frame ``frame`` of a video; codecs change it by a few."""
+    return 20 + 15 * (frame % 15)
+
+
+FILMED = Cast(picture=lambda frame: np.full((HEIGHT, WIDTH, 3), grey(frame), dtype=np.uint8))
+
+
+def write_mpii(
+    folder: Path, layout: str, split: str = "val", people: int = 2, moved: bool = True, cast: Cast = MADE_UP
+) -> Path:
     """MPII in a layout: h5 (``moved``: centre and scale as in the files in use), json or mat."""
-    names = [f"{number:09d}.jpg" for number in range(people)]
+    numbers = range(people)
+    names = [f"{number:09d}.jpg" for number in numbers]
     for number, name in enumerate(names):
-        write_photo(folder / "images" / name, picture(number))
-    joints = np.stack([ordered(flat(number), mpii.JOINTS) for number in range(people)]) + 0.5
+        write_photo(folder / "images" / name, cast.picture(number))
+    joints = np.stack([cast.flat_in(mpii.JOINTS, number) for number in numbers]) + 0.5
     valid = np.ones((people, 16), dtype=bool)
     valid[0, 0] = False
-    file, centre = {"val": "valid", "train": "train"}[split], np.tile(CENTRE, (people, 1))
+    file = {"val": "valid", "train": "train"}[split]
+    centre, scale, head = (np.array(values) for values in zip(*map(cast.where, numbers), strict=True))
     (folder / "annot").mkdir(parents=True, exist_ok=True)
     if layout == "h5":
-        scale, shift = (SCALE * 1.25, 15 * SCALE) if moved else (SCALE, 0.0)
         with h5py.File(folder / "annot" / f"{file}.h5", "w") as h5:
             h5["imgname"] = np.array(names, dtype="S")
             h5["part"] = np.where(valid[..., None], joints, 0)
-            h5["center"], h5["scale"] = centre + np.array([0, shift]), np.full(people, scale)
-            h5["normalize"], h5["visible"] = np.full(people, HEAD_PX), np.zeros((people, 16))
+            h5["center"] = centre + scale[:, None] * (0, 15 if moved else 0)
+            h5["scale"], h5["normalize"] = scale * (1.25 if moved else 1), head
+            h5["visible"] = np.zeros((people, 16))
     elif layout == "json":
         rows = [
-            {"image": name, "center": list(CENTRE), "scale": SCALE, "joints": np.where(v[:, None], j, -1).tolist(),
-             "joints_vis": v.astype(int).tolist()}
-            for name, j, v in zip(names, joints, valid, strict=True)
+            {"image": names[i], "center": centre[i].tolist(), "scale": scale[i],
+             "joints": np.where(valid[i][:, None], joints[i], -1).tolist(), "joints_vis": valid[i].astype(int).tolist()}
+            for i in numbers
         ]  # fmt: skip
         (folder / "annot" / f"{file}.json").write_text(json.dumps(rows))
     else:
-        savemat(folder / mpii.MAT, {"RELEASE": _release(names, joints, valid)})
+        savemat(folder / mpii.MAT, {"RELEASE": _release(names, joints, valid, centre, scale, head)})
     return folder
 
 
-def _release(names: list[str], joints: np.ndarray, valid: np.ndarray) -> dict[str, Any]:
+def _release(names: list[str], joints: np.ndarray, valid: np.ndarray, *where: np.ndarray) -> dict[str, Any]:
     """MPII's own structs; the first photo also has someone without joints, the last one is of the test set."""
-    side = HEAD_PX / 0.6 / np.sqrt(2)
     whole = [
-        {"x1": 10.0, "y1": 20.0, "x2": 10 + side, "y2": 20 + side, "scale": SCALE,
-         "objpos": {"x": CENTRE[0], "y": CENTRE[1]},
+        {"x1": 10.0, "y1": 20.0, "x2": 10 + head / 0.6 / 2**0.5, "y2": 20 + head / 0.6 / 2**0.5, "scale": scale,
+         "objpos": {"x": centre[0], "y": centre[1]},
          "annopoints": {"point": [
              {"x": x, "y": y, "id": float(i), "is_visible": "1" if i % 2 else []}
              for i, ((x, y), known) in enumerate(zip(person, seen, strict=True)) if known
          ]}}
-        for person, seen in zip(joints, valid, strict=True)
+        for person, seen, centre, scale, head in zip(joints, valid, *where, strict=True)
     ]  # fmt: skip
     empty = {**whole[0], "annopoints": [], "scale": [], "objpos": []}
     rects: list[Any] = [[whole[0], empty], *whole[1:], []]
@@ -107,9 +151,9 @@ def _release(names: list[str], joints: np.ndarray, valid: np.ndarray) -> dict[st
     }
 
 
-def write_lsp(folder: Path, name: str, people: int) -> Path:
+def write_lsp(folder: Path, name: str, people: int, cast: Cast = MADE_UP) -> Path:
     """LSP or LSPET, of so many photos."""
-    joints = np.stack([ordered(flat(number), lsp.JOINTS) for number in range(people)])
+    joints = np.stack([cast.flat_in(lsp.JOINTS, number) for number in range(people)])
     flag = np.full((people, 14, 1), 0.0 if name == "LSP" else 1.0)
     flag[0, 0] = 1 - flag[0, 0]  # hidden in LSP, not labelled in LSPET
     both = np.concatenate([joints, flag], axis=2)
@@ -117,21 +161,18 @@ def write_lsp(folder: Path, name: str, people: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     savemat(folder / "joints.mat", {"joints": both.transpose(order)})
     for number in range(people):
-        write_photo(folder / "images" / f"im{number + 1:0{digits}d}.jpg", picture(number))
+        write_photo(folder / "images" / f"im{number + 1:0{digits}d}.jpg", cast.picture(number))
     return folder
 
 
-CROP_CAMERA = Camera(fx=380.0, fy=380.0, cx=111.0, cy=113.0)
-
-
-def write_h36m_folder(source: Path, key: h36m.Key, frames: int) -> Path:
+def write_h36m_folder(source: Path, key: h36m.Key, frames: int, cast: Cast = CROPPED) -> Path:
     """One preprocessed folder; as in the real ones every fifth picture is there, and the columns between are 0."""
     name = "s_{:02d}_act_{:02d}_subact_{:02d}_ca_{:02d}".format(*key)
     flat_2d, space = np.zeros((17 * 2, frames)), np.zeros((17 * 3, frames))
     for frame in range(0, frames, 5):
-        flat_2d[:, frame] = ordered(flat(frame, CROP_CAMERA), h36m.JOINTS, CROP_CAMERA).ravel()
-        space[:, frame] = ordered(skeleton(frame), h36m.JOINTS).ravel()
-        write_photo(source / name / f"{name}_{frame + 1:06d}.jpg", picture(frame, (224, 224)))
+        flat_2d[:, frame] = cast.flat_in(h36m.JOINTS, frame).ravel()
+        space[:, frame] = cast.space_in(h36m.JOINTS, frame).ravel()
+        write_photo(source / name / f"{name}_{frame + 1:06d}.jpg", cast.picture(frame))
     meta = {"Y2d": flat_2d, "Y3d_mono": space, "bbox": np.ones((4, frames)), "num_images": frames}
     savemat(source / name / "matlab_meta.mat", meta)
     return source / name
@@ -146,14 +187,16 @@ RECORDED = {
 }  # fmt: skip
 
 
-def write_h36m_video(source: Path, subject: int, stem: str, frames: int, flat_too: bool = True) -> Path:
+def write_h36m_video(
+    source: Path, subject: int, stem: str, frames: int, flat_too: bool = True, cast: Cast = FILMED
+) -> Path:
     """One official video with its poses; D2_Positions if ``flat_too``."""
     folder = source / f"S{subject}"
-    video = write_video(folder / "Videos" / f"{stem}.mp4", frames, "mp4v")
+    video = write_video(folder / "Videos" / f"{stem}.mp4", map(cast.picture, range(frames)), "mp4v")
     for kind, size in (("D3_Positions_mono", 3), ("D2_Positions", 2)):
         rows = np.zeros((1, frames, 32, size))
         for frame in range(frames):
-            known = ordered(skeleton(frame) if size == 3 else flat(frame), h36m.JOINTS)
+            known = (cast.space_in if size == 3 else cast.flat_in)(h36m.JOINTS, frame)
             for name, joint in zip(h36m.JOINTS, known, strict=True):
                 places = [i for i, recorded in enumerate(h36m_videos.NAMES_32) if recorded == RECORDED[name]]
                 rows[0, frame, places[2] if name == "head_top" else places[0]] = joint  # the Site after Head
@@ -178,55 +221,54 @@ def write_metadata(source: Path, camera: Camera = CAMERA) -> None:
     (source / "metadata.xml").write_text(f"<doc><mapping/><w0>[{numbers}]</w0></doc>")
 
 
-def write_video(path: Path, frames: int, codec: str) -> Path:
-    """A video whose frame i has the grey level of ``grey(i)``."""
+def write_video(path: Path, frames: Iterable[np.ndarray], codec: str) -> Path:
+    """A video of pictures (HEIGHT, WIDTH, 3) uint8 RGB."""
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), 50.0, (WIDTH, HEIGHT))
     assert writer.isOpened()
-    for frame in range(frames):
-        writer.write(np.full((HEIGHT, WIDTH, 3), grey(frame), dtype=np.uint8))
+    for frame in frames:
+        writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
     writer.release()
     return path
 
 
-def grey(frame: int) -> int:
-    """What tells frame ``frame`` of a video; codecs change it by a few."""
-    return 20 + 15 * frame % 220
-
-
-def write_3dhp_test(source: Path, name: str, frames: int, universal: float = 0.9) -> Path:
+def write_3dhp_test(source: Path, name: str, frames: int, universal: float = 0.9, cast: Cast = MADE_UP) -> Path:
     """One sequence of the test set; every third frame is not valid, the universal person is smaller."""
     folder, numbers = source / name, range(frames)
     folder.mkdir(parents=True)
     with h5py.File(folder / "annot_data.mat", "w") as file:
-        file["annot2"] = np.stack([ordered(flat(i), mpi_inf_3dhp.TEST_JOINTS) for i in numbers])[:, None]
-        space = np.stack([ordered(skeleton(i), mpi_inf_3dhp.TEST_JOINTS) for i in numbers])[:, None]
+        file["annot2"] = np.stack([cast.flat_in(mpi_inf_3dhp.TEST_JOINTS, i) for i in numbers])[:, None]
+        space = np.stack([cast.space_in(mpi_inf_3dhp.TEST_JOINTS, i) for i in numbers])[:, None]
         file["annot3"], file["univ_annot3"] = space, space * universal
         file["valid_frame"] = np.array([[float(i % 3 != 2)] for i in numbers])
         file["activity_annotation"] = np.ones((frames, 1))
     for i in numbers:
         if i % 3 != 2:
-            write_photo(folder / "imageSequence" / f"img_{i + 1:06d}.jpg", picture(i))
+            write_photo(folder / "imageSequence" / f"img_{i + 1:06d}.jpg", cast.picture(i))
     return folder
 
 
-def write_3dhp_train(source: Path, cameras: Sequence[int], frames: int) -> Path:
-    """S1/Seq1 of the training set with the videos of some cameras."""
+def write_3dhp_train(source: Path, cameras: Sequence[int], frames: int, cast: Cast = FILMED) -> Path:
+    """S1/Seq1 of the training set with the videos of some cameras; frame i of camera c shows number i + 10 c."""
     folder, numbers = source / "S1" / "Seq1", range(frames)
     cells = {name: np.empty((14, 1), dtype=object) for name in ("annot2", "annot3", "univ_annot3")}
     for camera in range(14):
-        shift = 10 * camera
-        both = [(flat(i + shift), skeleton(i + shift)) for i in numbers]
-        rows = [np.stack([ordered(pair[k], mpi_inf_3dhp.TRAIN_JOINTS).ravel() for pair in both]) for k in (0, 1)]
+        shown = [i + 10 * camera for i in numbers]
+        rows = [
+            np.stack([joints(mpi_inf_3dhp.TRAIN_JOINTS, number).ravel() for number in shown])
+            for joints in (cast.flat_in, cast.space_in)
+        ]
         cells["annot2"][camera, 0], cells["annot3"][camera, 0] = rows
         cells["univ_annot3"][camera, 0] = rows[1] * 0.9
     lines = ["Skeletool Camera Calibration File V1.0"]
-    matrix = f"{CAMERA.fx} 0 {CAMERA.cx} 0 0 {CAMERA.fy} {CAMERA.cy} 0 0 0 1 0 0 0 0 1"
+    fx, fy, cx, cy = cast.camera.fx, cast.camera.fy, cast.camera.cx, cast.camera.cy
+    matrix = f"{fx} 0 {cx} 0 0 {fy} {cy} 0 0 0 1 0 0 0 0 1"
     for camera in range(14):
         lines += [f"name          {camera}", "  sensor      10 10", "  size        2048 2048", "  animated    0",
                   f"  intrinsic   {matrix} ", f"  extrinsic   {matrix}", "  radial      0"]  # fmt: skip
     for camera in cameras:
-        write_video(folder / "imageSequence" / f"video_{camera}.avi", frames, "MJPG")
+        pictures = (cast.picture(i + 10 * camera) for i in numbers)
+        write_video(folder / "imageSequence" / f"video_{camera}.avi", pictures, "MJPG")
     savemat(folder / "annot.mat", cells)
     (folder / "camera.calibration").write_text("\n".join(lines) + "\n")
     return folder

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,12 +28,26 @@ def _every(help: str) -> Callable[[Command], Command]:
 
 
 @click.group()
-def prepare() -> None:
+@click.pass_context
+def prepare(ctx: click.Context) -> None:
     """Turn labelled photos, or a data set, into a store that training reads.
 
     What is left out is counted by reason, and listed in full in OUT.skipped.txt. docs/datasets.md says where to ask for
     the data sets and what lands where.
     """
+    if threading.current_thread() is threading.main_thread():  # others may not
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup is left alone
+                signal.signal(number, _end)
+                ctx.call_on_close(lambda number=number: signal.signal(number, signal.SIG_DFL))
+
+
+def _end(number: int, frame: Any) -> None:
+    """End as after Ctrl-C, so that no half file is left; the same signal again ends at once."""
+    signal.signal(number, signal.SIG_DFL)
+    click.echo(f"ended by {signal.Signals(number).name}", err=True)
+    raise SystemExit(128 + number)
 
 
 @prepare.command("coco")
@@ -114,9 +130,15 @@ def _bar(unit: str) -> Callable[[Any, int], Any]:
 
 
 def _write(dataset: Dataset, out: Path) -> None:
-    from liftwild.data.parts import prepare_dataset
+    from liftwild.data.parts import parts_of, prepare_dataset
 
-    _report(prepare_dataset(dataset, out, _bar("part")), out)
+    try:
+        done = prepare_dataset(dataset, out, _bar("part"))
+    except (KeyboardInterrupt, SystemExit):
+        if parts_of(out).is_dir():
+            click.echo(f"what is done waits in {parts_of(out)}; the same command goes on from there", err=True)
+        raise
+    _report(done, out)
 
 
 def _report(done: Prepared, out: Path) -> None:

@@ -87,7 +87,8 @@ def mpi_inf_3dhp_test(source: str | Path, scale: str = "universal", allow_missin
             parts.append(Part(f"{name}-{start:06d}", part))
     settings = {"source": str(source.resolve()), "split": "test", "scale": scale}
     lacking = [name for name in SEQUENCES if name not in here]
-    warnings = [f"MPI-INF-3DHP test: {', '.join(what)}" for what in ([f"{', '.join(lacking)} not there"], odd) if what]
+    warnings = [f"MPI-INF-3DHP test: {', '.join(lacking)} not there"] if lacking else []
+    warnings += [f"MPI-INF-3DHP test: {', '.join(odd)}"] if odd else []
     return Dataset("MPI-INF-3DHP test", parts, settings, (PUBLISHED_TEST, PUBLISHED_TEST), warnings)
 
 
@@ -135,7 +136,7 @@ def mpi_inf_3dhp_train(source: str | Path, scale: str = "true", every: int = EVE
             f"{source} holds no S1/Seq1: expected S1/Seq1/annot.mat, camera.calibration and imageSequence/"
         )
     parts: list[Part] = []
-    expected = 0
+    expected = 0  # people in the videos that are there
     for folder in folders:
         videos = sorted(path for path in (folder / "imageSequence").glob("video_*.avi") if VIDEO.fullmatch(path.name))
         if not videos:
@@ -143,29 +144,41 @@ def mpi_inf_3dhp_train(source: str | Path, scale: str = "true", every: int = EVE
         for name in ("annot.mat", "camera.calibration"):
             if not (folder / name).is_file():
                 raise LiftwildError(f"no file {folder / name}: the download of this sequence is not complete")
+        name = f"{folder.parent.name}-{folder.name}"
         parts += [
-            Part(
-                f"{folder.parent.name}-{folder.name}-{path.stem}",
-                partial(_read_train, folder, path, SCALES[scale], every),
-            )
-            for path in videos
+            Part(f"{name}-{path.stem}", partial(_read_train, folder, path, SCALES[scale], every)) for path in videos
         ]
+        expected += len(videos) * -(-TRAIN_FRAMES.get(_sequence(folder), 0) // every)
     settings = {"source": str(source.resolve()), "split": "train", "scale": scale, "every": every}
-    few = f"MPI-INF-3DHP train: {len(folders)} sequences are there, {TRAIN_SEQUENCES} are published"
-    return Dataset("MPI-INF-3DHP train", parts, settings, warnings=[few] if len(folders) != TRAIN_SEQUENCES else [])
+    warnings = [
+        f"MPI-INF-3DHP train: {there} {what} are there, {published} are published"
+        for what, there, published in (
+            ("sequences", len(folders), len(TRAIN_FRAMES)),
+            ("videos", len(parts), len(TRAIN_FRAMES) * CAMERAS),
+        )
+        if there != published
+    ]
+    return Dataset("MPI-INF-3DHP train", parts, settings, (expected, expected), warnings)
+
+
+def _sequence(folder: Path) -> str:
+    return f"{folder.parent.name}/{folder.name}"
 
 
 def _read_train(folder: Path, video: Path, field: str, every: int) -> Iterator[Sample | Skip]:
     """The people of one video."""
-    number = int(video.stem.rpartition("_")[2])
+    number, sequence = int(video.stem.rpartition("_")[2]), _sequence(folder)
     flat, space = read_train_annotations(folder / "annot.mat", field, number)
-    camera = read_calibration(folder / "camera.calibration").get(number) or fit_camera(flat, space)
-    match, wanted = positions(TRAIN_JOINTS, UNUSED), range(0, len(flat), every)
-    name, done = f"{folder.parent.name}/{folder.name}/{video.name}", -1
+    camera = read_calibration(folder / "camera.calibration").get(number)
+    if camera is None:
+        camera = fit_camera(*read_train_annotations(folder / "annot.mat", SCALES["true"], number))
+    match = positions(TRAIN_JOINTS, UNUSED)
+    wanted = range(0, min(len(flat), TRAIN_FRAMES.get(sequence, len(flat))), every)
+    name, done = f"{sequence}/{video.name}", -1
     for done, image in video_frames(video, wanted):
         yield labelled(
             image, match, flat[done], joints_3d=space[done], camera=camera, source=f"{name}#{done}",
-            annotation_id=done, subject=folder.parent.name, group=f"{folder.parent.name}/{folder.name}",
+            annotation_id=done, subject=folder.parent.name, group=sequence,
         )  # fmt: skip
     for frame in wanted:
         if frame > done:

@@ -68,7 +68,7 @@ def prepare_dataset(
     if the parts are of another preparation.
     """
     output = Path(output)
-    folder = Path(f"{output}.parts")
+    folder = parts_of(output)
     skips: list[Skip] = []
     photos: set[str] = set()
     with StoreWriter(output) as writer, ThreadPoolExecutor() as pool:
@@ -92,6 +92,11 @@ def prepare_dataset(
             raise LiftwildError(f"{dataset.title}: nobody could be read{example}")
     shutil.rmtree(folder)
     return Prepared(writer.rows, len(photos), skips, warnings=[*dataset.warnings, *_difference(dataset, writer.rows)])
+
+
+def parts_of(output: Path) -> Path:
+    """Where the finished parts of ``output`` wait."""
+    return Path(f"{output}.parts")
 
 
 def _difference(dataset: Dataset, people: int) -> list[str]:
