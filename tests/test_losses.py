@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from liftwild.heatmap import draw
+from liftwild.heatmap import as_heatmaps, decode, draw
 from liftwild.losses import Masked, cell_loss, depth_loss, geometric_loss, heatmap_loss
 from liftwild.skeleton import MPII_16, RATIO_GROUPS
 
@@ -198,3 +198,20 @@ def test_cell_loss_gradient_and_empty_mask() -> None:
     empty = cell_loss([maps], target, torch.zeros(1, 2, dtype=torch.bool)).mean()
     (gradient,) = torch.autograd.grad(empty, maps)
     assert float(empty.detach()) == 0 and not gradient.any()
+
+
+def test_heatmaps_of_a_target_peak_at_1_where_it_does() -> None:
+    """A network that says of each cell what the target says is sure, and decoding finds the joint again."""
+    joints = torch.tensor([[[22.0, 38.0], [41.0, 17.5]]])
+    target = draw(joints, 16, 64)
+    maps = as_heatmaps(target.clamp(min=1e-12).log() + 5)
+    torch.testing.assert_close(maps.flatten(2).max(dim=-1).values, torch.ones(1, 2), atol=0.05, rtol=0)
+    assert (decode(maps, 64)[0] - joints).abs().max() <= 1.0
+
+
+def test_the_likeliest_neighbourhood_wins_over_the_likeliest_cell() -> None:
+    share = torch.full((1, 1, 16, 16), 1e-9)
+    share[0, 0, 2, 3] = 0.3
+    share[0, 0, 10:12, 11:13] = 0.17
+    (((x, y),),) = decode(as_heatmaps(share.log()), 64)[0].tolist()
+    assert 44 <= x <= 52 and 40 <= y <= 48

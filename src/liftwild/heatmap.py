@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 def draw(joints_2d: Tensor, size: int, input_px: int, sigma_px: float = 1.0) -> Tensor:
@@ -44,6 +45,16 @@ def decode(heatmaps: Tensor, input_px: int) -> tuple[Tensor, Tensor]:
 
 
 def as_heatmaps(log_odds: Tensor) -> Tensor:
-    """Heatmaps (B, J, H, W) from log-odds over the cells: the softmax over each map, times the mass of a Gaussian of
-    sigma 1 and peak 1, so that where a joint is sure they look as ``draw`` draws them."""
-    return log_odds.flatten(2).softmax(dim=-1).view_as(log_odds) * (2 * torch.pi)
+    """Heatmaps (B, J, H, W) in [0, 2] from log-odds over the cells: how much of the probability lies near each cell.
+
+    The softmax over each map, smoothed by a Gaussian of sigma 1 cell, and scaled so that where a joint is as sure as a
+    target of sigma 1 its peak is 1. Smoothed, the likeliest neighbourhood wins over the likeliest single cell
+    (docs/log.md).
+    """
+    batch, joints, height, width = log_odds.shape
+    share = log_odds.flatten(2).softmax(dim=-1).view(batch * joints, 1, height, width)
+    reach = torch.arange(-3, 4, dtype=share.dtype, device=share.device)
+    kernel = torch.exp(-(reach**2) / 2)
+    share = functional.conv2d(share, kernel.view(1, 1, -1, 1), padding=(3, 0))
+    share = functional.conv2d(share, kernel.view(1, 1, 1, -1), padding=(0, 3))
+    return (share * 2).view_as(log_odds)

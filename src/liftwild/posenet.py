@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -46,6 +46,10 @@ class PoseNetConfig:
             raise ValueError(f"network.input_px must be a multiple of 64, not {self.input_px}")
         if self.features % 2 or self.stem % 2:
             raise ValueError("network.features and network.stem must be even (a residual halves its channels)")
+
+    def extends(self, other: PoseNetConfig) -> bool:
+        """Whether a network of this size can take over the weights of ``other``: the same, or with fewer stacks."""
+        return other.stacks <= self.stacks and other == replace(self, stacks=other.stacks)
 
     @property
     def heatmap_px(self) -> int:
@@ -184,6 +188,15 @@ class PoseNet(nn.Module):
             maps, x = stack(x)
             heatmaps.append(maps)
         return Prediction(heatmaps, self.depth(x) if with_depth else None)
+
+    def take(self, smaller: PoseNet) -> None:
+        """Take over the weights of a network of the same size or with fewer stacks; stacks beyond stay as they are.
+
+        ValueError if it differs in anything else. The depth module is taken too.
+        """
+        if not self.config.extends(smaller.config):
+            raise ValueError(f"a network of {self.config} cannot take the weights of one of {smaller.config}")
+        self.load_state_dict({**self.state_dict(), **smaller.state_dict()})
 
     def depth_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters that only the depths depend on: the depth module, and what the last stack feeds it through."""

@@ -80,10 +80,10 @@ class Trainer:
         return self.net if self.average is None else self.average
 
     def start_from(self, name: str, net: PoseNet, card: dict[str, Any]) -> None:
-        """Begin with the weights ``name`` instead of random ones."""
+        """Begin with the weights ``name`` instead of random ones; stacks that they lack begin at random."""
         self.start = name
-        for own in (self.net, self.result):
-            own.load_state_dict(net.state_dict())
+        self.net.take(net)
+        self.result.load_state_dict(self.net.state_dict())
         self.sum_length_mm = self.sum_length_mm or card["sum_length_mm"]
 
     def go_on_from(self, checkpoint: Path) -> None:

@@ -85,7 +85,7 @@ def train(
     at, found = find_start(out, recipe, resume, stage)
     # Before anything is prepared or rendered: that takes a while.
     begin = None if start is None or found is not None else load_weights(start)
-    if begin is not None and begin[0].config != recipe.network:
+    if begin is not None and not recipe.network.extends(begin[0].config):
         raise LiftwildError(f"weights {start} are of another network size than recipe {recipe.name}")
     recipe = ready(recipe, out, fabric, photos, photos_val, resume)
     trainer = Trainer(recipe, out, fabric, workers, shard_mb)
