@@ -1,7 +1,6 @@
 """The network's size, shapes, and that every part of it learns."""
 
 import dataclasses
-import math
 
 import pytest
 import torch
