@@ -1,4 +1,4 @@
-"""What is written: the JSON's schema, whole files, and the figure."""
+"""What is written: the JSON's schema, and whole files."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from liftwild.data.photo import read_photo
+from liftwild.camera import Camera
 from liftwild.errors import LiftwildError
-from liftwild.outputs import figure
 from liftwild.outputs.files import write_whole
-from liftwild.outputs.json import is_pose_file, pose_document, write_json
-from liftwild.pose import Pose
+from liftwild.outputs.json import is_pose_file, pose_document, recording_document, write_json
+from liftwild.pose import Pose, Recording
 from liftwild.skeleton import MPII_16
-from tests.conftest import picture
 
 # A person who stands, arms out, MPII-16 order: right ankle ... left wrist; mm, pelvis at 0.
 STANDING = np.array(
@@ -40,21 +38,39 @@ def test_the_document(tmp_path: Path) -> None:
     poses = [standing(), dataclasses.replace(standing(), annotation_id=7, confidence=np.linspace(0, 1, 16))]
     write_json(tmp_path / "a.json", pose_document("a.jpg", 80, 60, poses))
     document = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
-    assert list(document) == ["format", "version", "image", "joint_names", "frame", "people"]
+    assert list(document) == [
+        "format", "version", "image", "skeleton", "joint_names", "parents", "joint_notes", "frame", "levelled",
+        "camera", "steps", "people",
+    ]  # fmt: skip
     assert (document["format"], document["version"]) == ("liftwild-pose", 1)
     assert document["image"] == {"file": "a.jpg", "width": 80, "height": 60}
-    assert document["joint_names"] == list(MPII_16.names)
+    assert document["skeleton"] == "mpii16" and document["joint_notes"] == {} and document["steps"] == []
+    assert document["camera"] is None and document["levelled"] is None
+    assert document["joint_names"] == list(MPII_16.names) and document["parents"] == list(MPII_16.parents)
     assert document["frame"]["unit"] == "mm"
     assert document["frame"]["zero"].startswith("pelvis")
     assert document["frame"]["axes"].startswith("x right, y down, z away from the camera")
+    assert document["frame"]["root_mm"].startswith("not estimated")
     first, second = document["people"]
-    assert list(first) == ["box", "joints_2d", "joints_3d", "confidence"]
-    assert list(second) == ["box", "annotation_id", "joints_2d", "joints_3d", "confidence"]
-    assert second["annotation_id"] == 7
+    assert list(first) == ["person_id", "box", "joints_2d", "joints_3d", "confidence"]
+    assert list(second) == ["person_id", "box", "annotation_id", "joints_2d", "joints_3d", "confidence"]
+    assert second["annotation_id"] == 7 and (first["person_id"], second["person_id"]) == (0, 1)
     assert first["box"] == [15, 5, 50, 50]
     assert np.array(first["joints_3d"]).tolist() == STANDING.tolist()
     np.testing.assert_allclose(first["joints_2d"], poses[0].joints_2d, atol=0.005)
     np.testing.assert_allclose(second["confidence"], poses[1].confidence, atol=0.0005)
+
+
+def test_what_is_known_of_space_is_in_the_document(tmp_path: Path) -> None:
+    pose = dataclasses.replace(standing(), depth_sd_mm=np.full(16, 41.26), root_mm=np.array([1, -2, 3000.04]))
+    recording = Recording.of_photo("a.jpg", 80, 60, [pose], Camera(70, 71, 40, 30), "exif", ("placed", "scaled"))
+    write_json(tmp_path / "a.json", recording_document(recording))
+    document = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert document["camera"] == {"fx": 70, "fy": 71, "cx": 40, "cy": 30, "from": "exif"}
+    assert document["steps"] == ["placed", "scaled"]
+    assert document["frame"]["root_mm"].startswith("mm, the same axes, zero at the camera")
+    (person,) = document["people"]
+    assert person["root_mm"] == [1, -2, 3000] and person["depth_sd_mm"] == [41.3] * 16
 
 
 def test_numbers_are_rounded_and_never_minus_zero(tmp_path: Path) -> None:
@@ -65,8 +81,21 @@ def test_numbers_are_rounded_and_never_minus_zero(tmp_path: Path) -> None:
     assert "[0.0, 0.0, 0.0]" in text  # a joint to a line
 
 
-def test_nothing_but_numbers_in_json(tmp_path: Path) -> None:
-    pose = dataclasses.replace(standing(), joints_3d=STANDING * np.nan)
+def test_hidden_joints_are_null(tmp_path: Path) -> None:
+    hidden = np.isin(np.arange(16), (0, 9))
+    pose = dataclasses.replace(
+        standing(), joints_3d=np.where(hidden[:, None], np.nan, STANDING), depth_sd_mm=np.where(hidden, np.nan, 30.0)
+    )
+    write_json(tmp_path / "a.json", pose_document("a.jpg", 80, 60, [pose]))
+    (person,) = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["people"]
+    assert person["joints_3d"][0] == person["joints_3d"][9] == [None] * 3 and person["depth_sd_mm"][9] is None
+    # NumPy takes null for NaN, the list for a whole array.
+    np.testing.assert_array_equal(np.isnan(np.array(person["joints_3d"], dtype=float)).all(axis=1), hidden)
+
+
+@pytest.mark.parametrize("field", ["joints_3d", "confidence"])
+def test_nothing_but_numbers_in_json(tmp_path: Path, field: str) -> None:
+    pose = dataclasses.replace(standing(), **{field: getattr(standing(), field) + np.inf})
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "a.json", pose_document("a.jpg", 80, 60, [pose]))
     assert not list(tmp_path.iterdir())
@@ -112,64 +141,3 @@ def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
             write_whole(path, b"content")
         assert str(path) in str(caught.value) and "\n" not in str(caught.value)
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
-
-
-def has(image: np.ndarray, colour: tuple[int, int, int], least: int = 20) -> bool:
-    """Whether ``colour`` is in a picture, nearly, in ``least`` pixels."""
-    return int((np.abs(image.astype(int) - colour).max(axis=-1) < 12).sum()) >= least
-
-
-@pytest.mark.parametrize(("height", "width"), [(60, 80), (1, 1), (5, 2000), (2000, 5), (1500, 1700)])
-def test_figures_of_any_photo(height: int, width: int) -> None:
-    image = np.full((height, width, 3), 128, np.uint8)
-    drawn = figure.draw_figure(image, [standing(width / 2, height / 2, max(width, height))])
-    assert drawn.dtype == np.uint8 and drawn.shape[0] == figure.TITLE_PX + figure.PANEL_PX + figure.FOOT_PX
-    assert 2 * figure.PANEL_PX + figure.PHOTO_WIDTH_PX[0] < drawn.shape[1] < 2 * figure.PANEL_PX + 1100
-    body = drawn[figure.TITLE_PX : -figure.FOOT_PX]
-    for panel in (body[:, -figure.PANEL_PX - figure.GAP_PX :], body[:, -2 * figure.PANEL_PX - 20 : -figure.PANEL_PX]):
-        assert has(panel, figure.ROOM, 10000)
-
-
-def test_left_is_blue_and_right_is_orange() -> None:
-    image = np.full((600, 600, 3), 128, np.uint8)
-    drawn = figure.draw_figure(image, [standing(300, 300, 500)])
-    photo = drawn[figure.TITLE_PX : -figure.FOOT_PX, : figure.PANEL_PX]
-    left, right = photo[:, photo.shape[1] // 2 + 30 :], photo[:, : photo.shape[1] // 2 - 30]
-    assert has(left, figure.LEFT, 300) and not has(left, figure.RIGHT, 1)  # the person's left, on the picture's right
-    assert has(right, figure.RIGHT, 300) and not has(right, figure.LEFT, 1)
-
-
-def test_figures_of_several_no_and_broken_people() -> None:
-    image = picture()
-    nobody, one = figure.draw_figure(image, []), figure.draw_figure(image, [standing()])
-    several = figure.draw_figure(image, [standing(20, 30, 20), standing(), standing(60, 30, 30)])
-    assert nobody.shape == one.shape == several.shape
-    assert not has(nobody[figure.TITLE_PX : -figure.FOOT_PX], figure.LEFT)
-    panels = slice(figure.TITLE_PX, -figure.FOOT_PX), slice(-2 * figure.PANEL_PX, None)
-    assert np.array_equal(one[panels], several[panels])  # the largest
-    point = dataclasses.replace(standing(), joints_3d=STANDING * 0, joints_2d=STANDING[:, :2] * 0)
-    far = dataclasses.replace(standing(), joints_3d=STANDING * 1e6, joints_2d=STANDING[:, :2] * 1e9)
-    assert figure.draw_figure(image, [point]).shape == figure.draw_figure(image, [far]).shape == one.shape
-
-
-def test_unsure_joints_are_hollow() -> None:
-    image = picture()
-    sure, unsure = (figure.draw_figure(image, [standing(confidence=value)]) for value in (0.11, 0.09))
-    count = [int((np.abs(drawn.astype(int) - figure.LEFT).max(axis=-1) < 12).sum()) for drawn in (sure, unsure)]
-    assert 0 < count[1] < 0.7 * count[0]
-
-
-@pytest.mark.parametrize(("height", "width"), [(3000, 2000), (300, 200)])
-def test_a_smaller_copy_of_the_photo_gives_the_same_figure(height: int, width: int) -> None:
-    image, pose = picture(height, width), standing(width * 0.6, height * 0.4, height * 0.5)
-    small = figure.shrink_for_figure(image)
-    assert small.shape[0] == min(height, figure.PANEL_PX * figure.FINE)
-    a, b = figure.draw_figure(image, [pose]), figure.draw_figure(small, [pose], (width, height))
-    assert np.array_equal(a, b)
-
-
-def test_png(tmp_path: Path) -> None:
-    drawn = figure.draw_figure(picture(), [standing()])
-    figure.write_png(tmp_path / "a.png", drawn)
-    assert np.array_equal(read_photo(tmp_path / "a.png"), drawn)
-    assert [file.name for file in tmp_path.iterdir()] == ["a.png"]
