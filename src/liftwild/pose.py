@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
 from liftwild.camera import Camera
+from liftwild.errors import LiftwildError
 from liftwild.skeleton import MPII_16, Skeleton
 
 
@@ -130,3 +132,24 @@ class Recording:
         """A photo's poses: each person a track of one frame, numbered from 0 in their order."""
         tracks = tuple(PoseTrack.of_poses(i, [0], [pose]) for i, pose in enumerate(poses))
         return cls(source, width, height, np.zeros(1), tracks, camera, camera_from, steps)
+
+
+Hideable = TypeVar("Hideable", Pose, PoseTrack)
+
+
+def hide(found: Hideable, min_confidence: float) -> Hideable:
+    """``found`` with its joints of less confidence than ``min_confidence``, in [0, 1], hidden: NaN in ``joints_2d``,
+    ``joints_3d`` and ``depth_sd_mm``. Their confidence stays, and so does where the person is.
+
+    To be done last: what is hidden is lost to all that comes after. LiftwildError if there is no such confidence.
+    """
+    if not 0 <= min_confidence <= 1:
+        raise LiftwildError(f"the least confidence that is shown lies between 0 and 1, not at {min_confidence:g}")
+    hidden = ~(found.confidence >= min_confidence)
+    spread = found.depth_sd_mm
+    return replace(
+        found,
+        joints_2d=np.where(hidden[..., None], np.nan, found.joints_2d),
+        joints_3d=np.where(hidden[..., None], np.nan, found.joints_3d),
+        depth_sd_mm=None if spread is None else np.where(hidden, np.nan, spread),
+    )

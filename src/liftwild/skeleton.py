@@ -1,6 +1,7 @@
 """Joint sets: names, parents, left/right pairs, and the bone groups of the geometric loss.
 
-Inside liftwild there is one skeleton, ``MPII_16``. Every other joint set is mapped to it by name, at the edge.
+Inside liftwild there is one skeleton, ``MPII_16``. Every other joint set is mapped by name, at the edge: to it where
+files are read, from it where they are written (``liftwild.outputs.skeletons``).
 """
 
 from __future__ import annotations
@@ -67,6 +68,29 @@ MPII_16 = Skeleton(
     parents=(1, 2, 6, 6, 3, 4, -1, 6, 7, 8, 11, 12, 7, 7, 13, 14),
 )  # fmt: skip
 
+# COCO's 17 keypoints in its order. It has neither pelvis nor trunk; these bones are some of the lines that it draws.
+COCO_17 = Skeleton(
+    names=(
+        "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
+        "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
+        "right_ankle",
+    ),
+    parents=(1, 3, 0, 5, 2, 11, 12, 5, 6, 7, 8, -1, 11, 11, 12, 13, 14),
+)  # fmt: skip
+
+# Human3.6M's 17 joints in the order of its users. The neck, which some call thorax, lies where MPII's upper neck does;
+# the jaw is also called nose or "neck/nose".
+H36M_17 = Skeleton(
+    names=(
+        "pelvis", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "spine", "neck",
+        "jaw", "head_top", "left_shoulder", "left_elbow", "left_wrist", "right_shoulder", "right_elbow", "right_wrist",
+    ),
+    parents=(-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15),
+)  # fmt: skip
+
+# Joint sets by the names that users give.
+SKELETONS = {"mpii16": MPII_16, "coco17": COCO_17, "h36m17": H36M_17}
+
 PELVIS = MPII_16.index("pelvis")
 THORAX = MPII_16.index("thorax")
 
@@ -115,6 +139,10 @@ UNUSED_JOINTS = frozenset(
 # Joints that are the mean of two others where a joint set lacks them. MPII's own thorax is the middle of the shoulders
 # (median offset -0.001 of the way to the head top) and its pelvis the middle of the hips.
 MADE_UP_JOINTS = {"pelvis": ("right_hip", "left_hip"), "thorax": ("right_shoulder", "left_shoulder")}
+
+# The same for joint sets that files are written in. Human3.6M's skeleton has its spine 233 mm above the pelvis and its
+# neck 257 mm above that, so on a straight back the middle is 12 mm off. A jaw lies in front of neck and head: no mean.
+MEAN_JOINTS = {**MADE_UP_JOINTS, "spine": ("pelvis", "upper_neck")}
 
 
 def canonical_name(name: str) -> str:

@@ -1,81 +1,200 @@
-"""Poses as JSON; docs/using.md explains every key."""
+"""Poses as JSON, of a photo or of a clip, and back; docs/files.md explains every key."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from liftwild.errors import LiftwildError
+from liftwild.outputs.about import about, read_camera, read_levelled, skeleton_from
 from liftwild.outputs.files import write_whole
-from liftwild.pose import Pose
-from liftwild.skeleton import MPII_16
+from liftwild.pose import Pose, PoseTrack, Recording
+from liftwild.skeleton import Skeleton
 
 FORMAT = "liftwild-pose"
+CLIP_FORMAT = "liftwild-clip"
 VERSION = 1
-
-FRAME = {
-    "unit": "mm",
-    "zero": "pelvis of each person",
-    "axes": "x right, y down, z away from the camera, as seen in the photo",
-    "scale": "weak perspective, size of an average person: a single photo does not tell size or distance",
-    "joints_2d": "px of the upright photo, x right, y down, its top-left corner at (0, 0), pixel centres at +0.5",
-}
 
 
 def pose_document(file_name: str, width: int, height: int, poses: Sequence[Pose]) -> dict[str, Any]:
-    """The JSON document of one photo: what ``write_json`` takes.
+    """The JSON document of one photo's poses: ``recording_document`` without camera and steps.
 
-    ``file_name``: the photo's; ``width`` and ``height`` in px, upright. 2D is rounded to 0.01 px, 3D to 0.1 mm,
-    confidence to 0.001. ``annotation_id`` is there only where a label gave the box.
+    ``file_name``: the photo's; ``width`` and ``height`` in px, upright.
     """
-    skeleton = poses[0].skeleton if poses else MPII_16
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "image": {"file": file_name, "width": int(width), "height": int(height)},
-        "joint_names": list(skeleton.names),
-        "frame": dict(FRAME),
-        "people": [_person(pose) for pose in poses],
+    return recording_document(Recording.of_photo(file_name, width, height, poses))
+
+
+def recording_document(recording: Recording, skeleton: Skeleton | None = None) -> dict[str, Any]:
+    """The JSON document of a photo or clip: what ``write_json`` takes.
+
+    2D is rounded to 0.01 px, 3D to 0.1 mm, confidence to 0.001, times to 1 us. ``skeleton``: as for ``about``.
+    ``annotation_id``, ``depth_sd_mm`` and ``root_mm`` are there only where they are known.
+    """
+    source = {"file": recording.source, "width": int(recording.width), "height": int(recording.height)}
+    document: dict[str, Any] = {"format": CLIP_FORMAT if recording.is_clip else FORMAT, "version": VERSION}
+    document["clip" if recording.is_clip else "image"] = source
+    document.update(about(recording, skeleton))
+    if recording.is_clip:
+        document["times_s"] = _rounded(recording.times_s, 6)
+        document["people"] = [_track(track) for track in recording.tracks]
+    else:
+        document["people"] = [_person(track) for track in recording.tracks]
+    return document
+
+
+def _person(track: PoseTrack) -> dict[str, Any]:
+    """A photo's person: the one pose of its track."""
+    person = _track(track)
+    del person["frames"]
+    person = {{"boxes": "box", "annotation_ids": "annotation_id"}.get(key, key): value for key, value in person.items()}
+    return {key: value if key == "person_id" else value[0] for key, value in person.items()}
+
+
+def _track(track: PoseTrack) -> dict[str, Any]:
+    """A clip's person."""
+    person: dict[str, Any] = {
+        "person_id": int(track.person_id),
+        "frames": [int(frame) for frame in track.frames],
+        "boxes": _rounded(track.boxes, 2),
     }
-
-
-def _person(pose: Pose) -> dict[str, Any]:
-    person: dict[str, Any] = {"box": _rounded(np.array(pose.box), 2)}
-    if pose.annotation_id is not None:
-        person["annotation_id"] = int(pose.annotation_id)
-    person["joints_2d"] = _rounded(pose.joints_2d, 2)
-    person["joints_3d"] = _rounded(pose.joints_3d, 1)
-    person["confidence"] = _rounded(pose.confidence, 3)
+    if track.annotation_ids is not None:
+        person["annotation_ids"] = [None if value is None else int(value) for value in track.annotation_ids]
+    person["joints_2d"] = _rounded(track.joints_2d, 2)
+    person["joints_3d"] = _rounded(track.joints_3d, 1)
+    person["confidence"] = _rounded(track.confidence, 3)
+    if track.depth_sd_mm is not None:
+        person["depth_sd_mm"] = _rounded(track.depth_sd_mm, 1)
+    if track.root_mm is not None:
+        person["root_mm"] = _rounded(track.root_mm, 1)
     return person
 
 
-def _rounded(values: np.ndarray, digits: int) -> Any:
-    """``values`` as nested lists of short numbers, without -0.0."""
-    return (np.round(np.asarray(values, dtype=np.float64), digits) + 0.0).tolist()
+def _rounded(values: np.ndarray, digits: int) -> np.ndarray:
+    """``values`` as short numbers, without -0.0."""
+    return np.round(np.asarray(values, dtype=np.float64), digits) + 0.0
 
 
 def write_json(path: str | Path, document: dict[str, Any]) -> None:
-    """Write ``document`` to ``path``, whole or not at all.
+    """Write ``document`` (JSON's types, and arrays) to ``path``, whole or not at all.
 
-    ValueError if it holds NaN or infinity, which JSON has no words for; LiftwildError if it cannot be written.
+    NaN in an array becomes null. ValueError if there is infinity, or NaN elsewhere, which JSON has no words for;
+    LiftwildError if it cannot be written.
     """
-    text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
-    # A joint to a line. Strings hold no bare line break, so this only meets lists of numbers.
-    text = re.sub(
-        r"\[\n[-+.\deE,\s]+\]", lambda found: " ".join(found[0].split()).replace("[ ", "[").replace(" ]", "]"), text
-    )
+    write_whole(path, to_bytes(document))
+
+
+def to_bytes(document: Any) -> bytes:
+    """``document`` as JSON text that people can read: a joint to a line, or in a clip a frame to a line."""
     # A file name that is not UTF-8 comes as lone surrogates; \udcXX is how JSON spells them.
-    write_whole(path, (text + "\n").encode("utf-8", "backslashreplace"))
+    return b"".join(piece.encode("utf-8", "backslashreplace") for piece in _pieces(document, "")) + b"\n"
+
+
+def _pieces(value: Any, indent: str) -> Iterator[str]:
+    inner = indent + " "
+    if isinstance(value, dict) and value:
+        items = ((json.dumps(key, ensure_ascii=False) + ": ", entry) for key, entry in value.items())
+        braces = "{}"
+    elif isinstance(value, np.ndarray) and value.ndim > 1 and len(value):
+        if np.isinf(value).any():
+            raise ValueError("infinity is not JSON compliant")
+        rows = (json.dumps(row.tolist()).replace("NaN", "null") for row in value)
+        yield "[\n" + ",\n".join(inner + row for row in rows) + f"\n{indent}]"
+        return
+    elif isinstance(value, list) and any(isinstance(entry, str | dict | list | np.ndarray) for entry in value):
+        items = (("", entry) for entry in value)
+        braces = "[]"
+    elif isinstance(value, np.ndarray):
+        yield from _pieces([None if np.isnan(entry) else entry for entry in value.tolist()], indent)
+        return
+    else:
+        yield json.dumps(value, ensure_ascii=False, allow_nan=False)
+        return
+    between = braces[0] + "\n"
+    for key, entry in items:
+        yield between + inner + key
+        yield from _pieces(entry, inner)
+        between = ",\n"
+    yield f"\n{indent}{braces[1]}"
+
+
+def read_json(path: str | Path) -> Recording:
+    """The recording in a file that ``write_json`` wrote of a ``recording_document``.
+
+    Equal to what was written, to the rounding. LiftwildError if it cannot be read or holds something else.
+    """
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise LiftwildError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:  # JSON and UTF-8 both
+        raise LiftwildError(f"{path} is not JSON: {error}") from None
+    found = document.get("format") if isinstance(document, dict) else None
+    if found not in (FORMAT, CLIP_FORMAT):
+        raise LiftwildError(
+            f"{path} holds no poses of liftwild: its format is {found!r}, not {FORMAT} or {CLIP_FORMAT}"
+        )
+    if document.get("version") != VERSION:
+        raise LiftwildError(f"{path} has version {document.get('version')!r}; this liftwild reads version {VERSION}")
+    try:
+        return _recording(document, found == CLIP_FORMAT)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise LiftwildError(f"{path} is damaged: {type(error).__name__}: {error}; write it again") from None
+
+
+def _recording(document: dict[str, Any], is_clip: bool) -> Recording:
+    source, skeleton = document["clip" if is_clip else "image"], skeleton_from(document)
+    camera, camera_from = read_camera(document.get("camera"))
+    tracks = []
+    for position, person in enumerate(document["people"]):
+        if not is_clip:  # files from before a photo's people had numbers count them in their order
+            person = {"person_id": position, "frames": [0], **_as_track(person)}
+        tracks.append(_read_track(person, skeleton))
+    times_s = np.array(document["times_s"] if is_clip else [0.0], dtype=np.float64)
+    recording = Recording(
+        str(source["file"]), int(source["width"]), int(source["height"]), times_s, tuple(tracks), camera, camera_from,
+        tuple(str(step) for step in document.get("steps", [])), is_clip,
+    )  # fmt: skip
+    return read_levelled(recording, document.get("levelled"))
+
+
+def _as_track(person: dict[str, Any]) -> dict[str, Any]:
+    """A photo's person with a clip's keys."""
+    names = {"box": "boxes", "annotation_id": "annotation_ids"}
+    return {names.get(key, key): value if key == "person_id" else [value] for key, value in person.items()}
+
+
+def _read_track(person: dict[str, Any], skeleton: Skeleton) -> PoseTrack:
+    count, joints = len(person["frames"]), len(skeleton)
+
+    def array(key: str, *shape: int) -> np.ndarray:
+        return np.array(person[key], dtype=np.float64).reshape(count, *shape)
+
+    ids = person.get("annotation_ids")
+    if ids is not None and len(ids) != count:
+        raise ValueError(f"{len(ids)} annotation_ids for {count} frames")
+    return PoseTrack(
+        person_id=int(person["person_id"]),
+        frames=np.array(person["frames"], dtype=np.int64),
+        joints_2d=array("joints_2d", joints, 2),
+        joints_3d=array("joints_3d", joints, 3),
+        confidence=array("confidence", joints),
+        boxes=array("boxes", 4),
+        depth_sd_mm=array("depth_sd_mm", joints) if "depth_sd_mm" in person else None,
+        root_mm=array("root_mm", 3) if "root_mm" in person else None,
+        annotation_ids=None if ids is None else tuple(None if value is None else int(value) for value in ids),
+        skeleton=skeleton,
+    )
 
 
 def is_pose_file(path: str | Path) -> bool:
     """Whether ``path`` holds JSON that ``write_json`` wrote (its first lines tell); False if it cannot be read."""
     try:
         with Path(path).open("rb") as file:
-            return f'"format": "{FORMAT}"'.encode() in file.read(200)
+            start = file.read(200)
     except OSError:
         return False
+    return any(f'"format": "{name}"'.encode() in start for name in (FORMAT, CLIP_FORMAT))
