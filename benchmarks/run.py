@@ -119,7 +119,7 @@ def training_input() -> None:
             torch.set_num_threads(threads)
 
         found = medians({"training step, bf16": train_step, "loader, one process": loader})
-    print("\n| small, 192 px, batch 16 | samples/s |\n| --- | --- |")
+    print(f"\n| small, {SMALL.input_px} px, batch 16 | samples/s |\n| --- | --- |")
     for name, seconds in found.items():
         print(f"| {name} | {16 / seconds:.0f} |")
     print(

@@ -86,7 +86,9 @@ def tiny(tmp_path: Path) -> Path:
     size = "stacks = 1\nblocks = 1\nfeatures = 16\nstem = 8\ninput_px = 64\ndepth_norm = true"
     for name in CHANGES:
         text = (RECIPES / "ablation/open" / f"{name}.toml").read_text()
-        text = text.replace('size = "small"\ninput_px = 128', size).replace("batch_size = 16", "batch_size = 4")
+        text = text.replace('size = "small"\nstacks = 1\nsoftmax = false', size).replace(
+            "batch_size = 16", "batch_size = 4"
+        )
         (folder / f"{name}.toml").write_text(text)
     return folder
 

@@ -23,7 +23,7 @@ def test_paper_size_is_the_papers() -> None:
 def test_small_size_is_for_cpus() -> None:
     net = PoseNet(SMALL)
     assert sum(p.numel() for p in net.parameters()) * 2 < 8e6  # bytes in fp16
-    assert 0.9e9 < macs(SMALL) < 2.1e9
+    assert macs(SMALL) < 1e9
 
 
 @pytest.mark.parametrize("config", [TINY, PoseNetConfig(1, 2, 8, 4, 128, depth_norm=True)])
