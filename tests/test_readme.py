@@ -1,10 +1,12 @@
 """What the README prints runs as printed."""
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from liftwild import Estimator
@@ -47,7 +49,18 @@ def test_the_shipped_weights_find_the_person_of_the_demo() -> None:
     (pose,) = Estimator().predict(ROOT / "examples" / "person.jpg")
     assert pck_torso(pose.joints_2d[None], person.joints_2d[None], person.joints_2d_valid[None])[0] > 0.9
     true = person.joints_3d[None]
-    assert mpjpe(scale_to_bone_sum(pose.joints_3d[None], true), true, root=PELVIS)[0] < 130  # 102 so far
+    assert mpjpe(scale_to_bone_sum(pose.joints_3d[None], true), true, root=PELVIS)[0] < 130  # 96 so far
+
+
+def test_predict_says_of_the_shipped_picture_what_it_said() -> None:
+    """Golden, made with the shipped weights: other weights, another crop or decoding move it. Rounding may push a joint
+    by a quarter cell (4 px here), not several."""
+    golden = json.loads((ROOT / "tests/golden/person.json").read_text())
+    (pose,) = Estimator(device="cpu").predict(ROOT / "examples" / "person.jpg")
+    off_px = np.linalg.norm(pose.joints_2d - np.array(golden["joints_2d"]), axis=1)
+    off_mm = np.linalg.norm(pose.joints_3d - np.array(golden["joints_3d"]), axis=1)
+    assert off_px.mean() < 1 and off_px.max() < 8
+    assert off_mm.mean() < 5
 
 
 def test_docs_name_files_that_exist() -> None:
