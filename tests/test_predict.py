@@ -21,14 +21,26 @@ from torch.nn import functional
 import liftwild
 from liftwild.cli import cli
 from liftwild.errors import LiftwildError
-from liftwild.outputs import run as run_module
+from liftwild.outputs import finish
 from liftwild.outputs.run import BoxIndex, Counts
 from liftwild.posenet import Prediction
 from liftwild.predict.estimator import Estimator
 from liftwild.skeleton import MPII_16, PELVIS, SCALE_BONES
-from tests.conftest import encode, picture
+from tests.conftest import TINY, encode, picture
 
 LEFT, RIGHT = (torch.tensor([name.startswith(side) for name in MPII_16.names]) for side in ("left_", "right_"))
+
+
+class Fake:
+    """A network that is a function."""
+
+    config = TINY
+
+    def __init__(self, net: Callable[[Tensor], Prediction]) -> None:
+        self.net = net
+
+    def __call__(self, images: Tensor, with_depth: bool = True) -> Prediction:
+        return self.net(images)
 
 
 @pytest.fixture
@@ -38,7 +50,7 @@ def make(tiny_weights: Path) -> Callable[..., Estimator]:
     def make(net: Callable[[Tensor], Prediction] | None = None, **options: object) -> Estimator:
         estimator = Estimator(tiny_weights, "cpu", **options)  # type: ignore[arg-type]
         if net is not None:
-            estimator.net = lambda images, with_depth: net(images)  # type: ignore[assignment]
+            estimator.net = Fake(net)  # type: ignore[assignment]
         return estimator
 
     return make
@@ -245,16 +257,17 @@ def test_boxes_are_found_by_the_end_of_the_path() -> None:
 def test_counts() -> None:
     assert str(Counts(12, 11, 14, 0, 1)) == "12 photos: 11 done (14 people), 1 failed"
     assert str(Counts(1, 1, 1)) == "1 photo: 1 done (1 person), 0 failed"
+    assert str(Counts(3, 3, 1, empty=2)) == "3 photos: 3 done (1 person, nobody found in 2), 0 failed"
     assert str(Counts(4, 4, 1, 3, 0)) == "4 photos: 4 done (1 person, 3 without a box), 0 failed"
 
 
 @pytest.fixture
 def predict(tiny_weights: Path, tmp_path: Path) -> Callable[..., Result]:
-    """Runs ``liftwild predict`` with the tiny weights and -o tmp/out."""
+    """Runs ``liftwild predict --whole`` with the tiny weights and -o tmp/out."""
 
     def predict(*arguments: object, out: Path | None = None) -> Result:
         given = [str(argument) for argument in arguments]
-        end = ["--weights", str(tiny_weights), "--device", "cpu", "-o", str(out or tmp_path / "out")]
+        end = ["--whole", "--weights", str(tiny_weights), "--device", "cpu", "-o", str(out or tmp_path / "out")]
         return CliRunner().invoke(cli, ["predict", *given, *end])
 
     return predict
@@ -301,7 +314,7 @@ def test_one_run_over_every_kind_of_file(tmp_path: Path, tiny_weights: Path) -> 
     for name, content in bad.items():
         (photos / name).write_bytes(content)
     (photos / "sub").mkdir()
-    command = [sys.executable, "-m", "liftwild.cli", "predict", str(photos), str(photos / "none.jpg")]
+    command = [sys.executable, "-m", "liftwild.cli", "predict", "--whole", str(photos), str(photos / "none.jpg")]
     done = subprocess.run(
         [*command, "-o", str(tmp_path / "out"), "--weights", str(tiny_weights), "--device", "cpu"],
         capture_output=True, text=True, env=ENV,
@@ -432,14 +445,14 @@ def test_a_full_disk_fails_the_photo_only(
 
 def test_interrupted(tmp_path: Path, predict: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
     photos = [write(tmp_path / f"{stem}.png", picture()) for stem in "abc"]
-    real, calls = run_module.draw_figure, iter([False, True])
+    real, calls = finish.draw_figure, iter([False, True])
 
     def draw_figure(*arguments: object) -> np.ndarray:
         if next(calls):
             raise KeyboardInterrupt
         return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(run_module, "draw_figure", draw_figure)
+    monkeypatch.setattr(finish, "draw_figure", draw_figure)
     done = predict(*photos)
     assert done.exit_code == 130 and done.stderr == "interrupted\n" and done.stdout == ""
     assert names(tmp_path / "out") == ["a.json", "a.png", "b.json"]
@@ -451,7 +464,7 @@ def test_really_interrupted(tmp_path: Path, tiny_weights: Path) -> None:
     for i in range(300):
         (tmp_path / "photos" / f"{i}.png").write_bytes(content)
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "liftwild.cli", "predict", str(tmp_path / "photos"), "-o", str(out)]
+    command = [sys.executable, "-m", "liftwild.cli", "predict", "--whole", str(tmp_path / "photos"), "-o", str(out)]
     process = subprocess.Popen(
         [*command, "--weights", str(tiny_weights), "--device", "cpu"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENV,

@@ -185,8 +185,8 @@ def test_nan_stops_with_the_batch_saved(
 ) -> None:
     real = loop.step_losses
 
-    def poisoned(pred: Any, batch: Any, stage: Stage, step: int, input_px: int) -> Any:
-        found = real(pred, batch, stage, step, input_px)
+    def poisoned(pred: Any, batch: Any, stage: Stage, step: int, *about: Any) -> Any:
+        found = real(pred, batch, stage, step, *about)
         if step == 3:
             found["heatmap"] = objective.losses.Masked(found["heatmap"].total * torch.nan, found["heatmap"].count)
         return found

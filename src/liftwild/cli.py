@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +10,9 @@ from typing import Any
 import click
 
 from liftwild import __version__
+from liftwild.cli_calibrate import calibrate
+from liftwild.cli_finder import train_finder
+from liftwild.cli_predict import predict
 from liftwild.cli_prepare import prepare
 from liftwild.errors import LiftwildError
 
@@ -30,83 +32,14 @@ class _Commands(click.Group):
             ctx.exit(130)
 
 
-class _Box(click.ParamType):
-    """x,y,w,h in px."""
-
-    name = "x,y,w,h"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Four finite floats; w and h above 0."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            x, y, w, h = (float(number) for number in str(value).split(","))
-        except ValueError:
-            self.fail(f"{value!r} is not four numbers x,y,w,h (px, the box's top left corner and its size)", param, ctx)
-        if not all(map(math.isfinite, (x, y, w, h))) or w <= 0 or h <= 0:
-            self.fail(f"{value!r} has no size: w and h must be above 0", param, ctx)
-        return x, y, w, h
-
-
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="liftwild")
 def cli() -> None:
     """One photo of a person in, a 3D pose out."""
 
 
-@cli.command()
-@click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PHOTO|FOLDER...")
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
-@click.option("--box", type=_Box(), help="Where the person is, in px; without it the person fills the photo.")
-@click.option("--boxes", type=click.Path(path_type=Path), help="COCO labels whose boxes say where the people are.")
-@click.option(
-    "--weights",
-    default="small",
-    show_default=True,
-    help="Name of shipped weights, a .safetensors file, or a run's folder.",
-)
-@click.option("--flip-test", is_flag=True, help="Look at the mirrored photo too and average: slower, a little better.")
-@click.option("--device", help="What torch calls it: cpu, cuda, ...  [default: a GPU if there is one]")
-@click.option("--batch-size", default=16, show_default=True, type=click.IntRange(min=1), help="People at a time.")
-@click.option("--no-figure", is_flag=True, help="Write the JSON only, no picture.")
-@click.pass_context
-def predict(
-    ctx: click.Context,
-    photos: tuple[Path, ...],
-    out: Path,
-    box: tuple[float, float, float, float] | None,
-    boxes: Path | None,
-    weights: str,
-    flip_test: bool,
-    device: str | None,
-    batch_size: int,
-    no_figure: bool,
-) -> None:
-    """Find the 3D pose of people in photos.
-
-    Writes OUT/<stem>.json (docs/using.md explains it) and OUT/<stem>.png for each photo. A folder means the photos in
-    it, without subfolders. Exits with 1 if a photo failed; the others are still done.
-    """
-    if box is not None and boxes is not None:
-        raise click.UsageError("--box and --boxes exclude each other")
-    # Read when torch is loaded. Threads that spin while they wait are ruinous beside another busy program: 1.9 s
-    # instead of 16 ms for one person, on two cores of which both were taken.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from liftwild.data.coco import read_boxes
-    from liftwild.data.photo import find_photos
-    from liftwild.outputs.run import predict_files
-    from liftwild.predict.estimator import Estimator
-
-    found = find_photos(photos)
-    labels = None if boxes is None else read_boxes(boxes)
-    estimator = Estimator(weights, device, flip_test, batch_size)
-    counts = predict_files(estimator, found, out, box, labels, figures=not no_figure)
-    click.echo(f"{counts}; results in {out}")
-    if counts.failed:
-        ctx.exit(1)
-
-
-cli.add_command(prepare)
+for command in (predict, prepare, calibrate, train_finder):
+    cli.add_command(command)
 
 
 @cli.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -14,39 +14,13 @@ from tqdm import tqdm
 
 from liftwild.data.photo import read_photo
 from liftwild.errors import LiftwildError
-from liftwild.outputs.figure import draw_figure, shrink_for_figure, write_png
-from liftwild.outputs.json import is_pose_file, pose_document, write_json
-from liftwild.pose import Pose
+from liftwild.outputs.figure import shrink_for_figure
+from liftwild.outputs.finish import Claims, Wanted, finish_photo, write_photo_files
+from liftwild.pose import Pose, Recording
 from liftwild.predict.estimator import Box, CroppedPerson, Estimator
+from liftwild.predict.track import Find
 
 LabelBoxes = Mapping[str, Sequence[tuple[int, Box]]]
-
-
-@dataclass
-class Counts:
-    """What became of the photos of a run."""
-
-    photos: int
-    done: int = 0
-    people: int = 0
-    without_box: int = 0
-    failed: int = 0
-
-    def __str__(self) -> str:
-        photos = "1 photo" if self.photos == 1 else f"{self.photos} photos"
-        people = "1 person" if self.people == 1 else f"{self.people} people"
-        without = f", {self.without_box} without a box" if self.without_box else ""
-        return f"{photos}: {self.done} done ({people}{without}), {self.failed} failed"
-
-
-@dataclass
-class _Job:
-    """A photo whose people are with the network. ``shown``: the copy that its figure needs, or None."""
-
-    photo: Path
-    width: int
-    height: int
-    shown: np.ndarray | None
 
 
 class BoxIndex:
@@ -70,46 +44,80 @@ class BoxIndex:
         return max(fits, key=lambda entry: len(entry[0]))[1] if fits else ()
 
 
-def predict_files(
-    estimator: Estimator,
-    photos: Sequence[Path],
-    out: Path,
-    box: Box | None = None,
-    labels: LabelBoxes | None = None,
-    figures: bool = True,
-) -> Counts:
-    """Predict ``photos`` and write ``out/<stem>.json`` and, with ``figures``, ``out/<stem>.png`` for each.
+@dataclass(frozen=True)
+class Whom:
+    """Whom to look at: the ``box`` (x, y, w, h px) of every photo, else the boxes of ``index``, else those that
+    ``boxes_in`` finds in a photo; with none of these, one person fills each photo.
 
-    ``box`` (x, y, w, h px): where the person is, in every photo. ``labels``: boxes by file name, as
-    ``liftwild.data.coco.read_boxes`` gives them; a photo without any gets an empty list of people. With neither, one
-    person fills each photo. A photo that fails is one line on stderr and the others go on. Nothing is overwritten but
-    results of liftwild. LiftwildError if ``out`` cannot be made or the weights are broken.
+    For clips ``find``, ``most`` and ``at`` as ``Follower`` takes them. ``named``: what tells one choice from another,
+    text by option.
     """
+
+    box: Box | None = None
+    index: BoxIndex | None = None
+    boxes_in: Callable[[np.ndarray], list[Box]] | None = None
+    find: Find | None = None
+    most: int | None = None
+    at: tuple[float, float] | None = None
+    named: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass
+class Counts:
+    """What became of the photos of a run."""
+
+    photos: int
+    done: int = 0
+    people: int = 0
+    without_box: int = 0
+    failed: int = 0
+    empty: int = 0
+
+    def __str__(self) -> str:
+        photos = "1 photo" if self.photos == 1 else f"{self.photos} photos"
+        people = "1 person" if self.people == 1 else f"{self.people} people"
+        without = f", {self.without_box} without a box" if self.without_box else ""
+        without += f", nobody found in {self.empty}" if self.empty else ""
+        return f"{photos}: {self.done} done ({people}{without}), {self.failed} failed"
+
+
+@dataclass
+class _Job:
+    """A photo whose people are with the network. ``shown``: the copy that its figure needs, or None."""
+
+    photo: Path
+    width: int
+    height: int
+    shown: np.ndarray | None
+
+
+def predict_files(estimator: Estimator, photos: Sequence[Path], claims: Claims, whom: Whom, wanted: Wanted) -> Counts:
+    """Predict ``photos`` and write what is ``wanted`` of each, named by its stem, into ``claims.out``.
+
+    A photo in which nobody is found, or without a box in the labels, gets an empty list of people. A photo that fails
+    is one line on stderr and the others go on. Nothing is overwritten but results of liftwild. LiftwildError if the
+    weights are broken.
+    """
+    with tqdm(total=len(photos), unit="photo", disable=None, file=sys.stderr) as bar:
+        return _Run(estimator, photos, claims, whom, wanted, bar).go()
+
+
+def make_folder(out: Path) -> None:
+    """Make the folder for results; LiftwildError if it cannot be made."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LiftwildError(f"{out}: cannot be made a folder: {error.strerror or error}") from None
-    with tqdm(total=len(photos), unit="photo", disable=None, file=sys.stderr) as bar:
-        return _Run(estimator, photos, out, box, None if labels is None else BoxIndex(labels), figures, bar).go()
 
 
 class _Run:
     """State of one ``predict_files``."""
 
     def __init__(
-        self,
-        estimator: Estimator,
-        photos: Sequence[Path],
-        out: Path,
-        box: Box | None,
-        index: BoxIndex | None,
-        figures: bool,
-        bar: tqdm,
+        self, estimator: Estimator, photos: Sequence[Path], claims: Claims, whom: Whom, wanted: Wanted, bar: tqdm
     ) -> None:
-        self.estimator, self.photos, self.out = estimator, photos, out
-        self.box, self.index, self.figures, self.bar = box, index, figures, bar
-        self.inputs = {photo.resolve() for photo in photos}
-        self.claimed: dict[str, Path] = {}
+        self.estimator, self.photos, self.claims, self.out = estimator, photos, claims, claims.out
+        self.whom, self.wanted, self.bar = whom, wanted, bar
         self.counts = Counts(len(photos))
         self.jobs: deque[_Job] = deque()
 
@@ -124,7 +132,9 @@ class _Run:
                 continue
             self.counts.done += 1
             self.counts.people += len(poses)
-            self.counts.without_box += not poses
+            if not poses:
+                self.counts.without_box += self.whom.index is not None
+                self.counts.empty += self.whom.index is None
             self.bar.update()
         return self.counts
 
@@ -132,50 +142,33 @@ class _Run:
         """The people of each photo that can be read; its job waits in ``jobs``."""
         for photo in self.photos:
             try:
-                self._claim(photo)
+                self.claims.claim(photo, photo.stem, self.wanted, is_clip=False)
                 image = read_photo(photo)
                 people = self._crop(photo, image)
             except LiftwildError as error:
                 self._fail(error)
                 continue
-            shown = shrink_for_figure(image) if self.figures else None
+            shown = shrink_for_figure(image) if self.wanted.figure or self.wanted.vector else None
             self.jobs.append(_Job(photo, image.shape[1], image.shape[0], shown))
             del image  # so that a batch of large photos is not held
             yield people
 
     def _crop(self, photo: Path, image: np.ndarray) -> list[CroppedPerson]:
-        boxes: list[Box] | None = None if self.box is None else [self.box]
+        boxes: list[Box] | None = None
         ids = None
-        if self.index is not None:
-            found = self.index.of(photo)
+        if self.whom.box is not None:
+            boxes = [self.whom.box]
+        elif self.whom.index is not None:
+            found = self.whom.index.of(photo)
             boxes, ids = [box for _, box in found], [annotation_id for annotation_id, _ in found]
+        elif self.whom.boxes_in is not None:
+            boxes = self.whom.boxes_in(image)
         return self.estimator.crop_people(image, boxes, ids, name=str(photo))
 
-    def _claim(self, photo: Path) -> None:
-        """Take the names of the photo's results; LiftwildError if they are taken by something else."""
-        key = os.path.normcase(photo.stem)
-        if key in self.claimed:
-            raise LiftwildError(
-                f"{photo}: its results would have the names of those of {self.claimed[key]}; use another -o for it"
-            )
-        json, png = self._targets(photo)
-        if self.figures and png.resolve() in self.inputs:
-            raise LiftwildError(f"{photo}: its picture would overwrite the photo {png}; use another -o, or --no-figure")
-        ours = is_pose_file(json)
-        for target in (json, png) if self.figures else (json,):
-            if not ours and os.path.lexists(target):
-                raise LiftwildError(f"{photo}: {target} exists and is no result of liftwild; use another -o")
-        self.claimed[key] = photo
-
-    def _targets(self, photo: Path) -> tuple[Path, Path]:
-        return self.out / f"{photo.stem}.json", self.out / f"{photo.stem}.png"
-
     def _write(self, job: _Job, poses: list[Pose]) -> None:
-        json, png = self._targets(job.photo)
-        # The JSON first: a picture without it would look like somebody else's to the next run.
-        write_json(json, pose_document(job.photo.name, job.width, job.height, poses))
-        if job.shown is not None:
-            write_png(png, draw_figure(job.shown, poses, (job.width, job.height)))
+        found = Recording.of_photo(job.photo.name, job.width, job.height, poses)
+        recording = finish_photo(found, self.wanted, job.photo)
+        write_photo_files(recording, self.out, job.photo.stem, self.wanted, job.shown, lambda: read_photo(job.photo))
 
     def _fail(self, error: LiftwildError) -> None:
         self.counts.failed += 1

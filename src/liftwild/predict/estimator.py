@@ -17,22 +17,32 @@ from liftwild.errors import LiftwildError
 from liftwild.pose import Pose
 from liftwild.posenet import infer
 from liftwild.skeleton import PELVIS
-from liftwild.weights import load_weights
+from liftwild.weights import CHANCE_IS, PEAK_IS, calibration_of, load_weights
 
 Box = tuple[float, float, float, float]
 Photo = str | Path | np.ndarray
 
 # A box longer than this many photos holds nothing that can be seen.
 MAX_BOX_PHOTOS = 100
+# A box that ends so near to the photo's edge, in its longer sides, ends there because the photo does.
+EDGE_BOXES = 0.01
+# Calibrated confidence of a joint that is found where there is no photo, at most: nothing of it can be seen.
+OUTSIDE_CHANCE = 0.05
 
 
 class CroppedPerson(NamedTuple):
-    """One person to look at: ``pixels`` (S, S, 3) uint8 RGB cut out of a photo by ``crop``; the rest as in ``Pose``."""
+    """One person to look at: ``pixels`` (S, S, 3) uint8 RGB cut out of a photo by ``crop``; the rest as in ``Pose``.
+
+    ``photo_px``: width and height of the photo; ``edges``: which of ``weights.EDGES`` end a box that was given, so that
+    joints may lie beyond.
+    """
 
     pixels: np.ndarray
     crop: Crop
     box: Box
     annotation_id: int | None
+    photo_px: tuple[int, int]
+    edges: tuple[str, ...]
 
 
 class Estimator:
@@ -55,11 +65,17 @@ class Estimator:
             raise LiftwildError(f"batch_size must be 1 or more, not {batch_size}")
         self.device = _device(device)
         net, self.card = load_weights(weights)
+        self.calibration = calibration_of(self.card, str(weights))
         self.weights = weights
         self.net = net.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.input_px = net.config.input_px
         self.flip_test = flip_test
         self.batch_size = batch_size
+
+    @property
+    def confidence_is(self) -> str:
+        """What ``Pose.confidence`` is, in words: a calibrated chance where the weights have a calibration."""
+        return PEAK_IS if self.calibration is None else CHANCE_IS
 
     def predict(
         self,
@@ -114,7 +130,14 @@ class Estimator:
             raise LiftwildError(f"{where}: {len(checked)} boxes but {len(ids)} annotation_ids")
         crops = [Crop.around(box, margin) for box in checked]
         return [
-            CroppedPerson(crop.apply(image, self.input_px), crop, box, annotation_id)
+            CroppedPerson(
+                pixels=crop.apply(image, self.input_px),
+                crop=crop,
+                box=box,
+                annotation_id=annotation_id,
+                photo_px=(width, height),
+                edges=() if boxes is None else _edges(box, width, height),
+            )
             for crop, box, annotation_id in zip(crops, checked, ids, strict=True)
         ]
 
@@ -149,21 +172,43 @@ class Estimator:
             raise LiftwildError(f"the network of {self.weights} gives NaN or infinity; its weights are broken")
         joints_2d = found.joints_2d.cpu().numpy().astype(np.float64)
         joints_3d = pose_mm(joints_2d, found.depth.cpu().numpy(), self.input_px, self.card["sum_length_mm"], PELVIS)
-        confidence = found.peaks.clamp(0, 1).cpu().numpy()
+        in_photo = [
+            person.crop.to_photo(joints, self.input_px) for person, joints in zip(people, joints_2d, strict=True)
+        ]
+        confidence, spread = self._confidence(people, found.peaks, np.stack(in_photo))
         return [
             Pose(
-                joints_2d=person.crop.to_photo(joints_2d[i], self.input_px),
+                joints_2d=in_photo[i],
                 joints_3d=joints_3d[i],
                 confidence=confidence[i],
                 box=person.box,
                 annotation_id=person.annotation_id,
+                depth_sd_mm=None if spread is None else spread[i],
             )
             for i, person in enumerate(people)
         ]
 
+    def _confidence(
+        self, people: list[CroppedPerson], peaks: torch.Tensor, joints_2d: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """``Pose.confidence`` and ``Pose.depth_sd_mm`` (B, J) from peaks (B, J) and joints in px of their photos."""
+        if self.calibration is None:
+            return peaks.clamp(0, 1).cpu().numpy(), None
+        heights = peaks.cpu().numpy()
+        chance = np.stack(
+            [self.calibration.confidence(heights[i], self.flip_test, p.edges) for i, p in enumerate(people)]
+        )
+        photo_px = np.array([person.photo_px for person in people])[:, None]
+        outside = ((joints_2d < 0) | (joints_2d > photo_px)).any(axis=-1)
+        chance = np.where(outside, np.minimum(chance, OUTSIDE_CHANCE), chance)
+        return chance, self.calibration.depth_sd_mm(chance)
+
 
 def _device(name: str | None) -> torch.device:
-    """The torch device called ``name``, tried out; None is a GPU if there is one, else the CPU."""
+    """The torch device called ``name``, tried out; None is a GPU if there is one, else the CPU.
+
+    LiftwildError if it cannot be used.
+    """
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -182,6 +227,14 @@ def _checked_photo(photo: Photo) -> np.ndarray:
     if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or photo.size == 0:
         raise LiftwildError(f"a photo must be an (H, W, 3) uint8 RGB array, not {photo.shape} {photo.dtype}")
     return np.ascontiguousarray(photo)
+
+
+def _edges(box: Box, width: int, height: int) -> tuple[str, ...]:
+    """Which edges of the photo end the box, as ``weights.EDGES`` calls them."""
+    x, y, w, h = box
+    near = EDGE_BOXES * max(w, h)
+    ends = {"bottom": y + h >= height - near, "top": y <= near, "side": x <= near or x + w >= width - near}
+    return tuple(edge for edge, there in ends.items() if there)
 
 
 def _checked_box(box: Sequence[float], width: int, height: int, where: str) -> Box:

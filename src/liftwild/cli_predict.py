@@ -1,0 +1,259 @@
+"""``liftwild predict``: photos, videos, folders of frames and streams of images into poses."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from liftwild.errors import LiftwildError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from liftwild.outputs.finish import Claims, Wanted
+    from liftwild.outputs.run import Whom
+    from liftwild.predict.estimator import Box, Estimator
+    from liftwild.predict.finder import Finder
+    from liftwild.predict.video import Clip
+
+STREAM = "-"
+
+
+class Numbers(click.ParamType):
+    """Several finite numbers with commas between, as many as ``name`` has."""
+
+    def __init__(self, name: str, meaning: str) -> None:
+        self.name, self.meaning = name, meaning
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The numbers as a tuple of floats."""
+        if isinstance(value, tuple):
+            return value
+        names = self.name.split(",")
+        try:
+            numbers = tuple(float(number) for number in str(value).split(","))
+        except ValueError:
+            numbers = ()
+        if len(numbers) != len(names) or not all(map(math.isfinite, numbers)):
+            words = {2: "two", 4: "four"}[len(names)]
+            self.fail(f"{value!r} is not {words} numbers {self.name} ({self.meaning})", param, ctx)
+        return numbers
+
+
+class Box4(Numbers):
+    """x,y,w,h in px."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Four finite floats; w and h above 0."""
+        numbers = super().convert(value, param, ctx)
+        if numbers[2] <= 0 or numbers[3] <= 0:
+            self.fail(f"{value!r} has no size: w and h must be above 0", param, ctx)
+        return numbers
+
+
+class People(click.ParamType):
+    """A number from 1 on, or all."""
+
+    name = "N|all"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number; 0 for all."""
+        if str(value) == "all":
+            return 0
+        if not str(value).isdecimal() or int(value) < 1:
+            self.fail(f"{value!r} is neither a number from 1 on nor 'all'", param, ctx)
+        return int(value)
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PHOTO|VIDEO|FOLDER|-...")
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
+@click.option("--clip", "as_clip", is_flag=True, help="A folder is one clip, its images are the frames.")
+@click.option("--fps", type=float, help="Frames a second of a folder or stream.  [default: 30]")
+@click.option("--box", type=Box4("x,y,w,h", "px, the box's top left corner and its size"), help="Where the person is.")
+@click.option("--boxes", type=click.Path(path_type=Path), help="COCO labels whose boxes say where the people are.")
+@click.option("--people", default="all", show_default=True, type=People(), help="The largest N people, or all.")
+@click.option("--at", type=Numbers("x,y", "px"), help="The one person under this point.")
+@click.option("--whole", is_flag=True, help="Look for nobody: one person fills each photo, or the first frame.")
+@click.option("--raw", is_flag=True, help="Of clips: smooth nothing.")
+@click.option("--camera", type=Numbers("fx,fy,cx,cy", "px"), help="The camera, to place people in space.")
+@click.option("--fov", type=float, help="Or its field of view across the longer side, degrees.")
+@click.option("--height-m", type=float, help="How tall the people are, m.")
+@click.option("--min-confidence", default=0.0, type=click.FloatRange(0, 1), help="Hide less sure joints: null.")
+@click.option(
+    "--skeleton", default="mpii16", show_default=True, type=click.Choice(["mpii16", "coco17", "h36m17"]),
+    help="Which joints are written.",
+)  # fmt: skip
+@click.option(
+    "--format", "formats", default="json", show_default=True, metavar="A,B,...",
+    help="json, csv, npz, parquet, coco, bvh, trc, overlay.",
+)  # fmt: skip
+@click.option("--view", is_flag=True, help="Also a page for the browser, x.html.")
+@click.option("--figure", "vector", multiple=True, type=click.Choice(["pdf", "svg"]), help="Also a photo's figure so.")
+@click.option("--no-figure", is_flag=True, help="Write no picture x.png of a photo.")
+@click.option(
+    "--weights", default="small", show_default=True,
+    help="Name of shipped weights, a .safetensors file, or a run's folder.",
+)  # fmt: skip
+@click.option("--flip-test", is_flag=True, help="Look at the mirrored photo too and average: slower, a little better.")
+@click.option("--device", help="What torch calls it: cpu, cuda, ...  [default: a GPU if there is one]")
+@click.option("--batch-size", default=16, show_default=True, type=click.IntRange(min=1), help="People at a time.")
+@click.pass_context
+def predict(ctx: click.Context, sources: tuple[Path, ...], out: Path, **options: Any) -> None:
+    """Find the 3D pose of people in photos and videos.
+
+    Writes OUT/<stem>.json (docs/using.md explains it) of each, and OUT/<stem>.png of a photo. A folder means the photos
+    in it, without subfolders, or with --clip the frames of one clip; - is a stream of JPEG or PNG images on stdin.
+    Videos are followed and smoothed (docs/video.md), and what was interrupted goes on by the same command. Exits with 1
+    if something failed; the rest is still done.
+    """
+    _check(options)
+    # Read when torch is loaded. Threads that spin while they wait are ruinous beside another busy program: 1.9 s
+    # instead of 16 ms for one person, on two cores of which both were taken.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from liftwild.data.photo import find_photos
+    from liftwild.outputs.finish import Claims
+    from liftwild.outputs.run import make_folder, predict_files
+    from liftwild.predict.estimator import Estimator
+
+    wanted = _wanted(options)
+    photos, clips = _sorted_out(sources, options["as_clip"])
+    if options["fps"] is not None and not any(clip == Path(STREAM) or clip.is_dir() for clip in clips):
+        raise click.UsageError("--fps is for folders with --clip and for streams; a video tells its own")
+    if options["vector"] and not photos:
+        raise click.UsageError("--figure is for photos; --format overlay and --view show a clip")
+    found = find_photos(photos)
+    estimator = Estimator(options["weights"], options["device"], options["flip_test"], options["batch_size"])
+    whom = _whom(options, needs_finder=bool(clips) or options["box"] is None)
+    make_folder(out)
+    claims = Claims(out, {path.resolve() for path in [*found, *clips]})
+    failed = False
+    if found:
+        counts = predict_files(estimator, found, claims, whom, wanted)
+        click.echo(f"{counts}; results in {out}")
+        failed = counts.failed > 0
+    for clip in clips:
+        try:
+            _predict_clip(estimator, clip, options["fps"], claims, whom, wanted)
+        except LiftwildError as error:
+            click.echo(f"error: {error}", err=True)
+            failed = True
+    if failed:
+        ctx.exit(1)
+
+
+def _check(options: dict[str, Any]) -> None:
+    """UsageError on options that do not go together, or make no sense."""
+    for one, other in (("box", "boxes"), ("camera", "fov"), ("box", "at"), ("boxes", "at"), ("whole", "at")):
+        if options[one] not in (None, False) and options[other] not in (None, False):
+            raise click.UsageError(f"--{one} and --{other} exclude each other")
+    if options["fov"] is not None and not 5 <= options["fov"] <= 170:
+        raise click.UsageError(f"--fov: a camera sees 5 to 170 degrees across, not {options['fov']:g}")
+
+
+def _wanted(options: dict[str, Any]) -> Wanted:
+    """What shall be written; LiftwildError on an unknown format, or one whose library is missing."""
+    from liftwild.outputs.finish import Wanted, split_formats
+    from liftwild.outputs.formats import check_formats
+    from liftwild.skeleton import SKELETONS
+
+    formats, overlay = split_formats(options["formats"])
+    return Wanted(
+        formats=check_formats(formats),
+        figure=not options["no_figure"],
+        vector=tuple(dict.fromkeys(options["vector"])),
+        overlay=overlay,
+        view=options["view"],
+        skeleton=SKELETONS[options["skeleton"]],
+        camera=options["camera"],
+        fov_deg=options["fov"],
+        height_m=options["height_m"],
+        min_confidence=options["min_confidence"],
+        raw=options["raw"],
+    )
+
+
+def _whom(options: dict[str, Any], needs_finder: bool) -> Whom:
+    """Whom to look at; LiftwildError on broken labels, or where the finder cannot be used."""
+    from liftwild.data.coco import read_boxes
+    from liftwild.outputs.run import BoxIndex, Whom
+
+    if options["boxes"] is not None:
+        labels = read_boxes(options["boxes"])
+        told = hashlib.sha256(repr(sorted(labels.items())).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        return Whom(index=BoxIndex(labels), named=(("--boxes", told),))
+    finder = None if options["whole"] or not needs_finder else _finder(options["device"])
+    if finder is None:
+        return Whom(box=options["box"], named=(("--whole", "True"),))
+    from liftwild.outputs.clip import hash_of
+    from liftwild.predict.finder import under
+
+    most, at = options["people"] or None, options["at"]
+
+    def boxes_in(image: np.ndarray) -> list[Box]:
+        people = finder.find(image, None if at is not None else most)
+        if at is None:
+            return [found.box for found in people]
+        chosen = under(people, *at)
+        return [] if chosen is None else [chosen.box]
+
+    named = (("--people", str(most)), ("--at", str(at)), ("finder", f"{hash_of(finder.net)} {finder.least_score:g}"))
+    return Whom(options["box"], None, boxes_in, finder.find, most, at, named)
+
+
+def _finder(device: str | None) -> Finder | None:
+    """The finder that ships; None, said aloud, where none does."""
+    from liftwild.predict.finder import Finder
+    from liftwild.weights.finder import SHIPPED
+
+    if not any(SHIPPED.glob("finder*.safetensors")):
+        click.echo(
+            "note: no finder comes with this liftwild; one person is taken to fill each photo (--whole)", err=True
+        )
+        return None
+    return Finder(device=device)
+
+
+def _sorted_out(sources: Sequence[Path], as_clip: bool) -> tuple[list[Path], list[Path]]:
+    """Which of ``sources`` are photos (or folders of such), and which are clips."""
+    from liftwild.predict.video import is_photo_name, is_video_name
+
+    photos: list[Path] = []
+    clips: list[Path] = []
+    for source in dict.fromkeys(sources):
+        is_folder = source.is_dir()
+        if as_clip and is_photo_name(source) and not is_folder:
+            raise click.UsageError(f"--clip: {source} is a photo; give the folder that the frames are in, or a video")
+        is_clip = as_clip or str(source) == STREAM or (is_video_name(source) and not is_folder)
+        (clips if is_clip else photos).append(source)
+    return photos, clips
+
+
+def _predict_clip(
+    estimator: Estimator, path: Path, fps: float | None, claims: Claims, whom: Whom, wanted: Wanted
+) -> None:
+    from liftwild.outputs.clip import predict_clip
+    from liftwild.predict.image_stream import ByteSource
+    from liftwild.predict.video import FrameStream, open_clip
+
+    clip: Clip
+    if str(path) == STREAM:
+        if sys.stdin.isatty():
+            raise LiftwildError("stdin is a terminal; - wants images there, as from: ffmpeg -i x.mp4 -f image2pipe -")
+        clip = FrameStream(cast(ByteSource, sys.stdin.buffer), fps)
+        done = predict_clip(estimator, clip, claims, whom, wanted)
+    else:
+        clip = open_clip(path, fps if path.is_dir() else None)
+        done = predict_clip(estimator, clip, claims, whom, wanted, path)
+    for note in done.notes:
+        click.echo(f"note: {note}", err=True)
+    click.echo(f"{done}; results in {claims.out}")
+    for line in done.shaking:
+        click.echo(f"  {line}")
