@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # else tests crawl on a busy machine; torch reads it when loaded
@@ -14,6 +15,9 @@ import torch
 
 from liftwild.posenet import PoseNet, PoseNetConfig
 from liftwild.weights import save_weights
+
+# Started in the background of a script, a shell has Ctrl-C ignored, and what we start would ignore it too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TINY = PoseNetConfig(stacks=1, blocks=1, features=16, stem=8, input_px=64, depth_norm=True)
 

@@ -22,6 +22,7 @@ from click.testing import CliRunner, Result
 from torch import Tensor
 
 import liftwild
+from liftwild import cli_predict
 from liftwild.boxes import Box, body_box
 from liftwild.cli import cli
 from liftwild.crop import BOX_MARGIN
@@ -36,6 +37,7 @@ from liftwild.pose import Pose
 from liftwild.posenet import Decoded
 from liftwild.predict import estimator as estimator_module
 from liftwild.predict.estimator import Estimator
+from liftwild.predict.finder import Found
 from liftwild.predict.person import Seen
 from liftwild.predict.record import record
 from liftwild.predict.track import Follower
@@ -540,6 +542,49 @@ def test_the_call_from_python_gives_what_the_command_writes(
     (tmp_path / "frames" / "1.png").write_bytes(b"broken")
     with pytest.raises(LiftwildError, match="none of its frames can be read"):
         record(estimator, tmp_path / "frames")
+
+
+class FakeFinder:
+    """Finds the same two people in every picture, or nobody in a dark one."""
+
+    net, least_score = torch.nn.Identity(), 0.5
+
+    def find(self, image: np.ndarray, most: int | None = None) -> list[Found]:
+        people = [Found((30.0, 4.0, 30.0, 40.0), 0.7), Found((2.0, 4.0, 24.0, 36.0), 0.9)]
+        return people[:most] if image.max() > 0 else []
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ((), [[30, 4, 30, 40], [2, 4, 24, 36]]),
+        (("--people", 1), [[30, 4, 30, 40]]),
+        (("--at", "5,10"), [[2, 4, 24, 36]]),
+        (("--at", "29,2"), []),
+        (("--box", "1,1,9,9", "--people", "all"), [[1, 1, 9, 9]]),
+    ],
+)
+def test_people_are_found_in_photos_and_clips(
+    options: tuple[object, ...], expected: list[list[int]], video: Path, tmp_path: Path, tiny_weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(cli_predict, "_finder", lambda device: FakeFinder())
+    (tmp_path / "photo.png").write_bytes(encode(".png", frame_of(5)))
+    (tmp_path / "dark.png").write_bytes(encode(".png", frame_of(5) * 0))
+    sources = [str(tmp_path / "photo.png"), str(tmp_path / "dark.png"), str(video)]
+    command = ["predict", *sources, "--no-figure", "--weights", str(tiny_weights), "-o", str(tmp_path / "out")]
+    done = CliRunner().invoke(cli, [*command, "--device", "cpu", *map(str, options)])
+    found = [person["box"] for person in document(tmp_path / "out" / "photo.json")["people"]]
+    assert found == expected
+    people = document(tmp_path / "out" / "dark.json")["people"]
+    assert len(people) == ("--box" in options)
+    if not expected:
+        assert done.exit_code == 1 and "nobody was found in its" in done.stderr
+        assert "2 photos: 2 done (0 people, nobody found in 2), 0 failed" in done.stdout
+        return
+    assert done.exit_code == 0 and ("nobody found in 1" in done.stdout) == ("--box" not in options), done.output
+    tracks = document(tmp_path / "out" / "clip.json")["people"]
+    assert [track["boxes"][0] for track in tracks] == expected
 
 
 def test_a_track_of_a_frame_or_two_is_a_slip(estimator: Estimator, tmp_path: Path) -> None:

@@ -478,6 +478,11 @@ def test_lost_frames_and_hidden_joints() -> None:
     root[10:20], pose[30:50, A("left_ankle")] = np.nan, np.nan
     found = level(replace(clip, tracks=(replace(track, root_mm=root, joints_3d=pose),)))
     assert away(found, turn) < 2 and np.isnan(found.tracks[0].root_mm[10:20]).all()
+    pose[:, A("head_top")] = np.nan  # nobody's height is known, nor their balance
+    found = level(replace(clip, tracks=(replace(track, joints_3d=pose),)))
+    assert away(found, turn) < 2 and abs(found.camera_height_mm + SOLE_MM - 1500) < 60
+    pose[:] = np.nan
+    assert level(replace(clip, tracks=(replace(track, joints_3d=pose),))).camera_height_mm == 0
 
 
 def test_what_cannot_be_levelled() -> None:

@@ -113,7 +113,9 @@ def _resting(recording: Recording) -> _Feet:
     for number, track in enumerate(recording.tracks):
         joints, times = _absolute(track), recording.times_s[track.frames]
         ankles = [joints[:, track.skeleton.index(f"{side}_ankle")] for side in ("left", "right")]
-        sole = np.nanmedian(standing_height_mm(track.joints_3d, track.skeleton)) * ANKLE_SHARE if len(track) else 0.0
+        heights = standing_height_mm(track.joints_3d, track.skeleton)
+        heights = heights[np.isfinite(heights)]
+        sole = ANKLE_SHARE * float(np.median(heights)) if len(heights) else 0.0
         for side, (own, other) in enumerate((ankles, ankles[::-1])):
             speed, smooth = _speed(own, times)
             known = speed[np.isfinite(speed)]
