@@ -1,13 +1,13 @@
 """The paper's four ablations on what anyone has: rendered people in a studio for 3D, photos with 2D labels for 2D.
 
 python scripts/ablation.py --out runs/ablation [--photos LABELS IMAGES | --store photos.arrow] [--real pose2sim.arrow]
-    [--seeds 3] [--images 36800]
+    [--seeds 3] [--only-seed N] [--images 68800]
 
 Trains recipes/ablation/open/*.toml with each seed, measures them on rendered people that were not trained on, in the
 studio and anywhere, and on the stores of --real, and writes OUT/report: means and standard deviations over seeds. What
 the four have in common (the stages before the first that differs) is trained once a seed. Without photos, people
 rendered anywhere take their place, their depths left out. What is done is not done again: after an interruption give
-the same command.
+the same command. --only-seed N stops before the report, so that seeds can run side by side once OUT/stores is made.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
     photos.add_argument("--store", type=Path, help="photos that are prepared already")
     parser.add_argument("--real", nargs="*", type=Path, default=[], metavar="STORE", help="measured on too")
     parser.add_argument("--seeds", type=int, default=3, help="how many, from 0 on")
+    parser.add_argument("--only-seed", type=int, metavar="N", help="train and measure with this seed, and no report")
     parser.add_argument(
         "--images", type=int, default=0, help="seen by a run, all stages together; 0: as the recipes say"
     )
@@ -68,6 +69,8 @@ def main(arguments: list[str] | None = None) -> None:
         parser.add_argument(f"--{name}", default="auto")
     parser.add_argument("--workers", type=int, default=1)
     asked = parser.parse_args(arguments)
+    if asked.only_seed is not None and not 0 <= asked.only_seed < asked.seeds:
+        parser.error(f"--only-seed must be one of the {asked.seeds} of --seeds, from 0 on")
     if min(asked.seeds, asked.test_people) < 1 or min(asked.images, asked.render, asked.workers) < 0:
         parser.error("--seeds and --test-people must be above 0; --images, --render and --workers 0 or more")
     keep_freed_memory()
@@ -97,7 +100,7 @@ def ablation(asked: argparse.Namespace) -> None:
 
     alike = common_stages([table["stages"] for table in tables.values()])
     scored: list[Scored] = []
-    for seed in range(asked.seeds):
+    for seed in range(asked.seeds) if asked.only_seed is None else [asked.only_seed]:
         start = None
         if alike:
             common = {**copy.deepcopy(tables[NAMES[0]]), "name": "open-common"}
@@ -107,6 +110,9 @@ def ablation(asked: argparse.Namespace) -> None:
             stage = tables[name]["stages"][alike]["name"]
             run = trained(asked, {**tables[name], "seed": seed}, stores, f"{name}/seed-{seed}", start, stage)
             scored.append(score(*measured(run, tests)))
+    if asked.only_seed is not None:
+        say(f"seed {asked.only_seed} is done; the same command without --only-seed reports")
+        return
     written = write_report(
         asked.out / "report", scored, tests, notes=[*notes(asked, two, tables), *differences(scored, tests)]
     )
