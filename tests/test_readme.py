@@ -25,13 +25,21 @@ def readme() -> str:
 
 
 def test_the_python_example_runs(readme: str) -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    example, clip = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
     assert len([line for line in example.splitlines() if line.strip()]) == 6
-    done = subprocess.run([sys.executable, "-c", example], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", example + clip], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+    *lines, of_clip = done.stdout.splitlines()
+    assert of_clip == "person 0: 100 frames, joints_3d (100, 16, 3) in mm"
     assert [line.split()[0] for line in lines] == list(MPII_16.names)
     assert [float(word) for word in lines[MPII_16.index("pelvis")].split()[4:7]] == [0, 0, 0]
+
+
+def test_the_command_on_a_clip_runs(readme: str, tmp_path: Path) -> None:
+    (command,) = re.findall(r"^(liftwild predict examples/clip.mp4.*?)\s*#", readme, flags=re.MULTILINE)
+    words = command.replace("-o out", f"-o {tmp_path}").split()
+    subprocess.run([sys.executable, "-m", "liftwild.cli", *words[1:]], cwd=ROOT, check=True, capture_output=True)
+    assert {"clip.json", "clip.csv", "clip.html", "clip.person0.bvh"} <= {path.name for path in tmp_path.iterdir()}
 
 
 def test_links_and_pictures_are_there(readme: str) -> None:

@@ -1,6 +1,7 @@
 """liftwild: one photo of a person in, a 3D pose out; and a way to teach it your own world.
 
-``Estimator`` finds poses in photos, ``Pose`` is what it returns. Heavy imports wait until one of them is used.
+``Estimator`` finds poses in photos, ``Pose`` is what it returns; ``Finder`` finds whom to look at; ``record`` follows the
+people of a video. Heavy imports wait until one of them is used.
 """
 
 from __future__ import annotations
@@ -8,12 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Estimator", "LiftwildError", "Pose", "__version__"]
+__all__ = ["Estimator", "Finder", "LiftwildError", "Pose", "__version__", "record"]
 
 if TYPE_CHECKING:
     from liftwild.errors import LiftwildError
     from liftwild.pose import Pose
     from liftwild.predict.estimator import Estimator
+    from liftwild.predict.finder import Finder
+    from liftwild.predict.record import record
 
 
 def __getattr__(name: str) -> Any:
@@ -22,6 +25,14 @@ def __getattr__(name: str) -> Any:
         from liftwild.predict.estimator import Estimator
 
         return Estimator
+    if name == "Finder":
+        from liftwild.predict.finder import Finder
+
+        return Finder
+    if name == "record":
+        from liftwild.predict.record import record
+
+        return record
     if name == "Pose":
         from liftwild.pose import Pose
 
