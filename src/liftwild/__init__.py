@@ -1,7 +1,7 @@
 """liftwild: one photo of a person in, a 3D pose out; and a way to teach it your own world.
 
-``Estimator`` finds poses in photos, ``Pose`` is what it returns; ``Finder`` finds whom to look at; ``record`` follows the
-people of a video. Heavy imports wait until one of them is used.
+``Estimator`` finds poses in photos, ``Pose`` is what it returns; ``Finder`` finds whom to look at; ``record`` follows
+the people of a video. Heavy imports wait until one of them is used.
 """
 
 from __future__ import annotations
