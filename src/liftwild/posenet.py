@@ -243,6 +243,14 @@ def infer(net: PoseNet, images: Tensor, flip_test: bool = False, with_depth: boo
     heatmaps, depth = pred.heatmaps[-1].float(), None if pred.depth is None else pred.depth.float()
     if net.config.softmax:
         heatmaps = as_heatmaps(heatmaps)
+    return read(heatmaps, depth, images.shape[-1], flip_test)
+
+
+def read(heatmaps: Tensor, depth: Tensor | None, input_px: int, flip_test: bool = False) -> Decoded:
+    """Decode heatmaps (B, J, H, W) and depths (B, J) of an input of ``input_px``, fp32.
+
+    ``flip_test``: the second half of the batch are the mirrored images of the first, and is averaged with it.
+    """
     if flip_test:
         swap = list(MPII_16.flip_index)
         plain, mirrored = heatmaps.chunk(2)
@@ -250,4 +258,4 @@ def infer(net: PoseNet, images: Tensor, flip_test: bool = False, with_depth: boo
         if depth is not None:
             plain, mirrored = depth.chunk(2)
             depth = (plain + mirrored[:, swap]) / 2  # a mirror changes no depth
-    return Decoded(*decode(heatmaps, images.shape[-1]), depth)
+    return Decoded(*decode(heatmaps, input_px), depth)
