@@ -18,7 +18,8 @@ help:
 	@echo "make demo    3D pose of one photo (PHOTO=examples/person.jpg) into out/demo"
 	@echo "make test    run the tests"
 	@echo "make check   formatting, lint and types"
-	@echo "make bench   run the benchmarks"
+	@echo "make bench   run the benchmarks (BENCH=\"--photos FOLDER\"; benchmarks/README.md)"
+	@echo "make bench-peers  set up MediaPipe in .venv-peers, for make bench to compare with"
 	@echo "make bench-ablation  the paper's four ablations on rendered people and photos, small: runs/ablation (docs/evaluation.md)"
 	@echo "make wheel   build the wheel into dist/ and try it in an empty environment"
 	@echo "make clean   remove .venv, dist/, out/demo and caches"
@@ -42,8 +43,21 @@ check: $(READY)
 	$(BIN)/mypy
 
 bench: $(READY)
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/run.py $(BENCH)
 	$(BIN)/python benchmarks/people.py
+
+# What make bench compares with, in an environment of its own: mediapipe 0.10.21 has wheels for Python up to 3.12.
+PEERS_PYTHON ?= $(PYTHON)
+.PHONY: bench-peers
+bench-peers: .venv-peers/.ready
+
+.venv-peers/.ready: benchmarks/peers.txt
+	@$(PEERS_PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 12) else \
+	    "mediapipe 0.10.21 has no wheel for Python %d.%d; choose 3.11 or 3.12: make PEERS_PYTHON=python3.12 bench-peers" % v)'
+	$(PEERS_PYTHON) -m venv --clear .venv-peers
+	@echo '*' > .venv-peers/.gitignore
+	.venv-peers/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r benchmarks/peers.txt
+	@touch $@
 
 # ABLATION="--photos labels.json photos/ --real pose2sim.arrow --seeds 5": scripts/ablation.py --help
 bench-ablation: $(READY)
@@ -63,5 +77,5 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (once, takes a few minutes)"
 	@rm -f $@
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[train,datasets,figures,dev]'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[train,datasets,figures,openvino,onnx,dev]'
 	@touch $@

@@ -20,9 +20,9 @@ echo "Installing ${wheel##*/} into an empty environment"
 
 echo "Predicting with it"
 mkdir "$temp/elsewhere"
-cp examples/person.jpg "$temp/elsewhere/"
+cp examples/person.jpg examples/clip.mp4 "$temp/elsewhere/"
 cd "$temp/elsewhere"
-"$temp/venv/bin/liftwild" predict person.jpg -o out
+"$temp/venv/bin/liftwild" predict person.jpg clip.mp4 --view --format json,bvh -o out
 "$temp/venv/bin/python" - <<'PY'
 import json
 import math
@@ -34,6 +34,13 @@ joints = people[0]["joints_3d"]
 assert len(joints) == 16, f"{len(joints)} joints_3d in out/person.json, expected 16"
 assert all(len(joint) == 3 and all(map(math.isfinite, joint)) for joint in joints), f"bad joints_3d: {joints}"
 assert Path("out/person.png").stat().st_size > 0, "out/person.png is empty"
+for name in ("person", "clip"):
+    page = Path(f"out/{name}.html").read_text(encoding="utf-8")
+    assert "three.js" in page and "liftwild-view" in page, f"out/{name}.html is no viewer"
+clip = json.loads(Path("out/clip.json").read_text(encoding="utf-8"))
+frames = [len(person["frames"]) for person in clip["people"]]
+assert len(clip["times_s"]) == 100 and max(frames) > 80, f"{len(clip['times_s'])} frames, people in {frames} of them"
+assert Path("out/clip.person0.bvh").read_bytes().startswith(b"HIERARCHY"), "out/clip.person0.bvh is no BVH"
 PY
 
 echo "Looking for its recipes"

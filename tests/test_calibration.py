@@ -288,7 +288,7 @@ def test_the_estimator_states_chances(calibrated: Path, tiny_weights: Path, flip
     for one, other in zip(before, after, strict=True):
         assert np.array_equal(one.joints_2d, other.joints_2d) and np.array_equal(one.joints_3d, other.joints_3d)
         assert one.depth_sd_mm is None and one.confidence.dtype == np.float32
-    known.net = peaks_of(torch.linspace(0.05, 1.6, J))  # softmax peaks go beyond 1
+    known.runtime.net = peaks_of(torch.linspace(0.05, 1.6, J))  # softmax peaks go beyond 1
     whole, cut = known.predict(photo, [inside, reaching])
     wanted = calibration()
     np.testing.assert_allclose(whole.confidence, wanted.confidence(_seen(known, photo, inside), flip_test), atol=1e-3)
@@ -296,6 +296,7 @@ def test_the_estimator_states_chances(calibrated: Path, tiny_weights: Path, flip
         cut.confidence, wanted.confidence(_seen(known, photo, reaching), flip_test, ("bottom",)), atol=1e-3
     )
     assert (cut.confidence < whole.confidence).all()
+    assert whole.peak == cut.peak == pytest.approx(float(np.clip(_seen(known, photo, inside), 0, 1).mean()))
     assert whole.depth_sd_mm is not None and whole.depth_sd_mm[PELVIS] == 0
     np.testing.assert_allclose(whole.depth_sd_mm[0], 300 * np.exp(-whole.confidence[0]), rtol=1e-3)
     # Without a box the person fills the photo, and is not taken to be cut.
@@ -314,7 +315,7 @@ def _seen(estimator: Estimator, photo: np.ndarray, box: tuple[float, float, floa
 
 def test_joints_beyond_the_photo_are_never_sure(calibrated: Path) -> None:
     estimator = Estimator(calibrated, "cpu")
-    estimator.net = peaks_of(torch.full((J,), 2.0), cell=(8, 15))  # at the bottom of the crop
+    estimator.runtime.net = peaks_of(torch.full((J,), 2.0), cell=(8, 15))  # at the bottom of the crop
     below, within = estimator.predict(picture(120, 160), [(40.0, 70.0, 40.0, 49.0), (40.0, 20.0, 40.0, 49.0)])
     assert (below.joints_2d[:, 1] > 120).all() and (below.confidence <= OUTSIDE_CHANCE).all()
     assert (within.joints_2d[:, 1] < 120).all() and (within.confidence > 0.9).all()

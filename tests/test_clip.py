@@ -19,7 +19,6 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from torch import Tensor
 
 import liftwild
 from liftwild import cli_predict
@@ -66,14 +65,15 @@ def figure(input_px: int) -> np.ndarray:
 def seeing(monkeypatch: pytest.MonkeyPatch) -> None:
     """In place of the network: somebody stands wherever one looks, and moves with the light of the frame."""
 
-    def infer(net: Any, images: Tensor, flip_test: bool = False) -> Decoded:
+    def look(runtime: Any, crops: np.ndarray, flip_test: bool = False) -> Decoded:
+        images = torch.from_numpy(crops)
         light = images.float().mean(dim=(1, 2, 3)) / 255 - 0.4
-        joints = torch.from_numpy(figure(images.shape[-1]))[None].repeat(len(images), 1, 1)
+        joints = torch.from_numpy(figure(images.shape[1]))[None].repeat(len(images), 1, 1)
         joints[:, [0, 10, 15], 0] += (8 * light)[:, None]
         depth = torch.linspace(-0.2, 0.2, 16)[None] * (1 + light)[:, None]
         return Decoded(joints, torch.full((len(images), 16), 0.7), depth)
 
-    monkeypatch.setattr(estimator_module, "infer", infer)
+    monkeypatch.setattr(estimator_module, "look", look)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def predict(tiny_weights: Path, tmp_path: Path) -> Callable[..., Result]:
 
     def predict(*arguments: object, out: Path | None = None, stdin: bytes | None = None) -> Result:
         given = [str(argument) for argument in arguments]
-        end = ["--whole", "--weights", str(tiny_weights), "--device", "cpu", "-o", str(out or tmp_path / "out")]
+        end = ["--whole", "--weights", str(tiny_weights), "--runtime", "torch", "-o", str(out or tmp_path / "out")]
         return CliRunner().invoke(cli, ["predict", *given, *end], input=stdin)
 
     return predict
@@ -109,7 +109,7 @@ def test_a_video_end_to_end(video: Path, tmp_path: Path, predict: Callable[..., 
     done = predict(video, "--box", BOX, "--format", "json,csv,bvh,overlay", "--view")
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
-    assert lines[0] == f"clip.mp4: {FRAMES} frames done; 1 person in {FRAMES} of them; results in {out}"
+    assert lines[0] == f"clip.mp4: {FRAMES} frames done; 1 person in {FRAMES} of them; results in {out} (torch fp32)"
     assert [line.split(":")[0].strip() for line in lines[1:]] == [
         "jitter in space (mean acceleration)", "jitter in the picture", "spread of bone lengths",
     ]  # fmt: skip
@@ -257,6 +257,7 @@ def some_seen(number: int, rng: np.random.Generator) -> Seen:
     pose = Pose(
         joints[:, :2], joints[:, 2:], rng.random(16).astype(np.float32), (1.0, 2.0, 30.0, 40.0), None if number else 7,
         depth_sd_mm=joints[:, 0].astype(np.float32) if number else None, person_id=number,
+        peak=0.375 if number else None,
     )  # fmt: skip
     return Seen(pose, rng.random(6).astype(np.float32))
 
@@ -281,7 +282,7 @@ def test_a_spool_gives_back_what_it_was_given(tmp_path: Path) -> None:
             assert frame.number == number and frame.time_s == number / 25 and (frame.width == 0) == (number == 4)
             for one, other in zip(seen_in(frame), seen, strict=True):
                 assert np.array_equal(one.colours, other.colours)
-                for name in ("joints_2d", "joints_3d", "confidence", "box", "annotation_id", "person_id"):
+                for name in ("joints_2d", "joints_3d", "confidence", "box", "annotation_id", "person_id", "peak"):
                     assert np.array_equal(getattr(one.pose, name), getattr(other.pose, name)), name
                 assert (one.pose.depth_sd_mm is None) == (other.pose.depth_sd_mm is None)
         spool.finish(3)
@@ -322,6 +323,10 @@ def test_spools_are_not_mixed(video: Path, tmp_path: Path, predict: Callable[...
         assert done.exit_code == 1 and reason in done.stderr and done.stderr.count("\n") == 1, done.stderr
         assert "delete it to start anew, or use another -o" in done.stderr
     assert {path: path.read_bytes() for path in out.iterdir()} == before
+    old = out / "clip.spool"
+    old.write_bytes(old.read_bytes().replace(b'"version": 2', b'"version": 1', 1))
+    done = predict(video, "--box", BOX)
+    assert done.exit_code == 1 and "clip.spool was begun by another liftwild; delete it" in done.stderr
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "clip.spool").write_text("my own notes")
     done = predict(video, out=tmp_path / "mine")
@@ -513,13 +518,11 @@ def test_a_pose_that_fills_whatever_it_is_given_is_let_go(
 ) -> None:
     """Such a box would grow from frame to frame until it is larger than anything."""
 
-    def infer(net: Any, images: Tensor, flip_test: bool = False) -> Decoded:
-        joints = torch.from_numpy(figure(images.shape[-1]) * 1.9 - images.shape[-1] * 0.45)[None]
-        return Decoded(
-            joints.repeat(len(images), 1, 1), torch.full((len(images), 16), 0.7), torch.zeros(len(images), 16)
-        )
+    def look(runtime: Any, crops: np.ndarray, flip_test: bool = False) -> Decoded:
+        joints = torch.from_numpy(figure(crops.shape[1]) * 1.9 - crops.shape[1] * 0.45)[None]
+        return Decoded(joints.repeat(len(crops), 1, 1), torch.full((len(crops), 16), 0.7), torch.zeros(len(crops), 16))
 
-    monkeypatch.setattr(estimator_module, "infer", infer)
+    monkeypatch.setattr(estimator_module, "look", look)
     done = made(estimator, Numbered(60), tmp_path)
     assert 3 <= done.seen < 30
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from liftwild.data.coco import Person, Skip, read_boxes, read_labels
+from liftwild.data.coco import Person, Skip, boxes_of, read_labels
 from liftwild.errors import LiftwildError
 from liftwild.skeleton import MPII_16
 from tests.data_fixtures import (
@@ -569,7 +569,7 @@ def test_read_boxes(tmp_path: Path) -> None:
         files=["a.png", "sub/b.png", "c.png"],
     )
     del content["categories"]
-    assert read_boxes(write_labels(tmp_path / "labels.json", content)) == {
+    assert boxes_of(tmp_path / "labels.json", content) == {
         "a.png": [(4, (1.0, 2.0, 30.5, 40.0)), (7, (5.0, 6.0, 7.0, 8.0))],
         "sub/b.png": [(6, (10.0, 20.0, 40.0, 80.0))],
         "c.png": [],
@@ -590,4 +590,4 @@ def test_read_boxes(tmp_path: Path) -> None:
 )
 def test_read_boxes_says_what_is_wrong(tmp_path: Path, change: dict[str, Any], says: str) -> None:
     content = labels([{"id": 4, "image_id": 1, "category_id": 1, **change}])
-    fails(lambda c: read_boxes(write_labels(tmp_path / "labels.json", c)), content, says)
+    fails(lambda c: boxes_of(tmp_path / "labels.json", c), content, says)

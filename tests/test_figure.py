@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from liftwild.data.photo import read_photo
 from liftwild.errors import LiftwildError
 from liftwild.outputs import figure
-from liftwild.outputs.draw import FINE, LEFT, RIGHT, ROOM, Disc, Floor, Line, Placing, View, Words, draw_pose
+from liftwild.outputs.draw import FINE, LEFT, RIGHT, ROOM, UNSURE, Disc, Floor, Line, Placing, View, Words, draw_pose
 from liftwild.outputs.figure import GAP_PX, PANEL_PX, POSE_WIDTH_PX, draw_figure, lay_out
 from liftwild.pose import Pose
 from liftwild.skeleton import MPII_16
@@ -82,9 +82,11 @@ def test_figures_of_several_no_and_broken_people() -> None:
 
 def test_unsure_joints_are_hollow() -> None:
     image = picture()
-    sure, unsure = (draw_figure(image, [standing(confidence=value)]) for value in (0.11, 0.09))
+    sure, unsure = (draw_figure(image, [standing(confidence=value)]) for value in (UNSURE + 0.01, UNSURE - 0.01))
     count = [int((np.abs(drawn.astype(int) - LEFT).max(axis=-1) < 12).sum()) for drawn in (sure, unsure)]
     assert 0 < count[1] < 0.7 * count[0]
+    page = Path(__file__).parent.parent / "docs" / "viewer.md"
+    assert page.read_text(encoding="utf-8").count(f"under {UNSURE:g}") == 2
 
 
 def test_hidden_joints_and_their_bones_are_not_drawn() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liftwild.camera import Camera
-from liftwild.data.coco import read_boxes, read_labels
+from liftwild.data.coco import boxes_of, read_document, read_labels
 from liftwild.data.h36m import JOINTS as H36M_JOINTS
 from liftwild.errors import LiftwildError
 from liftwild.outputs import formats as room
@@ -68,7 +68,16 @@ def random_recording(seed: int) -> Recording:
     camera = CAMERA if rng.random() < 0.5 else Camera(*rng.uniform(100, 900, 5)) if rng.random() < 0.5 else None
     steps = tuple(f"step {i}, with a comma" for i in range(rng.integers(3)))
     recording = Recording(
-        "päth 1.mp4", 640, 480, times, tracks, camera, "" if camera is None else "assumed", steps, is_clip
+        "päth 1.mp4",
+        640,
+        480,
+        times,
+        tracks,
+        camera,
+        "" if camera is None else "assumed",
+        steps,
+        is_clip,
+        "" if rng.random() < 0.3 else "chance of being right",
     )
     if rng.random() < 0.3:
         turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
@@ -109,7 +118,7 @@ def hide(track: PoseTrack, joint: str) -> PoseTrack:
 def assert_same(first: Recording, second: Recording, exact: bool) -> None:
     """Two recordings are equal, or to the rounding of JSON; None is not NaN."""
     assert type(first) is type(second)
-    for name in ("source", "width", "height", "camera", "camera_from", "steps", "is_clip"):
+    for name in ("source", "width", "height", "camera", "camera_from", "steps", "is_clip", "confidence_is"):
         assert getattr(first, name) == getattr(second, name), name
     steps = {
         "times_s": 1e-6, "joints_2d": 0.01, "joints_3d": 0.1, "confidence": 0.001, "boxes": 0.01, "depth_sd_mm": 0.1,
@@ -166,7 +175,7 @@ def test_a_clip_has_a_frame_to_a_line(tmp_path: Path) -> None:
 def test_a_photo_from_before_there_were_more_keys(tmp_path: Path) -> None:
     recording = photo()
     document = json.loads(_written(tmp_path, recording, "json").read_text(encoding="utf-8"))
-    for key in ("skeleton", "parents", "joint_notes", "levelled", "camera", "steps"):
+    for key in ("skeleton", "parents", "joint_notes", "levelled", "confidence_is", "camera", "steps"):
         del document[key]
     for person in document["people"]:
         del person["person_id"], person["root_mm"], person["depth_sd_mm"]
@@ -301,7 +310,7 @@ def test_coco_labels_are_read_by_liftwild(tmp_path: Path) -> None:
     recording = photo()
     labels, results = write_formats(recording, tmp_path, "a", ["coco"])
     assert (labels.name, results.name) == ("a.coco.json", "a.coco-results.json")
-    boxes = read_boxes(labels)
+    boxes = boxes_of(labels, read_document(labels))
     assert list(boxes) == ["000012.jpg"] and [key for key, _ in boxes["000012.jpg"]] == [1, 2]
     np.testing.assert_allclose(boxes["000012.jpg"][1][1], recording.tracks[1].boxes[0], atol=0.006)
     people, skips = read_labels(labels)
@@ -346,7 +355,7 @@ def test_coco_of_anything_can_be_read(seed: int, tmp_path_factory: pytest.TempPa
     poses = sum(map(len, recording.tracks))
     assert len(document["images"]) == len(recording.times_s) and len(found) == poses == len(document["annotations"])
     assert {entry["image_id"] for entry in found} <= {image["id"] for image in document["images"]}
-    assert sum(map(len, read_boxes(labels).values())) == poses
+    assert sum(map(len, boxes_of(labels, document).values())) == poses
     for skip in read_labels(labels)[1]:  # random joints lie anywhere, but nothing is misunderstood
         assert skip.reason in ("joint outside the photo, left out", "no joint labelled") or "do not fit" in skip.reason
         assert "camera" not in skip.reason and "keypoints_3d" not in skip.reason
@@ -544,13 +553,13 @@ def test_people_of_an_earlier_run_go(tmp_path: Path) -> None:
 
 
 def test_what_the_side_file_says(tmp_path: Path) -> None:
-    write_formats(photo(), tmp_path, "a", ["json", "csv", "bvh", "trc"], COCO_17)
+    write_formats(photo(confidence_is="a chance"), tmp_path, "a", ["json", "csv", "bvh", "trc"], COCO_17)
     text = (tmp_path / "a.about.txt").read_text(encoding="utf-8")
     for part in (
         "000012.jpg, a photo, 320 x 240 px", "a.person1.trc", "joints (coco17): nose", "joint nose: not known",
         "camera: fx 420.0", "from given", "nothing" not in text and "placed", "x_mm, y_mm, z_mm: unit mm; zero: pelvis",
         "axes: x right, y down, z away", "BVH and TRC: unit m", "axes: x right, y up, z toward the camera",
-        "BVH joints: those of mpii16",
+        "BVH joints: those of mpii16", "confidence: in [0, 1]; a chance",
     ):  # fmt: skip
         assert part and part in text, part
     assert not (tmp_path / "a.person0.trc").read_text().startswith("#")

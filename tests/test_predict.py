@@ -20,9 +20,10 @@ from torch.nn import functional
 
 import liftwild
 from liftwild.cli import cli
+from liftwild.data.given import GivenBoxes
 from liftwild.errors import LiftwildError
 from liftwild.outputs import finish
-from liftwild.outputs.run import BoxIndex, Counts
+from liftwild.outputs.run import Counts
 from liftwild.posenet import Prediction
 from liftwild.predict.estimator import Estimator
 from liftwild.skeleton import MPII_16, PELVIS, SCALE_BONES
@@ -50,7 +51,7 @@ def make(tiny_weights: Path) -> Callable[..., Estimator]:
     def make(net: Callable[[Tensor], Prediction] | None = None, **options: object) -> Estimator:
         estimator = Estimator(tiny_weights, "cpu", **options)  # type: ignore[arg-type]
         if net is not None:
-            estimator.net = Fake(net)  # type: ignore[assignment]
+            estimator.runtime.net = Fake(net)  # type: ignore[attr-defined]
         return estimator
 
     return make
@@ -245,7 +246,7 @@ def test_poses_are_finite_on_the_oddest_photos(make: Callable[..., Estimator], s
 
 def test_boxes_are_found_by_the_end_of_the_path() -> None:
     first, second, third, fourth = ([(i, (0.0, 0.0, float(i), 1.0))] for i in range(1, 5))
-    index = BoxIndex({"im1.jpg": first, "sub/im1.jpg": second, "a\\b\\im2.jpg": third, "./im3.jpg": fourth})
+    index = GivenBoxes({"im1.jpg": first, "sub/im1.jpg": second, "a\\b\\im2.jpg": third, "./im3.jpg": fourth})
     assert index.of(Path("im1.jpg")) == first
     assert index.of(Path("/x/sub/im1.jpg")) == second
     assert index.of(Path("/x/notsub/im1.jpg")) == first
@@ -268,6 +269,7 @@ def predict(tiny_weights: Path, tmp_path: Path) -> Callable[..., Result]:
     def predict(*arguments: object, out: Path | None = None) -> Result:
         given = [str(argument) for argument in arguments]
         end = ["--whole", "--weights", str(tiny_weights), "--device", "cpu", "-o", str(out or tmp_path / "out")]
+        end += ["--runtime", "torch"]
         return CliRunner().invoke(cli, ["predict", *given, *end])
 
     return predict
@@ -316,12 +318,12 @@ def test_one_run_over_every_kind_of_file(tmp_path: Path, tiny_weights: Path) -> 
     (photos / "sub").mkdir()
     command = [sys.executable, "-m", "liftwild.cli", "predict", "--whole", str(photos), str(photos / "none.jpg")]
     done = subprocess.run(
-        [*command, "-o", str(tmp_path / "out"), "--weights", str(tiny_weights), "--device", "cpu"],
+        [*command, "-o", str(tmp_path / "out"), "--weights", str(tiny_weights), "--runtime", "torch"],
         capture_output=True, text=True, env=ENV,
     )  # fmt: skip
     lines = done.stderr.splitlines()
     assert done.returncode == 1
-    assert done.stdout == f"16 photos: 9 done (9 people), 7 failed; results in {tmp_path / 'out'}\n"
+    assert done.stdout == f"16 photos: 9 done (9 people), 7 failed; results in {tmp_path / 'out'} (torch fp32)\n"
     assert len(lines) == 7 and all(line.startswith("error: ") for line in lines), done.stderr
     for name in [*bad, "none.jpg"]:
         assert sum(str(photos / name) + ": " in line for line in lines) == 1
@@ -339,7 +341,7 @@ def test_box_and_no_figure(tmp_path: Path, predict: Callable[..., Result]) -> No
     photos = [write(tmp_path / name, picture()) for name in ("a.png", "b.png")]
     done = predict(*photos, "--box", "-5,10,20,30.5", "--no-figure", "--flip-test", "--batch-size", 1)
     assert done.exit_code == 0, done.output
-    assert done.stdout == f"2 photos: 2 done (2 people), 0 failed; results in {tmp_path / 'out'}\n"
+    assert done.stdout == f"2 photos: 2 done (2 people), 0 failed; results in {tmp_path / 'out'} (torch fp32)\n"
     assert names(tmp_path / "out") == ["a.json", "b.json"]
     (person,) = people(tmp_path / "out" / "b.json")
     assert person["box"] == [-5, 10, 20, 30.5] and "annotation_id" not in person
@@ -365,7 +367,7 @@ def test_boxes_from_labels(tmp_path: Path, predict: Callable[..., Result]) -> No
     done = predict(tmp_path / "photos" / "sub", tmp_path / "photos", "--boxes", tmp_path / "labels.json")
     out = tmp_path / "out"
     assert done.exit_code == 1
-    assert done.stdout == f"4 photos: 3 done (3 people, 1 without a box), 1 failed; results in {out}\n"
+    assert done.stdout == f"4 photos: 3 done (3 people, 1 without a box), 1 failed; results in {out} (torch fp32)\n"
     where = tmp_path / "photos" / "im4.png"
     assert done.stderr == f"error: {where}: box 500,0,9,9 lies outside the photo (80 x 60 px)\n"
     assert [(person["annotation_id"], person["box"]) for person in people(out / "im1.json")] == [
@@ -379,6 +381,29 @@ def test_boxes_from_labels(tmp_path: Path, predict: Callable[..., Result]) -> No
     (tmp_path / "labels.json").write_text("[")
     done = predict(tmp_path / "photos", "--boxes", tmp_path / "labels.json")
     assert done.exit_code == 1 and done.stderr.startswith(f"error: {tmp_path / 'labels.json'} is not JSON")
+
+
+def test_boxes_from_a_detector(tmp_path: Path, predict: Callable[..., Result]) -> None:
+    for name in ("photos/000012.png", "photos/b.png", "photos/c.png"):
+        write(tmp_path / name, picture())
+    rows = [(12, 0.9, [10, 5, 20, 40]), (12, 0.2, [40, 5, 20, 40]), ("b", 0.4, [0, 0, 80, 60])]
+    results = [{"image_id": key, "category_id": 1, "bbox": box, "score": score} for key, score, box in rows]
+    given, ids, out = tmp_path / "results.json", tmp_path / "ids.json", tmp_path / "out"
+    given.write_text(json.dumps(results))
+    done = predict(tmp_path / "photos", "--boxes", given)
+    assert done.exit_code == 0 and "3 done (2 people, 1 without a box)" in done.stdout, done.output
+    assert [person["annotation_id"] for person in people(out / "000012.json")] == [1]
+    assert [person["box"] for person in people(out / "b.json")] == [[0, 0, 80, 60]]
+    assert "3 people" in predict(tmp_path / "photos", "--boxes", given, "--box-score", 0.1).stdout
+    none = predict(tmp_path / "photos" / "c.png", "--boxes", given, out=tmp_path / "none")
+    assert none.exit_code == 1 and "knows none of the photos: it has 'b', not 'c.png'" in none.stderr
+    assert not (tmp_path / "none").exists()
+    given.write_text(json.dumps([{**results[0], "image_id": 7}]))
+    ids.write_text(json.dumps({"images": [{"id": 7, "file_name": "photos/c.png"}]}))
+    done = predict(tmp_path / "photos" / "c.png", "--boxes", given, "--photo-ids", ids)
+    assert "1 done (1 person)" in done.stdout, done.output
+    alone = predict(tmp_path / "photos", "--photo-ids", ids)
+    assert alone.exit_code == 2 and "--photo-ids is for --boxes" in alone.stderr
 
 
 def test_the_same_stem_twice(tmp_path: Path, predict: Callable[..., Result]) -> None:

@@ -255,6 +255,22 @@ def test_who_walks_out_of_the_picture_is_lost_without_a_word() -> None:
     assert numbers(found)[5] == [0] and not any(found[30:])
 
 
+def test_the_peaks_say_whether_somebody_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calibrated confidence falls at the photo's edge, where people stay; over nobody only the peaks fall."""
+    world = World([Body(walk(300, 0), seen=lambda frame: frame < 40)])
+    real = World._pose
+
+    def calibrated(self: World, box: Box | None) -> Pose:
+        pose = real(self, box)
+        return replace(
+            pose, peak=float(pose.confidence.mean()), confidence=np.full(16, 0.7 if self.frame < 20 else 0.2)
+        )
+
+    monkeypatch.setattr(World, "_pose", calibrated)
+    found = run(world, 60, Follower(world, None, box=(250, 80, 100, 190)))  # type: ignore[arg-type]
+    assert numbers(found) == [[0]] * 40 + [[]] * 20
+
+
 @pytest.mark.parametrize("is_found", [True, False])
 def test_doubt_is_settled_by_the_finder(is_found: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pose that is less sure than usual stays if the finder sees somebody there, and goes if not."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 import sys
@@ -78,7 +77,11 @@ class People(click.ParamType):
 @click.option("--clip", "as_clip", is_flag=True, help="A folder is one clip, its images are the frames.")
 @click.option("--fps", type=float, help="Frames a second of a folder or stream.  [default: 30]")
 @click.option("--box", type=Box4("x,y,w,h", "px, the box's top left corner and its size"), help="Where the person is.")
-@click.option("--boxes", type=click.Path(path_type=Path), help="COCO labels whose boxes say where the people are.")
+@click.option(
+    "--boxes", type=click.Path(path_type=Path), help="Where the people are: COCO labels or a detector's results."
+)
+@click.option("--photo-ids", type=click.Path(path_type=Path), help="COCO labels that say which photo a result's id is.")
+@click.option("--box-score", type=click.FloatRange(0, 1), help="Leave out less sure results.  [default: 0.3]")
 @click.option("--people", default="all", show_default=True, type=People(), help="The largest N people, or all.")
 @click.option("--at", type=Numbers("x,y", "px"), help="The one person under this point.")
 @click.option("--whole", is_flag=True, help="Look for nobody: one person fills each photo, or the first frame.")
@@ -100,7 +103,12 @@ class People(click.ParamType):
 @click.option("--no-figure", is_flag=True, help="Write no picture x.png of a photo.")
 @click.option(
     "--weights", default="small", show_default=True,
-    help="Name of shipped weights, a .safetensors file, or a run's folder.",
+    help="Name of shipped weights, a .safetensors file, a run's folder, or a file of 'export'.",
+)  # fmt: skip
+@click.option(
+    "--runtime", default="auto", show_default=True,
+    type=click.Choice(["auto", "torch", "torch-bf16", "openvino", "openvino-fp32", "openvino-bf16", "onnx"]),
+    help="What computes; auto is the fastest that is installed.",
 )  # fmt: skip
 @click.option("--flip-test", is_flag=True, help="Look at the mirrored photo too and average: slower, a little better.")
 @click.option("--device", help="What torch calls it: cpu, cuda, ...  [default: a GPU if there is one]")
@@ -130,14 +138,18 @@ def predict(ctx: click.Context, sources: tuple[Path, ...], out: Path, **options:
     if options["vector"] and not photos:
         raise click.UsageError("--figure is for photos; --format overlay and --view show a clip")
     found = find_photos(photos)
-    estimator = Estimator(options["weights"], options["device"], options["flip_test"], options["batch_size"])
+    estimator = Estimator(
+        options["weights"], options["device"], options["flip_test"], options["batch_size"], options["runtime"]
+    )
     whom = _whom(options, needs_finder=bool(clips) or options["box"] is None)
+    if whom.index is not None:
+        whom.index.check(found, f"--boxes {options['boxes']}")
     make_folder(out)
     claims = Claims(out, {path.resolve() for path in [*found, *clips]})
     failed = False
     if found:
         counts = predict_files(estimator, found, claims, whom, wanted)
-        click.echo(f"{counts}; results in {out}")
+        click.echo(f"{counts}; results in {out} ({estimator.runtime_name})")
         failed = counts.failed > 0
     for clip in clips:
         try:
@@ -154,6 +166,9 @@ def _check(options: dict[str, Any]) -> None:
     for one, other in (("box", "boxes"), ("camera", "fov"), ("box", "at"), ("boxes", "at"), ("whole", "at")):
         if options[one] not in (None, False) and options[other] not in (None, False):
             raise click.UsageError(f"--{one} and --{other} exclude each other")
+    for name in ("photo_ids", "box_score"):
+        if options[name] is not None and options["boxes"] is None:
+            raise click.UsageError(f"--{name.replace('_', '-')} is for --boxes")
     if options["fov"] is not None and not 5 <= options["fov"] <= 170:
         raise click.UsageError(f"--fov: a camera sees 5 to 170 degrees across, not {options['fov']:g}")
 
@@ -182,18 +197,18 @@ def _wanted(options: dict[str, Any]) -> Wanted:
 
 def _whom(options: dict[str, Any], needs_finder: bool) -> Whom:
     """Whom to look at; LiftwildError on broken labels, or where the finder cannot be used."""
-    from liftwild.data.coco import read_boxes
-    from liftwild.outputs.run import BoxIndex, Whom
+    from liftwild.data.given import LEAST_SCORE, GivenBoxes
+    from liftwild.outputs.run import Whom
 
     if options["boxes"] is not None:
-        labels = read_boxes(options["boxes"])
-        told = hashlib.sha256(repr(sorted(labels.items())).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-        return Whom(index=BoxIndex(labels), named=(("--boxes", told),))
+        least = LEAST_SCORE if options["box_score"] is None else options["box_score"]
+        index = GivenBoxes.read(options["boxes"], options["photo_ids"], least)
+        return Whom(index=index, named=(("--boxes", index.fingerprint),))
     finder = None if options["whole"] or not needs_finder else _finder(options["device"])
     if finder is None:
         return Whom(box=options["box"], named=(("--whole", "True"),))
-    from liftwild.outputs.clip import hash_of
     from liftwild.predict.finder import under
+    from liftwild.predict.runtime import hash_of
 
     most, at = options["people"] or None, options["at"]
 
@@ -208,16 +223,10 @@ def _whom(options: dict[str, Any], needs_finder: bool) -> Whom:
     return Whom(options["box"], None, boxes_in, finder.find, most, at, named)
 
 
-def _finder(device: str | None) -> Finder | None:
-    """The finder that ships; None, said aloud, where none does."""
+def _finder(device: str | None) -> Finder:
+    """The finder that ships."""
     from liftwild.predict.finder import Finder
-    from liftwild.weights.finder import SHIPPED
 
-    if not any(SHIPPED.glob("finder*.safetensors")):
-        click.echo(
-            "note: no finder comes with this liftwild; one person is taken to fill each photo (--whole)", err=True
-        )
-        return None
     return Finder(device=device)
 
 
@@ -254,6 +263,6 @@ def _predict_clip(
         done = predict_clip(estimator, clip, claims, whom, wanted, path)
     for note in done.notes:
         click.echo(f"note: {note}", err=True)
-    click.echo(f"{done}; results in {claims.out}")
+    click.echo(f"{done}; results in {claims.out} ({estimator.runtime_name})")
     for line in done.shaking:
         click.echo(f"  {line}")

@@ -25,6 +25,8 @@ class Pose:
     ``depth_sd_mm`` (J,): spread of the joint's depth, mm, one standard deviation, or None where the weights know none.
     ``root_mm`` (3,): the pelvis in camera space, mm, or None where it was not estimated.
     ``person_id``: who it is, the same number in all frames of a clip, or None.
+    ``peak``: mean height of the heatmaps' peaks, in [0, 1], or None where it was not kept: how much there is somebody,
+    not whether joints are right.
     A joint that was hidden on request is NaN in ``joints_2d``, ``joints_3d`` and ``depth_sd_mm``.
     """
 
@@ -37,6 +39,7 @@ class Pose:
     depth_sd_mm: np.ndarray | None = None
     root_mm: np.ndarray | None = None
     person_id: int | None = None
+    peak: float | None = None
 
     @property
     def joint_names(self) -> tuple[str, ...]:
@@ -111,7 +114,8 @@ class Recording:
     ``source``: file name of the photo or clip. ``width``, ``height``: px, upright. ``times_s`` (F,): when each frame is
     shown, seconds from the clip's first; one 0.0 for a photo. ``tracks``: the people. ``camera``: what placed them in
     space, or None; ``camera_from`` says where it comes from: "given", "exif", or "assumed, 50 degrees across".
-    ``steps``: what was done to the poses after the network, one short sentence each, in order.
+    ``steps``: what was done to the poses after the network, one short sentence each, in order. ``confidence_is``: what
+    the numbers of ``confidence`` are, in words, or "" where that is not known.
     """
 
     source: str
@@ -123,15 +127,16 @@ class Recording:
     camera_from: str = ""
     steps: tuple[str, ...] = ()
     is_clip: bool = False
+    confidence_is: str = ""
 
     @classmethod
     def of_photo(
         cls, source: str, width: int, height: int, poses: Sequence[Pose], camera: Camera | None = None,
-        camera_from: str = "", steps: tuple[str, ...] = (),
+        camera_from: str = "", steps: tuple[str, ...] = (), confidence_is: str = "",
     ) -> Recording:  # fmt: skip
         """A photo's poses: each person a track of one frame, numbered from 0 in their order."""
         tracks = tuple(PoseTrack.of_poses(i, [0], [pose]) for i, pose in enumerate(poses))
-        return cls(source, width, height, np.zeros(1), tracks, camera, camera_from, steps)
+        return cls(source, width, height, np.zeros(1), tracks, camera, camera_from, steps, confidence_is=confidence_is)
 
 
 Hideable = TypeVar("Hideable", Pose, PoseTrack)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,8 +81,8 @@ def read_labels(path: str | Path) -> tuple[list[Person], list[Skip]]:
     twice.
     """
     path = Path(path)
-    labels = _json(path)
-    images, annotations, categories = _tables(path, labels, "images", "annotations", "categories")
+    labels = read_document(path)
+    images, annotations, categories = tables_of(path, labels, "images", "annotations", "categories")
     info = labels.get("info")
     perhaps_turned = isinstance(info, dict) and info.get("contributor") == "Label Studio"
     joints: dict[Any, list[str]] = {}
@@ -96,11 +97,11 @@ def read_labels(path: str | Path) -> tuple[list[Person], list[Skip]]:
     people: list[Person] = []
     skips: list[Skip] = []
     for key, annotation in annotations.items():
-        image = images.get(_key(annotation.get("image_id")))
+        image = images.get(key_of(annotation.get("image_id")))
         if image is None:
             skips.append(Skip(str(path), key, "no such image_id", str(annotation.get("image_id"))))
             continue
-        name, category_id = image["file_name"], _key(annotation.get("category_id"))
+        name, category_id = image["file_name"], key_of(annotation.get("category_id"))
         try:
             if annotation.get("iscrowd"):
                 raise _UnusableError("crowd")
@@ -120,37 +121,47 @@ def read_labels(path: str | Path) -> tuple[list[Person], list[Skip]]:
     return people, skips
 
 
-def read_boxes(path: str | Path) -> dict[str, list[tuple[int, Box]]]:
-    """Photo file name -> [(annotation id, box (x, y, w, h) in px)]; joints need not be labelled.
+def boxes_of(path: Path, labels: Any, people: Container[Any] | None = None) -> dict[str, list[tuple[int, Box]]]:
+    """Photo file name -> [(annotation id, box (x, y, w, h) in px)] of ``labels``, read from ``path``; joints need not
+    be labelled.
 
-    Where there is no bbox, or one without size, it is made from the labelled joints. Crowds, and annotations with
-    neither, are left out. LiftwildError if the file is not COCO JSON, or if a bbox is not four numbers.
+    ``people``: the categories' ids that count, None for all. Where there is no bbox, or one without size, it is made
+    from the labelled joints. Crowds, and annotations with neither, are left out. LiftwildError if these are no COCO
+    labels, or if a bbox is not four numbers.
     """
-    path = Path(path)
-    images, annotations = _tables(path, _json(path), "images", "annotations")
+    images, annotations = tables_of(path, labels, "images", "annotations")
     boxes: dict[str, list[tuple[int, Box]]] = {image["file_name"]: [] for image in images.values()}
     for key, annotation in annotations.items():
-        if annotation.get("iscrowd"):
+        if annotation.get("iscrowd") or (people is not None and key_of(annotation.get("category_id")) not in people):
             continue
-        image = images.get(_key(annotation.get("image_id")))
+        image = images.get(key_of(annotation.get("image_id")))
         if image is None:
             raise LiftwildError(
                 f"{path}: annotation {key} names image_id {annotation.get('image_id')}, which is not there"
             )
-        try:
-            box = _box(annotation)
-            if box is None and isinstance(annotation.get("keypoints"), list):
-                labelled = _keypoints(annotation, len(annotation["keypoints"]) // 3)
-                box = box_of(labelled[labelled[:, 2] > 0, :2])
-        except _UnusableError as unusable:
-            raise LiftwildError(f"{path}: annotation {key} of {image['file_name']}: {unusable}") from None
+        box = box_in(annotation, f"{path}: annotation {key} of {image['file_name']}")
         if box is not None:
             boxes[image["file_name"]].append((key, box))
     return boxes
 
 
-def _json(path: Path) -> Any:
-    """What the file holds; LiftwildError if it cannot be read or is no JSON."""
+def box_in(entry: dict[str, Any], where: str) -> Box | None:
+    """The bbox of an annotation or result, or the box around its labelled joints, or None.
+
+    LiftwildError, which ``where`` begins, if one of them is not what it should be.
+    """
+    try:
+        box = _box(entry)
+        if box is None and isinstance(entry.get("keypoints"), list):
+            labelled = _keypoints(entry, len(entry["keypoints"]) // 3)
+            box = box_of(labelled[labelled[:, 2] > 0, :2])
+    except _UnusableError as unusable:
+        raise LiftwildError(f"{where}: {unusable}") from None
+    return box
+
+
+def read_document(path: Path) -> Any:
+    """What a JSON file holds; LiftwildError if it cannot be read or is no JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -159,7 +170,7 @@ def _json(path: Path) -> Any:
         raise LiftwildError(f"{path} is not JSON: {error}") from None
 
 
-def _tables(path: Path, labels: Any, *names: str) -> list[dict[Any, dict[str, Any]]]:
+def tables_of(path: Path, labels: Any, *names: str) -> list[dict[Any, dict[str, Any]]]:
     """The lists called ``names``, by id, with ids present and unique, and every image with a file_name."""
     tables = []
     for name in names:
@@ -168,7 +179,7 @@ def _tables(path: Path, labels: Any, *names: str) -> list[dict[Any, dict[str, An
             raise LiftwildError(f"{path} is not COCO JSON: it has no list {name!r}")
         table: dict[Any, dict[str, Any]] = {}
         for row in rows:
-            key = _key(row.get("id"))
+            key = key_of(row.get("id"))
             if key is None:
                 raise LiftwildError(f"{path}: an entry of {name!r} has no usable id: {row.get('id')}")
             if name == "annotations" and not (isinstance(key, int) and abs(key) < 2**63):
@@ -183,7 +194,7 @@ def _tables(path: Path, labels: Any, *names: str) -> list[dict[Any, dict[str, An
     return tables
 
 
-def _key(value: Any) -> Any:
+def key_of(value: Any) -> Any:
     """An id as a key: 1, 1.0 and "1" are the same; None if it is no id."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
@@ -239,7 +250,7 @@ def _person(
     person = Person(
         image["file_name"], key, size,
         *to_mpii(match, joints_2d, valid), *to_mpii(match, joints_3d, depth_valid), camera, box,
-        _key(image["id"]), perhaps_turned,
+        key_of(image["id"]), perhaps_turned,
     )  # fmt: skip
     if not person.joints_2d_valid.any():
         raise _UnusableError("no joint labelled that MPII-16 has")
@@ -310,7 +321,7 @@ def _is_number(value: Any) -> bool:
 
 def _photo_size(image: dict[str, Any]) -> tuple[int, int] | None:
     """(width, height) if both are stated as whole numbers above 0; tools write 0 or null where they do not know."""
-    width, height = _key(image.get("width")), _key(image.get("height"))
+    width, height = key_of(image.get("width")), key_of(image.get("height"))
     if isinstance(width, int) and isinstance(height, int) and 0 < width < 2**31 and 0 < height < 2**31:
         return width, height
     return None

@@ -100,7 +100,7 @@ def _read_bytes(path: Path) -> bytes:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without OpenCV's own log lines; our error says what there is to say."""
     log: Any = getattr(cv2.utils, "logging", cv2)  # OpenCV 5 moved it
     level = log.getLogLevel()
@@ -114,7 +114,7 @@ def _quiet() -> Iterator[None]:
 def _decode(path: Path, data: bytes, flags: int) -> np.ndarray:
     """What OpenCV makes of the file; LiftwildError if nothing."""
     try:
-        with _quiet():
+        with quiet():
             image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except (cv2.error, MemoryError) as error:
         reason = "has too many pixels (2^30 and more)" if "MAX_IMAGE" in str(error) else "is damaged or too large"

@@ -53,6 +53,7 @@ def about(recording: Recording, skeleton: Skeleton | None = None) -> dict[str, A
         "joint_notes": joint_notes(skeleton),
         "frame": frame,
         "levelled": levelled,
+        "confidence_is": recording.confidence_is or None,
         "camera": _camera(recording.camera, recording.camera_from),
         "steps": list(recording.steps),
     }

@@ -25,7 +25,7 @@ from liftwild.outputs.files import write_whole
 from liftwild.outputs.page import shrunk
 from liftwild.outputs.plots import COLOURS
 from liftwild.posenet import PoseNet
-from liftwild.predict.estimator import _device
+from liftwild.predict.runtime import find_device
 from liftwild.sample import Sample
 from liftwild.skeleton import MPII_16
 from liftwild.weights import EDGES, Calibration, find_weights, load_weights
@@ -71,7 +71,7 @@ def calibrate_weights(
     """
     _check(weights, stores, depth, picture)
     net, card = load_weights(weights)
-    net = net.to(_device(device)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = net.to(find_device(device)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     opened, with_depth = [Store(path) for path in stores], [Store(path) for path in depth]
     for store in with_depth:
         if not store.column("depth_valid").any():

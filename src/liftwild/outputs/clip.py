@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from torch import nn
 from tqdm import tqdm
 
 from liftwild import __version__
@@ -75,7 +73,9 @@ def predict_clip(
     tracks = _worth_keeping(found)
     if not tracks:
         raise LiftwildError(f"{called}: nobody was found in its {frames} frames; --box says where the person is")
-    recording = Recording(clip.name, found.width, found.height, found.times_s, tracks, is_clip=True)
+    recording = Recording(
+        clip.name, found.width, found.height, found.times_s, tracks, is_clip=True, confidence_is=estimator.confidence_is
+    )
     recording, before, after = finish_clip(recording, wanted)
     seen = len(np.unique(np.concatenate([track.frames for track in tracks])))
     done = ClipDone(clip.name, frames, found.broken + missing, len(tracks), seen, shaking(before, after))
@@ -87,24 +87,14 @@ def predict_clip(
 
 def _settings(estimator: Estimator, whom: Whom) -> dict[str, str]:
     """Everything that what is found in a frame depends on, as text by name."""
-    net = estimator.net
-    weights = hash_of(net) if isinstance(net, nn.Module) else str(estimator.weights)
     return {
-        "weights": f"{weights} {estimator.confidence_is}",
+        "weights": f"{estimator.runtime.fingerprint()} {estimator.confidence_is}",
+        "--runtime": estimator.runtime_name,
         "--flip-test": str(estimator.flip_test),
         "--box": str(whom.box),
         **dict(whom.named),
         "liftwild": __version__,
     }
-
-
-def hash_of(net: nn.Module) -> str:
-    """What tells a network's weights from all others."""
-    found = hashlib.sha256()
-    for name, tensor in net.state_dict().items():
-        found.update(name.encode())
-        found.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).tobytes())
-    return found.hexdigest()[:16]
 
 
 class _First:
@@ -157,8 +147,9 @@ class _First:
 
     def _given(self, index: int) -> list[tuple[int | None, Box]] | None:
         """The boxes that labels have for a frame; None where they have none."""
-        path = self.clip.path_of(index) if self.whom.index is not None else None
-        boxes = self.whom.index.of(path) if self.whom.index is not None and path is not None else ()
+        if self.whom.index is None:
+            return None
+        boxes = self.whom.index.of_frame(self.clip.name, index, self.clip.path_of(index))
         return [(key, box) for key, box in boxes] or None
 
     def _kept(self) -> str:

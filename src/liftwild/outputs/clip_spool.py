@@ -23,7 +23,7 @@ from liftwild.pose import Pose, PoseTrack
 from liftwild.predict.person import Seen
 
 FORMAT = "liftwild-spool"
-VERSION = 1
+VERSION = 2  # 2: peak
 J = 16
 
 _BLOCK = struct.Struct("<4sII")  # mark, bytes of what follows, its CRC-32
@@ -34,6 +34,7 @@ _PERSON = np.dtype(
     [
         ("person", "<i4"), ("annotation", "<i8"), ("box", "<f4", 4), ("joints_2d", "<f4", (J, 2)),
         ("joints_3d", "<f4", (J, 3)), ("confidence", "<f4", J), ("depth_sd", "<f4", J), ("colours", "<f4", 6),
+        ("peak", "<f4"),
     ]
 )  # fmt: skip
 _MOST_BLOCK = _HEAD.size + 65535 * _PERSON.itemsize
@@ -84,11 +85,15 @@ class Spool:
     def _check(self, line: bytes, about: Mapping[str, str]) -> None:
         try:
             found = json.loads(line)
-            ours = found.get("format") == FORMAT and found.get("version") == VERSION
+            ours = found.get("format") == FORMAT
         except (ValueError, AttributeError):
             ours, found = False, {}
         if not ours:
             raise LiftwildError(f"{self.path} exists and is no result of liftwild; use another -o")
+        if found.get("version") != VERSION:
+            raise LiftwildError(
+                f"{self.path} was begun by another liftwild; delete it to start anew, or use another -o"
+            )
         other = [name for name in about if found.get(name) != about[name]]
         if other:
             raise LiftwildError(
@@ -143,6 +148,7 @@ class Spool:
             record["box"], record["joints_2d"], record["joints_3d"] = pose.box, pose.joints_2d, pose.joints_3d
             record["confidence"], record["colours"] = pose.confidence, colours
             record["depth_sd"] = np.nan if pose.depth_sd_mm is None else pose.depth_sd_mm
+            record["peak"] = np.nan if pose.peak is None else pose.peak
         width, height = size or (0, 0)
         self._block(_FRAME, _HEAD.pack(number, time_s, width, height, len(seen)) + people.tobytes())
         self.frames += 1
@@ -211,6 +217,7 @@ def seen_in(frame: SpooledFrame) -> list[Seen]:
                 annotation_id=None if record["annotation"] == _NO_ID else int(record["annotation"]),
                 depth_sd_mm=None if np.isnan(record["depth_sd"]).all() else record["depth_sd"].copy(),
                 person_id=int(record["person"]),
+                peak=None if np.isnan(record["peak"]) else float(record["peak"]),
             ),
             record["colours"].copy(),
         )

@@ -31,7 +31,9 @@ SHADE: Colour = (221, 224, 229)  # a shadow where it cannot be soft
 FINE = 2  # everything is drawn this much larger and shrunk at the end
 SHIFT = 4  # fractional bits of cv2's coordinates
 
-UNSURE = 0.1  # joints with less confidence are drawn hollow, their bones thin
+# Joints with less confidence are drawn hollow, their bones thin: of people wholly in the photo a few in a hundred,
+# three in four of them wrong (docs/viewer.md).
+UNSURE = 0.3
 PITCH_DEG = 12.0  # every view looks down a little, so that the floor shows
 DISTANCE_MM = 6000.0
 GRID_MM = 500  # cells of the floor; larger where there would be too many

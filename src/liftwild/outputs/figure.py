@@ -80,7 +80,8 @@ def draw_figure(image: np.ndarray, poses: Sequence[Pose], photo_size: tuple[int,
 
     ``image`` (h, w, 3) uint8 RGB: the photo, or a smaller copy of it if ``photo_size`` (width, height) says how large
     the photo is that the poses are in. With several people the 3D panels show the one with the largest box. Blue is
-    the person's left, orange the right; a joint with confidence under 0.1 is hollow, one that is NaN is not drawn.
+    the person's left, orange the right; a joint with confidence under ``draw.UNSURE`` is hollow, one that is NaN is not
+    drawn.
     """
     figure = lay_out(image, poses, photo_size)
     canvas = np.full((figure.size[1], figure.size[0], 3), PAPER, np.uint8)

@@ -207,7 +207,8 @@ def about_text(
             f"x_mm, y_mm, z_mm: unit {frame['unit']}; zero: {frame['zero']}; axes: {frame['axes']}",
             f"scale: {frame['scale']}",
             f"root_x_mm, root_y_mm, root_z_mm: {frame['root_mm']}",
-            "confidence: in [0, 1]; depth_sd_mm: spread of z_mm, one standard deviation",
+            f"confidence: in [0, 1]; {facts['confidence_is'] or 'what it is was not kept'}",
+            "depth_sd_mm: spread of z_mm, one standard deviation",
         ]
     if "bvh" in formats or "trc" in formats:
         lines += [

@@ -156,7 +156,7 @@ def _recording(document: dict[str, Any], is_clip: bool) -> Recording:
     times_s = np.array(document["times_s"] if is_clip else [0.0], dtype=np.float64)
     recording = Recording(
         str(source["file"]), int(source["width"]), int(source["height"]), times_s, tuple(tracks), camera, camera_from,
-        tuple(str(step) for step in document.get("steps", [])), is_clip,
+        tuple(str(step) for step in document.get("steps", [])), is_clip, str(document.get("confidence_is") or ""),
     )  # fmt: skip
     return read_levelled(recording, document.get("levelled"))
 

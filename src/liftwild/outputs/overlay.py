@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from liftwild.data.photo import _quiet
+from liftwild.data.photo import quiet
 from liftwild.errors import LiftwildError
 from liftwild.outputs.draw import FINE, INK, PAPER, draw_skeleton, text
 from liftwild.outputs.figure import HALO, write_png
@@ -81,7 +81,7 @@ def write_overlay(path: Path, recording: Recording, frames: Iterable[tuple[int, 
     part = path.with_name(f".liftwild-{os.getpid()}.part.mp4")
     drawn = drawn_frames(recording, frames)
     try:
-        with _quiet():
+        with quiet():
             writer = cv2.VideoWriter(str(part), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*CODEC), fps, size)
         if not writer.isOpened():
             writer.release()
@@ -124,7 +124,7 @@ def _write_frames(
 
 def _check_written(part: Path, shown: int, path: Path) -> None:
     """LiftwildError unless ``part`` is a video of ``shown`` frames: the encoder does not say that a disk is full."""
-    with _quiet():
+    with quiet():
         capture = cv2.VideoCapture(str(part), cv2.CAP_FFMPEG)
     held = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
     capture.release()

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from liftwild.data.given import GivenBoxes
 from liftwild.data.photo import read_photo
 from liftwild.errors import LiftwildError
 from liftwild.outputs.figure import shrink_for_figure
@@ -19,29 +19,6 @@ from liftwild.outputs.finish import Claims, Wanted, finish_photo, write_photo_fi
 from liftwild.pose import Pose, Recording
 from liftwild.predict.estimator import Box, CroppedPerson, Estimator
 from liftwild.predict.track import Find
-
-LabelBoxes = Mapping[str, Sequence[tuple[int, Box]]]
-
-
-class BoxIndex:
-    """Boxes of a labels file, found by photo.
-
-    A photo belongs to the ``file_name`` that its absolute path ends in, the longest if there are several: ``im1.jpg``
-    means every photo of that name, ``sub/im1.jpg`` only those in a folder ``sub``.
-    """
-
-    def __init__(self, labels: LabelBoxes) -> None:
-        self._by_name: dict[str, list[tuple[tuple[str, ...], Sequence[tuple[int, Box]]]]] = defaultdict(list)
-        for file_name, boxes in labels.items():
-            parts = tuple(part for part in PurePosixPath(file_name.replace("\\", "/")).parts if part != ".")
-            if parts:
-                self._by_name[parts[-1]].append((parts, boxes))
-
-    def of(self, photo: Path) -> Sequence[tuple[int, Box]]:
-        """(annotation id, (x, y, w, h) px) of the photo's people; empty if the labels do not know it."""
-        path = Path(os.path.abspath(photo)).parts
-        fits = [entry for entry in self._by_name.get(photo.name, ()) if path[-len(entry[0]) :] == entry[0]]
-        return max(fits, key=lambda entry: len(entry[0]))[1] if fits else ()
 
 
 @dataclass(frozen=True)
@@ -54,7 +31,7 @@ class Whom:
     """
 
     box: Box | None = None
-    index: BoxIndex | None = None
+    index: GivenBoxes | None = None
     boxes_in: Callable[[np.ndarray], list[Box]] | None = None
     find: Find | None = None
     most: int | None = None
@@ -166,7 +143,8 @@ class _Run:
         return self.estimator.crop_people(image, boxes, ids, name=str(photo))
 
     def _write(self, job: _Job, poses: list[Pose]) -> None:
-        found = Recording.of_photo(job.photo.name, job.width, job.height, poses)
+        said = self.estimator.confidence_is
+        found = Recording.of_photo(job.photo.name, job.width, job.height, poses, confidence_is=said)
         recording = finish_photo(found, self.wanted, job.photo)
         write_photo_files(recording, self.out, job.photo.stem, self.wanted, job.shown, lambda: read_photo(job.photo))
 

@@ -15,9 +15,10 @@ from liftwild.crop import BOX_MARGIN, Crop
 from liftwild.data.photo import read_photo
 from liftwild.errors import LiftwildError
 from liftwild.pose import Pose
-from liftwild.posenet import infer
+from liftwild.posenet import PoseNet
+from liftwild.predict.runtime import TorchRuntime, look, open_runtime
 from liftwild.skeleton import PELVIS
-from liftwild.weights import CHANCE_IS, PEAK_IS, calibration_of, load_weights
+from liftwild.weights import CHANCE_IS, PEAK_IS, calibration_of
 
 Box = tuple[float, float, float, float]
 Photo = str | Path | np.ndarray
@@ -48,10 +49,12 @@ class CroppedPerson(NamedTuple):
 class Estimator:
     """Finds the 3D pose of people in photos: ``Estimator().predict("photo.jpg")``.
 
-    ``weights``: name of weights that come with liftwild, or the path of a .safetensors file. ``device``: what torch
-    calls it ("cpu", "cuda"), or None for a GPU if there is one. ``flip_test``: look at the mirrored crop too and
-    average; slower, a little better. ``batch_size``: crops that go through the network together. Numbers are fp32.
-    LiftwildError if weights or device cannot be used. Calls do not change it.
+    ``weights``: name of weights that come with liftwild, the path of a .safetensors file, or of one that ``liftwild
+    export`` wrote. ``device``: what torch calls it ("cpu", "cuda"), or None for a GPU if there is one. ``flip_test``:
+    look at the mirrored crop too and average; slower, a little better. ``batch_size``: crops that go through the
+    network together. ``runtime``: what computes, one of ``runtime.RUNTIMES``; "auto" is the fastest that is installed,
+    None is torch in fp32, and auto for an exported file (docs/runtimes.md). LiftwildError if weights, device or runtime
+    cannot be used. Calls do not change it.
     """
 
     def __init__(
@@ -60,17 +63,28 @@ class Estimator:
         device: str | None = None,
         flip_test: bool = False,
         batch_size: int = 16,
+        runtime: str | None = None,
     ) -> None:
         if batch_size < 1:
             raise LiftwildError(f"batch_size must be 1 or more, not {batch_size}")
-        self.device = _device(device)
-        net, self.card = load_weights(weights)
+        self.runtime, self.card = open_runtime(weights, runtime, device)
         self.calibration = calibration_of(self.card, str(weights))
         self.weights = weights
-        self.net = net.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.input_px = net.config.input_px
+        self.input_px = self.runtime.input_px
         self.flip_test = flip_test
         self.batch_size = batch_size
+
+    @property
+    def runtime_name(self) -> str:
+        """What computes, and in which precision: "torch fp32", "openvino bf16", "onnx fp32", ..."""
+        return self.runtime.name
+
+    @property
+    def net(self) -> PoseNet:
+        """The network in torch; LiftwildError where another runtime computes."""
+        if not isinstance(self.runtime, TorchRuntime):
+            raise LiftwildError(f"{self.weights} runs in {self.runtime_name}; this needs weights, and torch")
+        return self.runtime.net
 
     @property
     def confidence_is(self) -> str:
@@ -161,12 +175,9 @@ class Estimator:
         for count in waiting:
             yield [poses.popleft() for _ in range(count)]
 
-    @torch.inference_mode()
     def _batch(self, people: list[CroppedPerson]) -> list[Pose]:
         """Poses of up to ``batch_size`` people."""
-        pixels = torch.from_numpy(np.stack([person.pixels for person in people])).to(self.device)
-        images = pixels.permute(0, 3, 1, 2)  # as it lies in memory this is channels_last
-        found = infer(self.net, images, self.flip_test)
+        found = look(self.runtime, np.stack([person.pixels for person in people]), self.flip_test)
         assert found.depth is not None
         if not bool(found.joints_2d.isfinite().all() and found.peaks.isfinite().all() and found.depth.isfinite().all()):
             raise LiftwildError(f"the network of {self.weights} gives NaN or infinity; its weights are broken")
@@ -176,6 +187,7 @@ class Estimator:
             person.crop.to_photo(joints, self.input_px) for person, joints in zip(people, joints_2d, strict=True)
         ]
         confidence, spread = self._confidence(people, found.peaks, np.stack(in_photo))
+        peak = found.peaks.clamp(0, 1).mean(dim=1).tolist()
         return [
             Pose(
                 joints_2d=in_photo[i],
@@ -184,6 +196,7 @@ class Estimator:
                 box=person.box,
                 annotation_id=person.annotation_id,
                 depth_sd_mm=None if spread is None else spread[i],
+                peak=peak[i],
             )
             for i, person in enumerate(people)
         ]
@@ -202,20 +215,6 @@ class Estimator:
         outside = ((joints_2d < 0) | (joints_2d > photo_px)).any(axis=-1)
         chance = np.where(outside, np.minimum(chance, OUTSIDE_CHANCE), chance)
         return chance, self.calibration.depth_sd_mm(chance)
-
-
-def _device(name: str | None) -> torch.device:
-    """The torch device called ``name``, tried out; None is a GPU if there is one, else the CPU.
-
-    LiftwildError if it cannot be used.
-    """
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.zeros(1, device=name).device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = (str(error).strip().splitlines() or ["unknown"])[0]
-        raise LiftwildError(f"device {name!r} cannot be used: {reason}") from None
 
 
 def _checked_photo(photo: Photo) -> np.ndarray:

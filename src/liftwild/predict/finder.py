@@ -13,7 +13,8 @@ from liftwild.boxes import Box, clipped, suppress
 from liftwild.crop import Crop
 from liftwild.errors import LiftwildError
 from liftwild.finder_net import read_people
-from liftwild.predict.estimator import _checked_photo, _device
+from liftwild.predict.estimator import _checked_photo
+from liftwild.predict.runtime import find_device
 from liftwild.weights.finder import load_finder
 
 SAME = 0.6  # two boxes with a larger IoU are one person
@@ -59,7 +60,7 @@ class Finder:
             raise LiftwildError(f"batch_size must be 1 or more, not {batch_size}")
         if least_score is not None and not 0 <= least_score <= 1:
             raise LiftwildError(f"least_score must lie between 0 and 1, not {least_score}")
-        self.device = _device(device)
+        self.device = find_device(device)
         net, self.card = load_finder(weights)
         self.net = net.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.weights = weights

@@ -13,12 +13,12 @@ from liftwild.boxes import Box, body_box, clipped, ious
 from liftwild.pose import Pose
 from liftwild.skeleton import MPII_16, PELVIS, THORAX
 
-USUAL_OF = 30  # poses whose median confidence is the usual one
+USUAL_OF = 30  # poses whose median sureness is the usual one
 SPEED_S = 0.3  # over how long the speed of a person is taken
 SHAPE_S = 1.0  # over how long the shape of a box is, while it meets another
 COLOUR_S = 2.0  # over how long colours are
 AHEAD_S, AHEAD_SIDES = 0.5, 0.5  # for how long somebody goes on like that, and how far, in box sides
-LEAST_SURE = 0.1  # joints with less confidence do not shape a box, where enough others do
+LEAST_SURE = 0.1  # joints with less confidence, found where there is no photo, shape no box where enough others do
 ENOUGH_JOINTS = 6
 LEAST_PX = 2.0  # a box with a shorter side shows nobody
 MOST_FRAMES = 3.0  # nor does one longer than so many frames: its pose fills whatever it is given
@@ -51,6 +51,7 @@ def as_kept(pose: Pose) -> Pose:
         confidence=np.asarray(pose.confidence, np.float32),
         box=(x, y, w, h),
         depth_sd_mm=None if pose.depth_sd_mm is None else np.asarray(pose.depth_sd_mm, np.float32),
+        peak=None if pose.peak is None else float(np.float32(pose.peak)),
     )
 
 
@@ -58,8 +59,8 @@ def as_kept(pose: Pose) -> Pose:
 class Person:
     """Somebody who is followed or was lost a moment ago.
 
-    ``speed`` (2,) px/s. ``sure``: confidence of late poses. ``shape`` (x, y, w, h) px: the body's box about the middle
-    of the trunk. ``doubtful``: the last pose was less sure than usual; ``crowded``: its box met somebody else's.
+    ``speed`` (2,) px/s. ``sure``: ``sureness`` of late poses. ``shape`` (x, y, w, h) px: the body's box about the
+    middle of the trunk. ``doubtful``: the last pose was less sure than usual; ``crowded``: its box met somebody else's.
     """
 
     pose: Pose
@@ -93,7 +94,7 @@ class Person:
 
     @property
     def usual(self) -> float:
-        """The confidence that poses of this person usually have."""
+        """The ``sureness`` that poses of this person usually have."""
         return float(np.median(self.sure))
 
     def ahead(self, time_s: float) -> np.ndarray:
@@ -155,8 +156,11 @@ def centre(box: Box) -> np.ndarray:
 
 
 def sureness(pose: Pose) -> float:
-    """The mean confidence of a pose's joints."""
-    return float(pose.confidence.mean())
+    """How sure it is that somebody is there: the mean peak of the heatmaps, else the mean confidence of the joints.
+
+    Calibrated confidence will not do: it falls for everybody whose box reaches the photo's edge (docs/video.md).
+    """
+    return float(pose.confidence.mean()) if pose.peak is None else pose.peak
 
 
 def colours_of(image: np.ndarray, pose: Pose) -> np.ndarray:

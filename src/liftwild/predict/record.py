@@ -54,5 +54,7 @@ def record(
     if size is None:
         raise LiftwildError(f"{opened.name}: none of its frames can be read")
     tracks = tuple(PoseTrack.of_poses(person, frames[person], poses[person]) for person in sorted(poses))
-    found = Recording(opened.name, size[1], size[0], np.array(times), tracks, is_clip=True)
+    found = Recording(
+        opened.name, size[1], size[0], np.array(times), tracks, is_clip=True, confidence_is=estimator.confidence_is
+    )
     return smooth_recording(found) if smooth else found

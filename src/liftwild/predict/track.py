@@ -31,8 +31,8 @@ from liftwild.predict.person import (
     wider,
 )
 
-# When somebody is lost. Confidence is compared with the person's own usual one, which light, clothes and weights set.
-LOST_SHARE = 0.6  # mean confidence below this share of the usual: nobody is there
+# When somebody is lost. ``sureness`` is compared with the person's own usual one, which light, clothes and weights set.
+LOST_SHARE = 0.6  # below this share of the usual: nobody is there
 DOUBT_SHARE = 0.8  # below this one a finder is asked; without one, what was lost is back only above it
 MOST_GROWTH = 2.0  # of a box from one frame to the next, or its inverse
 SAME_POSE = 0.12  # two poses nearer than this (mean joint distance in box sides) are one person's

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import cv2
 import numpy as np
 
-from liftwild.data.photo import SUFFIXES, _quiet, find_photos, read_photo
+from liftwild.data.photo import SUFFIXES, find_photos, quiet, read_photo
 from liftwild.errors import LiftwildError
 from liftwild.predict.image_stream import ByteSource, split_images
 
@@ -117,7 +117,7 @@ class VideoFile:
         capture.release()
 
     def _open(self) -> cv2.VideoCapture:
-        with _quiet():
+        with quiet():
             try:
                 capture = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG)
             except cv2.error:
@@ -267,7 +267,7 @@ class FrameStream:
         image = None
         if not fault:
             try:
-                with _quiet():
+                with quiet():
                     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
             except (cv2.error, MemoryError):
                 pass

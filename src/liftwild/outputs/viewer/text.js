@@ -61,6 +61,7 @@ function fillAbout(box, data, keys) {
     ["Camera", camera ? `fx ${camera.fx.toFixed(1)}, fy ${camera.fy.toFixed(1)}, cx ${camera.cx.toFixed(1)}, `
       + `cy ${camera.cy.toFixed(1)} px; ${camera.from}` : "not used"],
     ["Joints", `${joints} (${about.skeleton || "own set"}); left and right are the person's own`],
+    ["Confidence", about.confidence_is || "in [0, 1]; what it is was not kept"],
     ["Unsure", `joints with confidence under ${data.look.unsure} are pale in 3D and hollow in the picture; those hidden on request are missing`],
     ["Steps", about.steps.length ? about.steps.join("; ") : "none after the network"],
     ["Pictures", !pictures.frames.length ? "none were kept"
