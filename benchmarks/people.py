@@ -16,7 +16,7 @@ from liftwild.people import raster, scene
 from liftwild.people.generate import CPU_BATCH, GPU_BATCH, render
 from liftwild.people.world import Recipe, render_batch
 
-ROUNDS, PICTURES, PROCESSES = 7, 320, 2
+ROUNDS, PICTURES, PROCESSES = 5, 160, 2
 
 
 def seconds(job: Callable[[], object], device: str) -> float:

@@ -1,0 +1,180 @@
+"""From a photo's file to its JSON, stage by stage, against the network alone."""
+
+from __future__ import annotations
+
+import copy
+import cProfile
+import io
+import pstats
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from clock import Job, Times, Took, each, interleaved, noise, ratio, table
+from torch import Tensor
+
+from liftwild import Estimator
+from liftwild.data.photo import read_photo
+from liftwild.outputs.finish import Claims, Wanted, finish_photo, write_photo_files
+from liftwild.outputs.run import Whom, predict_files
+from liftwild.pose import PoseTrack, Recording
+from liftwild.predict.finder import Finder
+from liftwild.predict.runtime import Runtime
+from liftwild.predict.smooth import smooth_recording
+from liftwild.weights.finder import SHIPPED
+
+JSON = Wanted(figure=False)
+CLIP_FRAMES, FPS = 100, 25
+MANY = 32  # photos that go through together
+DECODE, FIND, CROP = "read and decode", "find", "crop"
+NETWORK, POSES, WRITE = "network", "decode joints, confidence, place in the photo", "place in space, write JSON"
+STEPS = (DECODE, CROP, NETWORK, POSES, WRITE)
+ALONE, ALONE_MANY = "the network alone, over and over", "the network alone, a full batch"
+ONE, TOGETHER = "photo file to JSON, each alone", "photo file to JSON, in full batches"
+SMOOTH = "smooth (clips, a frame and person)"
+
+
+class Watched:
+    """A runtime that keeps the seconds that it took: ``took``."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime, self.took = runtime, 0.0
+        self.name, self.input_px, self.fingerprint = runtime.name, runtime.input_px, runtime.fingerprint
+
+    def __call__(self, crops: np.ndarray) -> tuple[Tensor, Tensor]:
+        """As the runtime."""
+        start = time.perf_counter()
+        found = self.runtime(crops)
+        self.took += time.perf_counter() - start
+        return found
+
+
+class Walk:
+    """The way of photos to their JSON, step by step as ``liftwild predict --no-figure`` goes it, with ``times`` of each
+    of ``STEPS``: mean seconds a photo, once for every call."""
+
+    def __init__(self, estimator: Estimator, photos: Sequence[Path], out: Path) -> None:
+        self.estimator, self.photos, self.out = copy.copy(estimator), photos, out
+        self.watched = self.estimator.runtime = Watched(estimator.runtime)
+        self.times = {step: Times() for step in STEPS}
+
+    def __call__(self) -> Took:
+        """Go all of it, for every photo."""
+        seconds = dict.fromkeys(STEPS, 0.0)
+        for photo in self.photos:
+            laps = [time.perf_counter()]
+            image = read_photo(photo)
+            laps.append(time.perf_counter())
+            people = self.estimator.crop_people(image)
+            laps.append(time.perf_counter())
+            self.watched.took = 0.0
+            poses = next(self.estimator.predict_crops([people]))
+            laps.append(time.perf_counter())
+            recording = Recording.of_photo(photo.name, image.shape[1], image.shape[0], poses)
+            write_photo_files(
+                finish_photo(recording, JSON, photo), self.out, photo.stem, JSON, None, partial(read_photo, photo)
+            )
+            laps.append(time.perf_counter())
+            decode, crop, both, write = np.diff(laps)
+            network = self.watched.took
+            for step, took in zip(STEPS, (decode, crop, network, both - network, write), strict=True):
+                seconds[step] += took / len(self.photos)
+        for step, took in seconds.items():
+            self.times[step].seconds.append(took)
+        return Took(sum(seconds.values()))
+
+
+def in_files(estimator: Estimator, photos: Sequence[Path], out: Path, batch: int) -> Job:
+    """Mean seconds a photo of ``predict_files``, ``batch`` people at a time."""
+    own = copy.copy(estimator)
+    own.batch_size = batch
+
+    def run() -> Took:
+        start = time.perf_counter()
+        predict_files(own, photos, Claims(out), Whom(), JSON)
+        return Took((time.perf_counter() - start) / len(photos))
+
+    return run
+
+
+def copies(photos: Sequence[Path], folder: Path) -> list[Path]:
+    """``MANY`` photos, each of ``photos`` several times, in ``folder``."""
+    folder.mkdir()
+    paths = [folder / f"{number}-{photos[number % len(photos)].name}" for number in range(MANY)]
+    for number, path in enumerate(paths):
+        path.write_bytes(photos[number % len(photos)].read_bytes())
+    return paths
+
+
+def smoothing(estimator: Estimator, photo: Path) -> Job:
+    """Mean seconds a frame of smoothing a clip of one person."""
+    rng = np.random.default_rng(0)
+    (pose,) = estimator.predict(photo)
+    shaken = [
+        replace(pose, joints_3d=pose.joints_3d + rng.normal(0, 5, pose.joints_3d.shape)) for _ in range(CLIP_FRAMES)
+    ]
+    track = PoseTrack.of_poses(0, range(CLIP_FRAMES), shaken)
+    clip = Recording("clip.mp4", 512, 512, np.arange(CLIP_FRAMES) / FPS, (track,), is_clip=True)
+
+    def run() -> Took:
+        start = time.perf_counter()
+        smooth_recording(clip)
+        return Took((time.perf_counter() - start) / CLIP_FRAMES)
+
+    return run
+
+
+def report(estimator: Estimator, photos: Sequence[Path], out: Path, rounds: int) -> None:
+    """Print the table. ``out``: a folder for results, which is made."""
+    out.mkdir()
+    walk = Walk(estimator, photos, out)
+    crops = np.stack([person.pixels for photo in photos for person in estimator.crop_people(photo)])
+    full = np.concatenate([crops] * -(-estimator.batch_size // len(crops)))[: estimator.batch_size]
+    jobs: dict[str, Job] = {
+        ALONE: each(lambda crop: estimator.runtime(crop[None]), list(crops)),
+        ALONE_MANY: each(estimator.runtime, [full]),
+        "step by step": walk,
+        ONE: in_files(estimator, photos, out, 1),
+        TOGETHER: in_files(estimator, copies(photos, out / "many"), out, estimator.batch_size),
+        SMOOTH: smoothing(estimator, photos[0]),
+    }
+    if any(SHIPPED.glob("finder*.safetensors")):
+        jobs[FIND] = each(Finder(device="cpu").find, [read_photo(photo) for photo in photos])
+    found = interleaved(jobs, rounds)
+    seconds = {name: times.median for name, times in {**found, **walk.times}.items()}
+    seconds[ALONE_MANY] /= len(full)
+    alone, rest = seconds[ALONE], seconds[ONE] - sum(seconds[step] for step in STEPS)
+    rows = [
+        *((step, seconds.get(step), alone) for step in (DECODE, FIND, *STEPS[1:])),
+        ("claims, progress, and the rest", rest, alone),
+        (ONE, seconds[ONE], alone),
+        (ALONE, alone, alone),
+        (TOGETHER, seconds[TOGETHER], seconds[ALONE_MANY]),
+        (ALONE_MANY, seconds[ALONE_MANY], seconds[ALONE_MANY]),
+        (SMOOTH, seconds[SMOOTH], alone),
+    ]
+    cells = [[name, "-" if s is None else f"{1e3 * s:.2f}", "-" if s is None else ratio(s, of)] for name, s, of in rows]
+    print(f"\n## A photo's file to its JSON, warm: small, {estimator.runtime_name}\n")
+    print(table(("step", "ms a photo", "of the network alone"), cells))
+    print(
+        f"\n{FIND}: "
+        + ("not part of the sum" if FIND in seconds else "no finder ships yet; one person fills each photo")
+    )
+    print(noise({**found, **walk.times}))
+
+
+def profile(estimator: Estimator, photos: Sequence[Path], out: Path, times: int = 30) -> None:
+    """Print which functions a photo's way to JSON spends its time in."""
+    out.mkdir()
+    profiler = cProfile.Profile(time.process_time)
+    profiler.enable()
+    for _ in range(times):
+        for photo in photos:
+            predict_files(estimator, [photo], Claims(out), Whom(), JSON)
+    profiler.disable()
+    text = io.StringIO()
+    pstats.Stats(profiler, stream=text).strip_dirs().sort_stats("tottime").print_stats(25)
+    print(f"\n{times * len(photos)} photos, by time in the function itself\n{text.getvalue()}")
