@@ -22,7 +22,7 @@ help:
 	@echo "make bench-peers  set up MediaPipe in .venv-peers, for make bench to compare with"
 	@echo "make bench-ablation  the paper's four ablations on rendered people and photos, small: runs/ablation (docs/evaluation.md)"
 	@echo "make wheel   build the wheel into dist/ and try it in an empty environment"
-	@echo "make clean   remove .venv, dist/, out/demo and caches"
+	@echo "make clean   remove .venv, .venv-peers, dist/, out/demo and caches"
 
 demo: $(READY)
 	$(BIN)/liftwild predict --view -o out/demo -- "$$PHOTO"
@@ -67,7 +67,7 @@ wheel: $(READY)
 	scripts/check_wheel.sh dist
 
 clean:
-	rm -rf $(VENV) dist out/demo .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-peers dist out/demo .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src tests benchmarks scripts -name __pycache__ -type d -exec rm -rf {} +
 
 # The mark is removed first and written last: a set-up that was interrupted starts over.
