@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
+
+# OpenVINO and ONNX Runtime in one process of many tests end in a crash (docs/log.md): `make test` takes them in turn.
+for name in filter(None, os.environ.get("LIFTWILD_TEST_WITHOUT", "").split(",")):
+    sys.modules[name] = None  # type: ignore[assignment]
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # else tests crawl on a busy machine; torch reads it when loaded
 
