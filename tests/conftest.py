@@ -7,10 +7,6 @@ import signal
 import sys
 from pathlib import Path
 
-# OpenVINO and ONNX Runtime in one process of many tests end in a crash (docs/log.md): `make test` takes them in turn.
-for name in filter(None, os.environ.get("LIFTWILD_TEST_WITHOUT", "").split(",")):
-    sys.modules[name] = None  # type: ignore[assignment]
-
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # else tests crawl on a busy machine; torch reads it when loaded
 
 import cv2
@@ -20,6 +16,10 @@ import torch
 
 from liftwild.posenet import PoseNet, PoseNetConfig
 from liftwild.weights import save_weights
+
+# OpenVINO and ONNX Runtime in one process of many tests end in a crash (docs/log.md): `make test` takes them in turn.
+for name in filter(None, os.environ.get("LIFTWILD_TEST_WITHOUT", "").split(",")):
+    sys.modules[name] = None  # type: ignore[assignment]
 
 # Started in the background of a script, a shell has Ctrl-C ignored, and what we start would ignore it too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
