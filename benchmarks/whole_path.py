@@ -24,7 +24,6 @@ from liftwild.pose import PoseTrack, Recording
 from liftwild.predict.finder import Finder
 from liftwild.predict.runtime import Runtime
 from liftwild.predict.smooth import smooth_recording
-from liftwild.weights.finder import SHIPPED
 
 JSON = Wanted(figure=False)
 CLIP_FRAMES, FPS = 100, 25
@@ -140,9 +139,8 @@ def report(estimator: Estimator, photos: Sequence[Path], out: Path, rounds: int)
         ONE: in_files(estimator, photos, out, 1),
         TOGETHER: in_files(estimator, copies(photos, out / "many"), out, estimator.batch_size),
         SMOOTH: smoothing(estimator, photos[0]),
+        FIND: each(Finder(device="cpu").find, [read_photo(photo) for photo in photos]),
     }
-    if any(SHIPPED.glob("finder*.safetensors")):
-        jobs[FIND] = each(Finder(device="cpu").find, [read_photo(photo) for photo in photos])
     found = interleaved(jobs, rounds)
     seconds = {name: times.median for name, times in {**found, **walk.times}.items()}
     seconds[ALONE_MANY] /= len(full)
@@ -159,10 +157,7 @@ def report(estimator: Estimator, photos: Sequence[Path], out: Path, rounds: int)
     cells = [[name, "-" if s is None else f"{1e3 * s:.2f}", "-" if s is None else ratio(s, of)] for name, s, of in rows]
     print(f"\n## A photo's file to its JSON, warm: small, {estimator.runtime_name}\n")
     print(table(("step", "ms a photo", "of the network alone"), cells))
-    print(
-        f"\n{FIND}: "
-        + ("not part of the sum" if FIND in seconds else "no finder ships yet; one person fills each photo")
-    )
+    print(f"\n{FIND}: not part of the sum, one person fills each photo")
     print(noise({**found, **walk.times}))
 
 
