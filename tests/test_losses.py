@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from liftwild.heatmap import as_heatmaps, decode, draw
-from liftwild.losses import Masked, cell_loss, depth_loss, geometric_loss, heatmap_loss
+from liftwild.losses import Masked, cell_loss, depth_loss, geometric_loss, heatmap_loss, side_doubt
 from liftwild.skeleton import MPII_16, RATIO_GROUPS
 
 J = 16
@@ -198,6 +198,23 @@ def test_cell_loss_gradient_and_empty_mask() -> None:
     empty = cell_loss([maps], target, torch.zeros(1, 2, dtype=torch.bool)).mean()
     (gradient,) = torch.autograd.grad(empty, maps)
     assert float(empty.detach()) == 0 and not gradient.any()
+
+
+def test_side_doubt_is_bayes_rule() -> None:
+    """Two joints whose one cell each is labelled: chances by hand; the third has no label, and says nothing."""
+    chance = torch.tensor([[[0.1, 0.2, 0.3, 0.4], [0.25, 0.25, 0.1, 0.4], [1.0, 0.0, 0.0, 0.0]]], dtype=torch.float64)
+    maps = chance.clamp(min=1e-30).log().view(1, 3, 2, 2).repeat(2, 1, 1, 1) + 7
+    target, swapped = torch.zeros(2, 3, 4, dtype=torch.float64), torch.zeros(2, 3, 4, dtype=torch.float64)
+    target[0, 0, 1] = target[0, 1, 2] = 0.5  # of any sum
+    swapped[0, 0, 3] = swapped[0, 1, 0] = 0.1
+    target[:, 2] = torch.nan
+    valid = torch.tensor([[True, True, False]] * 2)
+    target, swapped = target.view(2, 3, 2, 2), swapped.view(2, 3, 2, 2)
+    likelier = 0.4 * 0.25 / (0.2 * 0.1)
+    found = side_doubt(maps, target, swapped, valid, 0.05)
+    expected = [0.05 * likelier / (0.05 * likelier + 0.95), 0.05]  # the second person is outside: the share itself
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64), rtol=1e-12, atol=0)
+    torch.testing.assert_close(side_doubt(maps, swapped, target, valid, 0.5)[0], 1 / (1 + found.new_tensor(likelier)))
 
 
 def test_heatmaps_of_a_target_peak_at_1_where_it_does() -> None:

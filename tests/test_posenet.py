@@ -105,11 +105,16 @@ def test_log_odds_become_heatmaps_before_flips_are_averaged() -> None:
 
 
 def test_a_network_takes_over_one_with_fewer_stacks() -> None:
-    """Its own first stack then says what the smaller one said; everything else must be alike."""
+    """Its first stack and its depths then say what the smaller one said, and its last is a copy of that one's;
+    everything else must be alike."""
     small, large = PoseNet(dataclasses.replace(TINY, stacks=1)), PoseNet(TINY)
     large.take(small)
     image = torch.rand(1, 3, 64, 64)
-    torch.testing.assert_close(large.eval()(image).heatmaps[0], small.eval()(image).heatmaps[0])
+    before, after = small.eval()(image), large.eval()(image)
+    torch.testing.assert_close(after.heatmaps[0], before.heatmaps[0])
+    torch.testing.assert_close(after.depth, before.depth)
+    features = small.stem(image - 0.5)
+    torch.testing.assert_close(large.stacks[1](features)[0], before.heatmaps[0])
     other = PoseNet(dataclasses.replace(TINY, features=32))
     for from_, to in ((large, small), (other, large)):
         with pytest.raises(ValueError, match="cannot take"):

@@ -7,6 +7,7 @@ by half its side, minus 1; depth in the same unit.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -51,6 +52,23 @@ def cell_loss(pred: list[Tensor], target: Tensor, valid: Tensor) -> Masked:
     share = share / torch.where(mass > 0, mass, 1.0)
     found = ((share * _at_least_fp32(maps).flatten(2).log_softmax(dim=-1)).sum() for maps in pred)
     return Masked(-sum(found, start=target.new_zeros(())), (mass > 0).sum())
+
+
+@torch.no_grad()
+def side_doubt(pred: Tensor, target: Tensor, swapped: Tensor, valid: Tensor, share: float) -> Tensor:
+    """Chance (B,) that a person's labels have left and right exchanged, by what the network itself makes of the photo.
+
+    ``pred`` (B, J, H, W) log-odds; ``target`` and ``swapped`` (B, J, H, W) the labels' cells as for ``cell_loss``, as
+    labelled and exchanged; ``valid`` (B, J) bool, those that both have. ``share``: of labels that are exchanged,
+    before anything is seen, in (0, 1). Bayes' rule, with the joints taken as independent. Not in the paper.
+    """
+    log = _at_least_fp32(pred).flatten(2).log_softmax(dim=-1)
+
+    def fit(cells: Tensor) -> Tensor:
+        cells = torch.where(valid[..., None, None], cells, 0.0).flatten(2)  # NaN stands for an unlabelled joint
+        return ((cells * log).sum(dim=-1) / cells.sum(dim=-1).clamp(min=1e-6)).sum(dim=-1)
+
+    return torch.sigmoid(fit(swapped) - fit(target) + math.log(share / (1 - share)))
 
 
 def depth_loss(pred: Tensor, target: Tensor, valid: Tensor) -> Masked:

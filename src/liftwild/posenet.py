@@ -190,13 +190,20 @@ class PoseNet(nn.Module):
         return Prediction(heatmaps, self.depth(x) if with_depth else None)
 
     def take(self, smaller: PoseNet) -> None:
-        """Take over the weights of a network of the same size or with fewer stacks; stacks beyond stay as they are.
+        """Take over the weights of a network of the same size or with fewer stacks, the depth module's too.
 
-        ValueError if it differs in anything else. The depth module is taken too.
+        Stacks beyond begin as copies of its last one that hand on their input as it came: depths stay what they were,
+        and joints nearly so (docs/log.md). ValueError if it differs in anything else.
         """
         if not self.config.extends(smaller.config):
             raise ValueError(f"a network of {self.config} cannot take the weights of one of {smaller.config}")
         self.load_state_dict({**self.state_dict(), **smaller.state_dict()})
+        for stack in list(self.stacks)[len(smaller.stacks) :]:
+            assert isinstance(stack, Stack)
+            stack.load_state_dict(smaller.stacks[-1].state_dict())
+            for hand_on in (stack.from_features, stack.from_heatmaps):
+                for values in hand_on.parameters():
+                    nn.init.zeros_(values)
 
     def depth_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters that only the depths depend on: the depth module, and what the last stack feeds it through."""

@@ -10,6 +10,7 @@ from liftwild import losses
 from liftwild.heatmap import draw
 from liftwild.posenet import Prediction
 from liftwild.sample import Batch
+from liftwild.skeleton import MPII_16
 from liftwild.training.recipe import Stage
 
 
@@ -29,7 +30,10 @@ def step_losses(
         target = draw(batch.joints_2d, size, input_px, stage.sigma_at(step))
         if softmax:
             inside = ((batch.joints_2d >= 0) & (batch.joints_2d < input_px)).all(dim=-1)
-            found["heatmap"] = losses.cell_loss(pred.heatmaps, target, batch.joints_2d_valid & inside)
+            valid = batch.joints_2d_valid & inside
+            if stage.side_noise > 0:
+                target = _sides_in_doubt(pred, target, valid, ~batch.has_3d, stage.side_noise)
+            found["heatmap"] = losses.cell_loss(pred.heatmaps, target, valid)
         else:
             found["heatmap"] = losses.heatmap_loss(
                 pred.heatmaps, target, batch.joints_2d_valid, stage.foreground_weight
@@ -43,6 +47,18 @@ def step_losses(
         unit = batch.joints_2d / (input_px / 2) - 1
         found["geometric"] = losses.geometric_loss(pred.depth, unit, batch.joints_2d_valid & on[:, None])
     return found
+
+
+def _sides_in_doubt(pred: Prediction, target: Tensor, valid: Tensor, labelled_by_hand: Tensor, share: float) -> Tensor:
+    """``target`` blended with itself with sides exchanged, person by person, as ``losses.side_doubt`` has it.
+
+    Joints whose other side has no label stay; so do people whose labels are not by hand.
+    """
+    other = list(MPII_16.flip_index)
+    both = valid & valid[:, other]
+    swapped = target[:, other]
+    doubt = losses.side_doubt(pred.heatmaps[-1], target, swapped, both, share) * labelled_by_hand
+    return torch.where(both[..., None, None], torch.lerp(target, swapped, doubt[:, None, None, None]), target)
 
 
 def total_loss(fabric: Fabric, found: dict[str, losses.Masked], stage: Stage) -> tuple[Tensor, dict[str, Tensor]]:

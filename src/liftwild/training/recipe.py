@@ -68,7 +68,8 @@ class Stage:
     ``heatmap_weight``, ``depth_weight``, ``geometric_weight``: of the three losses; the geometric one is taken on the
     images of ``geometric_on``. ``sigma`` of the target Gaussians in heatmap px, moving to ``sigma_end`` over the stage
     (0: stays). ``foreground_weight``: see ``losses.heatmap_loss``; not for a network with ``softmax``.
-    ``depth_clamp``: depth targets are cut to [-depth_clamp, depth_clamp] (0: not). ``train``: all parameters, or the
+    ``side_noise``: share of the 2D labels taken to have left and right exchanged, which ``losses.side_doubt`` finds (0:
+    none are); only for a network with ``softmax``. ``depth_clamp``: depth targets are cut to [-depth_clamp, depth_clamp] (0: not). ``train``: all parameters, or the
     depth module alone.
     ``freeze_norm``: batch norm keeps its statistics and uses them. ``clip``: largest gradient norm (0: none).
     """
@@ -90,6 +91,7 @@ class Stage:
     sigma: float = 1.0
     sigma_end: float = 0.0
     foreground_weight: float = 0.0
+    side_noise: float = 0.0
     depth_clamp: float = 0.0
     train: Literal["all", "depth"] = "all"
     freeze_norm: bool = False
@@ -297,6 +299,8 @@ def _check(recipe: Recipe) -> None:
             raise ValueError(f"{where}: a weight or limit is below 0")
         if recipe.network.softmax and stage.foreground_weight:
             raise ValueError(f"{where}: foreground_weight is for squared error, and network.softmax is on")
+        if not 0 <= stage.side_noise <= 0.5 or (stage.side_noise and not recipe.network.softmax):
+            raise ValueError(f"{where}: side_noise must be in [0, 0.5], and 0 without network.softmax")
         if stage.sigma <= 0 or stage.sigma_end < 0:
             raise ValueError(f"{where}: sigma must be above 0")
         if stage.schedule == "step" and stage.lr_end <= 0:
