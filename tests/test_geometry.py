@@ -498,6 +498,39 @@ def test_decode_at_the_border_stays_in_its_cell() -> None:
         assert abs(y - (row + 0.5) * 4) <= (1 if 0 < row < 5 else 0)
 
 
+def test_fine_decode_undoes_draw() -> None:
+    joints = 8 + 112 * torch.rand(50, 16, 2, generator=torch.Generator().manual_seed(0))
+    found, peaks = heatmap.decode(heatmap.draw(joints, 32, 128), 128, fine=True)
+    torch.testing.assert_close(found, joints, atol=1e-3, rtol=0)
+    assert (peaks > 0.77).all()  # exp(-1/4): half a cell aside in both axes
+
+
+def test_fine_decode_by_hand() -> None:
+    """The top of the parabola through three logs, in each axis by itself; flat, lone and negative maps stay finite."""
+    maps = torch.zeros(1, 6, 8, 8)
+    maps[0, 0, 2, 6] = 1.0
+    maps[0, 0, 2, 5], maps[0, 0, 2, 7] = 0.2, 0.3  # to the right
+    maps[0, 0, 1, 6], maps[0, 0, 3, 6] = 0.3, 0.2  # up
+    maps[0, 2, 3, 4] = 1.0  # alone: no side is higher
+    maps[0, 3, 3, 4], maps[0, 3, 3, 5] = 1.0, 1.0  # two alike: the border between them
+    maps[0, 4] = -1.0
+    maps[0, 4, 3, 4] = -0.5
+    maps[0, 5, 0, 7] = 1.0  # in a corner: its cell's middle
+    found, peaks = heatmap.decode(maps, 32, fine=True)
+    aside = np.log(0.3 / 0.2) / (2 * -np.log(0.3 * 0.2))
+    np.testing.assert_allclose(found[0, 0].numpy(), [(6.5 + aside) * 4, (2.5 - aside) * 4], rtol=1e-6)
+    assert found[0, 1:].tolist() == [[2, 2], [18, 14], [20, 14], [18, 14], [30, 2]]
+    assert peaks[0].tolist() == [1, 0, 1, 1, -0.5, 1]
+
+
+def test_fine_decode_stays_within_half_a_cell_of_the_peak() -> None:
+    maps = torch.randn(64, 16, 16, 16, generator=torch.Generator().manual_seed(1))
+    flat = maps.flatten(2).argmax(-1)
+    middle = torch.stack([flat % 16, flat // 16], -1) + 0.5
+    apart = (heatmap.decode(maps, 64, fine=True)[0] / 4 - middle).abs()
+    assert 0.4 < apart.max() <= 0.5 + 1e-6
+
+
 def test_a_joint_outside_leaves_its_tail_only() -> None:
     maps = heatmap.draw(torch.tensor([[[-4.0, 32.0], [1e4, 1e4]]]), 16, 64)
     assert 0 < maps[0, 0].max() < 1

@@ -64,7 +64,7 @@ def test_the_shipped_weights_find_the_person_of_the_demo(weights: str) -> None:
 @pytest.mark.parametrize(("weights", "said"), [("small-open", "person.json"), ("small-clean", "person-clean.json")])
 def test_predict_says_of_the_shipped_picture_what_it_said(weights: str, said: str) -> None:
     """Golden, made with the shipped weights: other weights, another crop or decoding move it. Rounding may push a joint
-    by a quarter cell (4 px here), not several."""
+    a little, not by cells (16 px here)."""
     golden = json.loads((ROOT / "tests/golden" / said).read_text())
     (pose,) = Estimator(weights, device="cpu").predict(ROOT / "examples" / "person.jpg")
     off_px = np.linalg.norm(pose.joints_2d - np.array(golden["joints_2d"]), axis=1)

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+LEAST_HEIGHT = 1e-6  # of a cell, before its log is taken
+
 
 def draw(joints_2d: Tensor, size: int, input_px: int, sigma_px: float = 1.0) -> Tensor:
     """Gaussians of peak 1 at the joints: heatmaps (B, J, size, size).
@@ -23,25 +25,38 @@ def draw(joints_2d: Tensor, size: int, input_px: int, sigma_px: float = 1.0) -> 
     return falloff[..., 1, :, None] * falloff[..., 0, None, :]
 
 
-def decode(heatmaps: Tensor, input_px: int) -> tuple[Tensor, Tensor]:
+def decode(heatmaps: Tensor, input_px: int, fine: bool = False) -> tuple[Tensor, Tensor]:
     """Joints (B, J, 2) in px of the network's input, and the peaks (B, J), from heatmaps (B, J, H, W).
 
-    Argmax, then a quarter cell toward the higher neighbour in x and in y (none at the border, none where both are
-    equal), plus half a cell. Source: the authors' Torch7 code.
+    Argmax, then in x and in y by itself a quarter cell toward the higher neighbour (none at the border, none where both
+    are equal), plus half a cell. Source: the authors' Torch7 code. ``fine``: instead of the quarter, to the top of the
+    parabola through the logs of the peak and its two neighbours, half a cell at most; exact for what ``draw`` draws
+    (docs/log.md).
     """
     batch, joints, height, width = heatmaps.shape
-    peak, flat = heatmaps.flatten(2).max(dim=-1)
+    cells = heatmaps.flatten(2)
+    peak, flat = cells.max(dim=-1)
     x, y = flat % width, torch.div(flat, width, rounding_mode="floor")
 
-    def toward(index: Tensor, step: int, length: int) -> Tensor:
-        low = heatmaps.flatten(2).gather(2, (flat - step).clamp(min=0)[..., None])[..., 0]
-        high = heatmaps.flatten(2).gather(2, (flat + step).clamp(max=height * width - 1)[..., None])[..., 0]
-        inside = (index > 0) & (index < length - 1)
-        return torch.where(inside, 0.25 * torch.sign(high - low), torch.zeros_like(peak))
+    def at(index: Tensor) -> Tensor:
+        values = cells.gather(2, index.clamp(0, height * width - 1)[..., None])[..., 0]
+        return values.clamp(min=LEAST_HEIGHT).log() if fine else values
 
-    cells = torch.stack([x + 0.5 + toward(x, 1, width), y + 0.5 + toward(y, width, height)], dim=-1)
-    scale = torch.tensor([input_px / width, input_px / height], dtype=cells.dtype, device=cells.device)
-    return cells * scale, peak
+    top = at(flat)
+
+    def toward(index: Tensor, step: int, length: int) -> Tensor:
+        low, high = at(flat - step), at(flat + step)
+        if fine:
+            bend = 2 * top - low - high  # 0 where all three are equal, never less
+            offset = ((high - low) / (2 * bend.clamp(min=LEAST_HEIGHT))).clamp(-0.5, 0.5)
+        else:
+            offset = 0.25 * torch.sign(high - low)
+        inside = (index > 0) & (index < length - 1)
+        return torch.where(inside, offset, torch.zeros_like(peak))
+
+    found = torch.stack([x + 0.5 + toward(x, 1, width), y + 0.5 + toward(y, width, height)], dim=-1)
+    scale = torch.tensor([input_px / width, input_px / height], dtype=found.dtype, device=found.device)
+    return found * scale, peak
 
 
 def as_heatmaps(log_odds: Tensor) -> Tensor:

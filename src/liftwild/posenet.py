@@ -25,7 +25,8 @@ class PoseNetConfig:
     the first convolution, ``input_px`` side of the square input. ``depth_norm`` adds batch norm + ReLU to what enters
     the depth module and its last linear layer; the paper has none, short trainings need it (docs/log.md).
     ``softmax``: a map is log-odds over its cells, trained by cross-entropy (``losses.cell_loss``) instead of the
-    paper's squared error; it learns more from the same images (docs/log.md).
+    paper's squared error; it learns more from the same images, and its joints are read finer than to the paper's
+    quarter cell (docs/log.md).
     """
 
     stacks: int = 2
@@ -250,13 +251,14 @@ def infer(net: PoseNet, images: Tensor, flip_test: bool = False, with_depth: boo
     heatmaps, depth = pred.heatmaps[-1].float(), None if pred.depth is None else pred.depth.float()
     if net.config.softmax:
         heatmaps = as_heatmaps(heatmaps)
-    return read(heatmaps, depth, images.shape[-1], flip_test)
+    return read(heatmaps, depth, images.shape[-1], net.config.softmax, flip_test)
 
 
-def read(heatmaps: Tensor, depth: Tensor | None, input_px: int, flip_test: bool = False) -> Decoded:
+def read(heatmaps: Tensor, depth: Tensor | None, input_px: int, fine: bool, flip_test: bool = False) -> Decoded:
     """Decode heatmaps (B, J, H, W) and depths (B, J) of an input of ``input_px``, fp32.
 
-    ``flip_test``: the second half of the batch are the mirrored images of the first, and is averaged with it.
+    ``fine``: as for ``heatmap.decode``; networks with ``softmax`` are read so. ``flip_test``: the second half of the
+    batch are the mirrored images of the first, and is averaged with it.
     """
     if flip_test:
         swap = list(MPII_16.flip_index)
@@ -265,4 +267,4 @@ def read(heatmaps: Tensor, depth: Tensor | None, input_px: int, flip_test: bool 
         if depth is not None:
             plain, mirrored = depth.chunk(2)
             depth = (plain + mirrored[:, swap]) / 2  # a mirror changes no depth
-    return Decoded(*decode(heatmaps, input_px), depth)
+    return Decoded(*decode(heatmaps, input_px, fine), depth)

@@ -19,7 +19,16 @@ from liftwild.crop import BOX_MARGIN, Crop
 from liftwild.errors import LiftwildError
 from liftwild.posenet import PoseNet
 from liftwild.predict.graph import CROPS, MAPS
-from liftwild.predict.runtime import FORMAT, VERSION, Runtime, TorchRuntime, find_device, look, open_runtime
+from liftwild.predict.runtime import (
+    FORMAT,
+    VERSION,
+    Runtime,
+    TorchRuntime,
+    find_device,
+    look,
+    open_runtime,
+    openvino_core,
+)
 from liftwild.skeleton import MPII_16, SCALE_BONES
 
 SUFFIX = {"onnx": ".onnx", "openvino": ".xml"}
@@ -86,7 +95,7 @@ def about(net: PoseNet, card: Mapping[str, Any], precision: str = "fp32") -> dic
         f"box, {BOX_MARGIN} times as long as its longer side",
         "normalisation": "inside the graph: x / 255 - 0.5",
         "heatmaps": f"(people, 16, {cells}, {cells}) fp32, row and column: a joint lies at the middle of the highest "
-        f"cell, cells are {side // cells} px of the crop; docs/runtimes.md moves it by a quarter of a cell",
+        f"cell, cells are {side // cells} px of the crop; docs/runtimes.md finds it within the cell",
         "depth": "(people, 16) fp32: away from the camera, relative to the thorax, 1 is half the crop's side",
         "units": "x and y in half sides of the crop, and depth, times one number for each person are mm: that by which "
         "the bones of scale_bones are together as long as sum_length_mm",
@@ -185,7 +194,7 @@ def _write_openvino(path: Path, graph: bytes, told: Mapping[str, str]) -> None:
         import openvino
     except ImportError as error:
         raise LiftwildError(f"--to openvino needs OpenVINO ({error}): pip install 'liftwild[openvino]'") from None
-    model = openvino.Core().read_model(graph)
+    model = openvino_core().read_model(graph)
     openvino.save_model(model, path, compress_to_fp16=False)
     digest = hashlib.sha256(path.with_suffix(".bin").read_bytes()).hexdigest()
     model.set_rt_info({**told, "bin_sha256": digest}, "liftwild")

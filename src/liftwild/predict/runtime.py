@@ -38,10 +38,12 @@ FIXED = 2
 
 
 class Runtime(Protocol):
-    """Runs one network. ``name``: what runs it and in which precision; ``input_px``: side S of its crops."""
+    """Runs one network. ``name``: what runs it and in which precision; ``input_px``: side S of its crops; ``fine``: how
+    joints are read from its heatmaps, as in ``heatmap.decode``."""
 
     name: str
     input_px: int
+    fine: bool
 
     def __call__(self, crops: np.ndarray) -> tuple[Tensor, Tensor]:
         """Heatmaps (B, J, H, W) and depths (B, J), fp32, of crops (B, S, S, 3) uint8 RGB."""
@@ -58,6 +60,7 @@ class TorchRuntime:
     def __init__(self, net: PoseNet, device: torch.device, precision: str = "fp32") -> None:
         self.net = net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.device, self.precision, self.input_px = device, precision, net.config.input_px
+        self.fine = net.config.softmax
         self.name = f"torch {precision}" + ("" if device.type == "cpu" else f", {device.type}")
 
     @torch.inference_mode()
@@ -75,6 +78,26 @@ class TorchRuntime:
         return hash_of(self.net)
 
 
+_CORES: list[Any] = []  # one at most, and it stays
+_MAKES_CORE = threading.Lock()
+
+
+def openvino_core() -> Any:
+    """OpenVINO's Core, one for the whole process. LiftwildError without OpenVINO.
+
+    Each Core that uses the CPU gives its thread a stack for signal handlers, and when it goes puts back the one before:
+    that of a Core that is gone, if there were several. The next Ctrl-C, or worker that ends, then is a crash.
+    """
+    try:
+        import openvino
+    except ImportError as error:
+        raise LiftwildError(f"it needs OpenVINO ({error}): pip install 'liftwild[openvino]'") from None
+    with _MAKES_CORE:
+        if not _CORES:
+            _CORES.append(openvino.Core())
+        return _CORES[0]
+
+
 class OpenVinoRuntime:
     """An ONNX graph, or OpenVINO's own two files, in OpenVINO on the CPU.
 
@@ -83,15 +106,12 @@ class OpenVinoRuntime:
     """
 
     def __init__(self, graph: bytes, weights: bytes | None = None, precision: str | None = None) -> None:
-        try:
-            import openvino
-        except ImportError as error:
-            raise LiftwildError(f"it needs OpenVINO ({error}): pip install 'liftwild[openvino]'") from None
-        self._core = openvino.Core()
+        self._core = openvino_core()
         able = _computes_bf16(self._core)
         if precision == "bf16" and not able:
             raise LiftwildError("this CPU does not compute in bf16; take the runtime openvino")
         self.precision = precision or ("bf16" if able else "fp32")
+        self.fine = False
         self.name = f"openvino {self.precision}"
         self._model = self._core.read_model(graph) if weights is None else self._core.read_model(graph, weights)
         self.about = self._about()
@@ -152,7 +172,7 @@ class OnnxRuntime:
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         self.about: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
-        self.name = f"onnx {self.precision}"
+        self.name, self.fine = f"onnx {self.precision}", False
         (crops,) = (each for each in self._session.get_inputs() if each.name == CROPS)
         self.input_px = int(crops.shape[1])
         self._hash = _hash(graph)
@@ -171,7 +191,7 @@ def look(runtime: Runtime, crops: np.ndarray, flip_test: bool = False) -> Decode
     """What ``runtime`` finds in crops (B, S, S, 3) uint8 RGB; ``flip_test``: the mean with what it finds in mirrored
     ones."""
     seen = np.concatenate([crops, crops[:, :, ::-1]]) if flip_test else crops
-    return read(*runtime(seen), runtime.input_px, flip_test)
+    return read(*runtime(seen), runtime.input_px, runtime.fine, flip_test)
 
 
 def find_device(name: str | None) -> torch.device:
@@ -217,7 +237,9 @@ def open_runtime(
         if not kinds:
             raise LiftwildError(f"{path} needs {' or '.join(exported)}: pip install 'liftwild[{exported[-1]}]'")
         runtime = _first(kinds, lambda each: _of_file(path, content, beside, each), f"{path} cannot be run")
-        return runtime, _card_of(runtime.about, path)
+        card = _card_of(runtime.about, path)
+        runtime.fine = card.get("network", {}).get("softmax", False)
+        return runtime, card
     net, card = load_weights(weights)
     kinds = [kind]
     if kind == "auto":
@@ -230,7 +252,9 @@ def open_runtime(
         graph = graph_of(net)
         return _tried(OpenVinoRuntime(graph, None, precision or None) if family == "openvino" else OnnxRuntime(graph))
 
-    return _first(kinds, of_weights, f"the runtime {kind} cannot be used"), card
+    runtime = _first(kinds, of_weights, f"the runtime {kind} cannot be used")
+    runtime.fine = net.config.softmax
+    return runtime, card
 
 
 def _fastest() -> list[str]:
@@ -239,9 +263,7 @@ def _fastest() -> list[str]:
     best = "fp32"
     if {"openvino", "onnx"} <= there:  # else there is nothing to choose
         try:
-            import openvino
-
-            best = "bf16" if _computes_bf16(openvino.Core()) else "fp32"
+            best = "bf16" if _computes_bf16(openvino_core()) else "fp32"
         except Exception:  # a broken one is tried first, so that its fault is told
             best = "bf16"
     return [each for each in FASTEST_FIRST[best] if each in there]

@@ -69,8 +69,8 @@ class Stage:
     images of ``geometric_on``. ``sigma`` of the target Gaussians in heatmap px, moving to ``sigma_end`` over the stage
     (0: stays). ``foreground_weight``: see ``losses.heatmap_loss``; not for a network with ``softmax``.
     ``side_noise``: share of the 2D labels taken to have left and right exchanged, which ``losses.side_doubt`` finds (0:
-    none are); only for a network with ``softmax``. ``depth_clamp``: depth targets are cut to [-depth_clamp, depth_clamp] (0: not). ``train``: all parameters, or the
-    depth module alone.
+    none are); only for a network with ``softmax``. ``depth_clamp``: depth targets are cut to [-depth_clamp,
+    depth_clamp] (0: not). ``train``: all parameters, or the depth module alone.
     ``freeze_norm``: batch norm keeps its statistics and uses them. ``clip``: largest gradient norm (0: none).
     """
 
