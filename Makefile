@@ -34,10 +34,8 @@ demo: $(READY)
 	@echo "A clip, followed and smoothed, for Blender: out/demo/clip.person0.bvh"
 	@name=$${PHOTO##*/}; echo "To turn them, open in a browser: out/demo/clip.html and out/demo/$${name%.*}.html"
 
-# OpenVINO and ONNX Runtime in one long process end in a crash (docs/log.md), so each is tested without the other.
 test: $(READY)
-	LIFTWILD_TEST_WITHOUT=onnxruntime $(BIN)/python -m pytest
-	LIFTWILD_TEST_WITHOUT=openvino $(BIN)/python -m pytest tests/test_runtime.py tests/test_export.py
+	$(BIN)/python -m pytest
 
 check: $(READY)
 	$(BIN)/ruff format --check .

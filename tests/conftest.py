@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # else tests crawl on a busy machine; torch reads it when loaded
@@ -16,10 +15,6 @@ import torch
 
 from liftwild.posenet import PoseNet, PoseNetConfig
 from liftwild.weights import save_weights
-
-# OpenVINO and ONNX Runtime in one process of many tests end in a crash (docs/log.md): `make test` takes them in turn.
-for name in filter(None, os.environ.get("LIFTWILD_TEST_WITHOUT", "").split(",")):
-    sys.modules[name] = None  # type: ignore[assignment]
 
 # Started in the background of a script, a shell has Ctrl-C ignored, and what we start would ignore it too.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -188,7 +188,7 @@ def test_what_differs_is_not_written(
 
 def test_nan_is_a_difference(tiny_weights: Path) -> None:
     class Broken:
-        name, input_px = "broken", 64
+        name, input_px, fine = "broken", 64, False
 
         def __call__(self, crops: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
             return torch.full((len(crops), 16, 16, 16), np.nan), torch.zeros(len(crops), 16)
@@ -368,7 +368,7 @@ def test_int8_is_measured_on_other_photos(tmp_path: Path, tiny_weights: Path) ->
     cells = np.stack([person.joints_2d for person in held_back]) / 4
 
     class Right:
-        name, input_px = "right", 64
+        name, input_px, fine = "right", 64, False
 
         def __init__(self) -> None:
             self.seen, self.off = 0, 0
