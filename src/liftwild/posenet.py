@@ -60,7 +60,7 @@ class PoseNetConfig:
 
 # Named sizes that a recipe or a weights file can ask for.
 PAPER = PoseNetConfig()
-SMALL = PoseNetConfig(stacks=2, blocks=1, features=128, stem=32, input_px=128, depth_norm=True, softmax=True)
+SMALL = PoseNetConfig(stacks=3, blocks=1, features=128, stem=32, input_px=128, depth_norm=True, softmax=True)
 BASE = PoseNetConfig(stacks=2, blocks=1, features=192, stem=64, input_px=192, depth_norm=True, softmax=True)
 SIZES = {"paper": PAPER, "base": BASE, "small": SMALL}
 
