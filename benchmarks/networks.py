@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,11 @@ from liftwild import Estimator
 from liftwild.data.photo import read_photo
 from liftwild.errors import LiftwildError
 from liftwild.posenet import SIZES, PoseNet, macs
+from liftwild.predict.finder import Finder
 from liftwild.weights import save_weights
 
 ORDER = ("small", "base", "paper")
+ALONE, JUDGED = "finder", "finder, judged by small"
 BATCHES = {"small": (1, 16), "base": (1,), "paper": (1,)}
 
 
@@ -68,12 +71,25 @@ def rows_of(files: dict[str, Path | str]) -> tuple[dict[Network, Job], dict[Netw
 
 
 def in_memory(files: dict[str, Path | str], photos: Sequence[np.ndarray]) -> dict[str, Job]:
-    """From a decoded photo to its poses, in the fastest runtime here: a job for each size, mean seconds."""
+    """From a decoded photo to its poses, in the fastest runtime here: jobs for each size, mean seconds.
+
+    Three ways: one person fills each photo; the largest of the finder's own; the largest of those that PoseNet has
+    judged, as ``liftwild predict --people 1`` does it.
+    """
     jobs: dict[str, Job] = {}
+    judge = Estimator(device="cpu", runtime=AUTO)
     for size in ORDER:
         estimator = Estimator(files[size], device="cpu", runtime=AUTO)
-        jobs[f"liftwild {size}, {estimator.runtime_name}"] = each(estimator.predict, photos)
+        name = f"liftwild {size}, {estimator.runtime_name}"
+        jobs[f"{name}: no looking for people"] = each(estimator.predict, photos)
+        for how, finder in ((ALONE, Finder(device="cpu")), (JUDGED, Finder(device="cpu", estimator=judge))):
+            jobs[f"{name}: {how}"] = each(partial(found_and_seen, estimator, finder), photos)
     return jobs
+
+
+def found_and_seen(estimator: Estimator, finder: Finder, photo: np.ndarray) -> None:
+    """Find the largest person in a photo, and its pose."""
+    estimator.predict(photo, [found.box for found in finder.find(photo, 1)])
 
 
 def report(peer: Peer | None, photos: Sequence[Path], folder: Path, rounds: int) -> None:

@@ -17,8 +17,8 @@ from clock import Job, Times, Took, each, interleaved, noise, ratio, table
 from torch import Tensor
 
 from liftwild import Estimator
-from liftwild.data.photo import read_photo
-from liftwild.outputs.finish import Claims, Wanted, finish_photo, write_photo_files
+from liftwild.data.photo import read_photo, read_with_exif
+from liftwild.outputs.finish import Claims, Wanted, camera_of, finish_photo, write_photo_files
 from liftwild.outputs.run import Whom, predict_files
 from liftwild.pose import PoseTrack, Recording
 from liftwild.predict.finder import Finder
@@ -28,9 +28,10 @@ from liftwild.predict.smooth import smooth_recording
 JSON = Wanted(figure=False)
 CLIP_FRAMES, FPS = 100, 25
 MANY = 32  # photos that go through together
-DECODE, FIND, CROP = "read and decode", "find", "crop"
+CLAIM, DECODE, FIND, CROP = "claim the results' names", "read and decode", "find", "crop"
 NETWORK, POSES, WRITE = "network", "decode joints, confidence, place in the photo", "place in space, write JSON"
-STEPS = (DECODE, CROP, NETWORK, POSES, WRITE)
+STEPS = (CLAIM, DECODE, CROP, NETWORK, POSES, WRITE)
+SUM = "all of it, one after the other"
 ALONE, ALONE_MANY = "the network alone, over and over", "the network alone, a full batch"
 ONE, TOGETHER = "photo file to JSON, each alone", "photo file to JSON, in full batches"
 SMOOTH = "smooth (clips, a frame and person)"
@@ -42,6 +43,7 @@ class Watched:
     def __init__(self, runtime: Runtime) -> None:
         self.runtime, self.took = runtime, 0.0
         self.name, self.input_px, self.fingerprint = runtime.name, runtime.input_px, runtime.fingerprint
+        self.fine = runtime.fine
 
     def __call__(self, crops: np.ndarray) -> tuple[Tensor, Tensor]:
         """As the runtime."""
@@ -63,27 +65,39 @@ class Walk:
     def __call__(self) -> Took:
         """Go all of it, for every photo."""
         seconds = dict.fromkeys(STEPS, 0.0)
+        claims = Claims(emptied(self.out))
         for photo in self.photos:
             laps = [time.perf_counter()]
-            image = read_photo(photo)
+            claims.claim(photo, photo.stem, JSON, is_clip=False)
+            laps.append(time.perf_counter())
+            image, exif = read_with_exif(photo)
             laps.append(time.perf_counter())
             people = self.estimator.crop_people(image)
             laps.append(time.perf_counter())
             self.watched.took = 0.0
             poses = next(self.estimator.predict_crops([people]))
             laps.append(time.perf_counter())
-            recording = Recording.of_photo(photo.name, image.shape[1], image.shape[0], poses)
-            write_photo_files(
-                finish_photo(recording, JSON, photo), self.out, photo.stem, JSON, None, partial(read_photo, photo)
-            )
+            height, width = image.shape[:2]
+            recording = Recording.of_photo(photo.name, width, height, poses)
+            placed = finish_photo(recording, JSON, camera_of(JSON, width, height, exif))
+            write_photo_files(placed, self.out, photo.stem, JSON, None, partial(read_photo, photo))
             laps.append(time.perf_counter())
-            decode, crop, both, write = np.diff(laps)
+            claim, decode, crop, both, write = np.diff(laps)
             network = self.watched.took
-            for step, took in zip(STEPS, (decode, crop, network, both - network, write), strict=True):
+            for step, took in zip(STEPS, (claim, decode, crop, network, both - network, write), strict=True):
                 seconds[step] += took / len(self.photos)
         for step, took in seconds.items():
             self.times[step].seconds.append(took)
         return Took(sum(seconds.values()))
+
+
+def emptied(folder: Path) -> Path:
+    """``folder``, which is made if need be, without its files: as most runs find it. Writing over files that are there
+    takes longer."""
+    folder.mkdir(exist_ok=True)
+    for path in folder.iterdir():
+        path.unlink()
+    return folder
 
 
 def in_files(estimator: Estimator, photos: Sequence[Path], out: Path, batch: int) -> Job:
@@ -92,6 +106,7 @@ def in_files(estimator: Estimator, photos: Sequence[Path], out: Path, batch: int
     own.batch_size = batch
 
     def run() -> Took:
+        emptied(out)
         start = time.perf_counter()
         predict_files(own, photos, Claims(out), Whom(), JSON)
         return Took((time.perf_counter() - start) / len(photos))
@@ -129,25 +144,25 @@ def smoothing(estimator: Estimator, photo: Path) -> Job:
 def report(estimator: Estimator, photos: Sequence[Path], out: Path, rounds: int) -> None:
     """Print the table. ``out``: a folder for results, which is made."""
     out.mkdir()
-    walk = Walk(estimator, photos, out)
+    walk = Walk(estimator, photos, out / "walk")
     crops = np.stack([person.pixels for photo in photos for person in estimator.crop_people(photo)])
     full = np.concatenate([crops] * -(-estimator.batch_size // len(crops)))[: estimator.batch_size]
     jobs: dict[str, Job] = {
         ALONE: each(lambda crop: estimator.runtime(crop[None]), list(crops)),
         ALONE_MANY: each(estimator.runtime, [full]),
-        "step by step": walk,
-        ONE: in_files(estimator, photos, out, 1),
-        TOGETHER: in_files(estimator, copies(photos, out / "many"), out, estimator.batch_size),
+        SUM: walk,
+        ONE: in_files(estimator, photos, out / "one", 1),
+        TOGETHER: in_files(estimator, copies(photos, out / "many"), out / "together", estimator.batch_size),
         SMOOTH: smoothing(estimator, photos[0]),
         FIND: each(Finder(device="cpu").find, [read_photo(photo) for photo in photos]),
     }
     found = interleaved(jobs, rounds)
     seconds = {name: times.median for name, times in {**found, **walk.times}.items()}
     seconds[ALONE_MANY] /= len(full)
-    alone, rest = seconds[ALONE], seconds[ONE] - sum(seconds[step] for step in STEPS)
+    alone = seconds[ALONE]
     rows = [
-        *((step, seconds.get(step), alone) for step in (DECODE, FIND, *STEPS[1:])),
-        ("claims, progress, and the rest", rest, alone),
+        *((step, seconds.get(step), alone) for step in (CLAIM, DECODE, FIND, *STEPS[2:])),
+        (SUM, seconds[SUM], alone),
         (ONE, seconds[ONE], alone),
         (ALONE, alone, alone),
         (TOGETHER, seconds[TOGETHER], seconds[ALONE_MANY]),
@@ -157,18 +172,18 @@ def report(estimator: Estimator, photos: Sequence[Path], out: Path, rounds: int)
     cells = [[name, "-" if s is None else f"{1e3 * s:.2f}", "-" if s is None else ratio(s, of)] for name, s, of in rows]
     print(f"\n## A photo's file to its JSON, warm: small, {estimator.runtime_name}\n")
     print(table(("step", "ms a photo", "of the network alone"), cells))
-    print(f"\n{FIND}: not part of the sum, one person fills each photo")
+    print(f"\n{FIND}: not part of the sum, one person fills each photo. {ONE}: the next is read meanwhile")
     print(noise({**found, **walk.times}))
 
 
 def profile(estimator: Estimator, photos: Sequence[Path], out: Path, times: int = 30) -> None:
-    """Print which functions a photo's way to JSON spends its time in."""
-    out.mkdir()
+    """Print which functions a photo's way to JSON spends its time in, one step after the other: a profiler sees one
+    thread."""
+    walk = Walk(estimator, photos, out)
     profiler = cProfile.Profile(time.process_time)
     profiler.enable()
     for _ in range(times):
-        for photo in photos:
-            predict_files(estimator, [photo], Claims(out), Whom(), JSON)
+        walk()
     profiler.disable()
     text = io.StringIO()
     pstats.Stats(profiler, stream=text).strip_dirs().sort_stats("tottime").print_stats(25)

@@ -1,12 +1,13 @@
 """How people are found best: our small network, a search with PoseNet, or both. Measured on whole photos.
 
-python scripts/finder_study.py --photos LABELS IMAGES --val STORE... --backgrounds DIR [--finder finder]
-    [--weights small] [--only abc] [--joints] [--pictures DIR]
+python scripts/finder_study.py --photos LABELS IMAGES [--finder finder] [--weights small] [--runtime torch]
+    [--only abc] [--most 8 4 99] [--joints] [--pictures DIR] [--write]
 
 LABELS: COCO, with a box for every person that counts (data of docs/finder.md). People of at least a fifth of the
-photo's height are to be found; finding others, or part of a crowd, is neither right nor wrong. What each candidate
-leaves open (its threshold, how (c) mixes) is chosen on scenes composed of --val and --backgrounds, people and photos
-that the finder was not trained on (give the folder of its training: every tenth is held back), never on LABELS.
+photo's height are to be found; finding others, or part of a crowd, is neither right nor wrong. What a candidate leaves
+open (its threshold, how (c) mixes) is chosen on every other photo and measured on those between, and the other way
+round: the table's rows pool the two. (c) looks at the best proposals of a photo, so many as --most says, one row each.
+--write: the mix of (c) that is best on all photos goes into the json of --finder, which liftwild reads.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,24 +28,22 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import cv2
 import numpy as np
 
-from liftwild.boxes import body_box, clipped, ious, suppress
+from liftwild.boxes import ious, suppress
 from liftwild.crop import Crop
 from liftwild.data.photo import read_photo
-from liftwild.data.pieces import People
-from liftwild.data.scenes import Scenes
-from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.evaluation.detection import Matched, match
-from liftwild.finder_net import STRIDE
-from liftwild.people.backdrops import find_backgrounds
-from liftwild.pose import Pose
+from liftwild.outputs.files import write_whole
 from liftwild.predict.estimator import Estimator
-from liftwild.predict.finder import SAME, Finder
+from liftwild.predict.finder import Finder
+from liftwild.predict.judge import Looks, Scored, look_at, mixed
 from liftwild.skeleton import MPII_16
+from liftwild.weights.finder import JUDGED, Mix, find_finder
 
 LEAST_HEIGHT = 0.2  # of the photo's
 SIZES = (0.2, 0.35, 0.6, 10.0)  # classes of height over the photo's
 PROPOSED = 0.05  # score from which (c) looks at what the network proposes
+TRUSTS, MOVES = (0.0, 0.25, 0.4, 0.5, 0.6, 0.75), (0.0, 0.3, 0.6, 0.8, 1.0)  # mixes of (c) to choose from
 WINDOWS = (1.0, 0.7, 0.45, 0.3)  # of the photo's longer side, for (b)
 ROUNDS, REFINED = 2, 12  # of (b): how often, and how many windows, the best first
 COCO_JOINTS = {  # of MPII-16, where COCO has the same
@@ -55,22 +55,14 @@ COCO_JOINTS = {  # of MPII-16, where COCO has the same
 
 class Labelled(NamedTuple):
     """A photo and its people: ``boxes`` (M, 4), ``counts`` (M,), ``heights`` (M,) over the photo's, crowds (K, 4),
-    ``unsure``: px of the photo -> whether nobody knows if there is a person; ``joints`` (M, 16, 3): x, y, labelled."""
+    ``joints`` (M, 16, 3): x, y, labelled."""
 
     image: np.ndarray
     boxes: np.ndarray
     counts: np.ndarray
     heights: np.ndarray
     crowds: np.ndarray
-    unsure: np.ndarray | None
     joints: np.ndarray
-
-
-class Answer(NamedTuple):
-    """Boxes (N, 4) px with scores (N,)."""
-
-    boxes: np.ndarray
-    scores: np.ndarray
 
 
 def read_labelled(labels: Path, images: Path) -> list[Labelled]:
@@ -93,53 +85,22 @@ def read_labelled(labels: Path, images: Path) -> list[Labelled]:
             for ours, theirs in COCO_JOINTS.items():
                 if len(points) and theirs in names[one["category_id"]]:
                     joints[i, MPII_16.names.index(ours)] = points[names[one["category_id"]].index(theirs)]
-        out.append(Labelled(image, boxes, heights >= LEAST_HEIGHT, heights, crowds, None, joints))
+        out.append(Labelled(image, boxes, heights >= LEAST_HEIGHT, heights, crowds, joints))
     return out
 
 
-def held_back(stores: Sequence[Path], backgrounds: Path, count: int) -> list[Labelled]:
-    """Composed scenes of people and backgrounds that were held back from the finder's training."""
-    people = People(tuple(Store(path) for path in stores), (1.0,) * len(stores))
-    scenes = Scenes(people, find_backgrounds(backgrounds)[::10], 1, 256, (10**6, 1), 0.0)
-    out = []
-    for scene in (scenes.scene(0, i) for i in range(count)):
-        boxes = scene.boxes.astype(np.float64)
-        ones = np.ones(len(boxes), bool)
-        no = np.zeros((0, 4))
-        out.append(Labelled(scene.image, boxes, ones, boxes[:, 3] / 256, no, scene.weight == 0, np.zeros((0, 16, 3))))
-    return out
-
-
-def judge(photo: Labelled, answer: Answer) -> Matched:
+def judge(photo: Labelled, answer: Scored) -> Matched:
     """One photo's answer against its labels."""
-    ignored = photo.crowds
-    if photo.unsure is not None and len(answer.boxes):
-        middle = (answer.boxes[:, :2] + answer.boxes[:, 2:] / 2) / STRIDE
-        x, y = middle.astype(int).clip(0, len(photo.unsure) - 1).T
-        ignored = answer.boxes[photo.unsure[y, x]]
-    return match(answer.boxes, answer.scores, photo.boxes, photo.counts, photo.heights, ignored)
+    return match(answer.boxes, answer.scores, photo.boxes, photo.counts, photo.heights, photo.crowds)
 
 
-def network(finder: Finder, image: np.ndarray) -> Answer:
-    """(a) What the network says, with doubts."""
-    found = finder.find(image)
-    return Answer(np.array([f.box for f in found]).reshape(-1, 4), np.array([f.score for f in found]))
+def network(finder: Finder, image: np.ndarray) -> Scored:
+    """(a) What the network says, with doubts, best first."""
+    found = sorted(finder.find(image), key=lambda each: -each.score)
+    return Scored(np.array([f.box for f in found]).reshape(-1, 4), np.array([f.score for f in found]))
 
 
-def sure(pose: Pose) -> float:
-    """How sure PoseNet is of a person: the mean of its joints' confidences, in [0, 1]."""
-    return float(np.clip(pose.confidence, 0, 1).mean())
-
-
-def box_of(pose: Pose, image: np.ndarray) -> np.ndarray | None:
-    """The body's box, from joints that are more than half as sure as the person's mean."""
-    known = pose.confidence >= 0.5 * pose.confidence.mean()
-    box = body_box(pose.joints_2d, known)
-    inside = None if box is None else clipped(box, (0.0, 0.0, float(image.shape[1]), float(image.shape[0])))
-    return None if inside is None or min(inside[2:]) < 2 else np.array(inside)
-
-
-def search(estimator: Estimator, image: np.ndarray) -> Answer:
+def search(estimator: Estimator, image: np.ndarray) -> Scored:
     """(b) Windows of a few sizes, half overlapping; the best moved to where PoseNet sees joints; duplicates dropped."""
     height, width = image.shape[:2]
     windows = []
@@ -150,56 +111,31 @@ def search(estimator: Estimator, image: np.ndarray) -> Answer:
             for y in np.linspace(0, height - side, rows) if rows > 1 else [(height - side) / 2]:
                 inner = side / 1.25  # the estimator looks at 1.25 times the box
                 windows.append((x + (side - inner) / 2, y + (side - inner) / 2, inner, inner))
-    poses = estimator.predict(image, windows)
-    poses = [poses[i] for i in np.argsort([-sure(pose) for pose in poses], kind="stable")[:REFINED]]
-    boxes: list[np.ndarray] = []
+    looks = look_at(estimator, image, np.array(windows))
+    looks = Looks(*(part[np.argsort(-looks.sure, kind="stable")[:REFINED]] for part in looks))
     for _ in range(ROUNDS):
-        boxes = [box for pose in poses if (box := box_of(pose, image)) is not None]
-        poses = estimator.predict(image, boxes)
-    scores = np.array([sure(pose) for pose in poses])
-    moved = [box_of(pose, image) for pose in poses]
-    final = np.array([new if new is not None else old for new, old in zip(moved, boxes, strict=True)]).reshape(-1, 4)
-    kept = suppress(final, scores, 0.5)
-    return Answer(final[kept], scores[kept])
+        looks = look_at(estimator, image, looks.boxes)
+    kept = suppress(looks.boxes, looks.sure, 0.5)
+    return Scored(looks.boxes[kept], looks.sure[kept])
 
 
-def looked_at(estimator: Estimator, image: np.ndarray, proposed: Answer) -> tuple[np.ndarray, np.ndarray]:
-    """What PoseNet makes of proposals: how sure it is (N,), and the boxes of its joints (N, 4)."""
-    if not len(proposed.boxes):
-        return np.zeros(0), np.zeros((0, 4))
-    poses = estimator.predict(image, proposed.boxes)
-    boxes = [box_of(pose, image) for pose in poses]
-    moved = [old if new is None else new for new, old in zip(boxes, proposed.boxes, strict=True)]
-    return np.array([sure(pose) for pose in poses]), np.array(moved)
-
-
-def mixed(proposed: Answer, sure_of: np.ndarray, moved: np.ndarray, trust: float, move: float) -> Answer:
-    """(c) Scores and boxes of both: ``trust`` in PoseNet's confidence, ``move`` towards its joints' box."""
-    scores = proposed.scores ** (1 - trust) * sure_of**trust
-    corners, others = (np.concatenate([b[:, :2], b[:, :2] + b[:, 2:]], axis=1) for b in (proposed.boxes, moved))
-    both = (1 - move) * corners + move * others
-    boxes = np.concatenate([both[:, :2], both[:, 2:] - both[:, :2]], axis=1)
-    kept = suppress(boxes, scores, SAME)
-    return Answer(boxes[kept], scores[kept])
-
-
-def row(name: str, photos: list[Labelled], answers: list[Answer], threshold: float, ms: float) -> list[str]:
+def row(name: str, photos: list[Labelled], answers: list[Scored], threshold: float, ms: float) -> list[str]:
     """A line of the table."""
-    judged = Matched.together(judge(photo, answer) for photo, answer in zip(photos, answers, strict=True))
-    recall, precision = judged.at(threshold)
-    found = judged.sizes[(judged.scores >= threshold) & judged.right]
+    matched = Matched.together(map(judge, photos, answers))
+    recall, precision = matched.at(threshold)
+    found = matched.sizes[(matched.scores >= threshold) & matched.right]
     classes = []
     for low, high in itertools.pairwise(SIZES):
-        wanted = ((judged.wanted >= low) & (judged.wanted < high)).sum()
+        wanted = ((matched.wanted >= low) & (matched.wanted < high)).sum()
         classes.append(f"{100 * ((found >= low) & (found < high)).sum() / max(1, wanted):.1f}")
     first, aside = firsts(photos, answers, threshold)
     return [
-        name, f"{threshold:.2f}", f"{100 * recall:.1f}", f"{100 * precision:.1f}",
-        f"{100 * judged.average_precision():.1f}", *classes, first, aside, f"{ms:.0f}",
+        name, f"{100 * recall:.1f}", f"{100 * precision:.1f}", f"{100 * matched.average_precision():.1f}",
+        *classes, first, aside, f"{ms:.0f}",
     ]  # fmt: skip
 
 
-def firsts(photos: list[Labelled], answers: list[Answer], threshold: float) -> tuple[str, str]:
+def firsts(photos: list[Labelled], answers: list[Scored], threshold: float) -> tuple[str, str]:
     """Share of photos whose largest found person is somebody (IoU 0.5), in all with people and in those where the
     largest stands aside: the middle of the box more than a sixth of the photo's side from the photo's middle."""
     right: dict[bool, list[bool]] = {False: [], True: []}
@@ -220,7 +156,7 @@ def firsts(photos: list[Labelled], answers: list[Answer], threshold: float) -> t
     return f"{100 * np.mean(both or [0]):.1f}", f"{100 * np.mean(right[True] or [0]):.1f}"
 
 
-def joints_right(estimator: Estimator, photos: list[Labelled], answers: list[Answer] | None, threshold: float) -> float:
+def joints_right(estimator: Estimator, photos: list[Labelled], answers: list[Scored] | None, threshold: float) -> float:
     """Share of labelled limb joints of people to be found that are within 0.2 torsos, %; with labelled boxes if
     ``answers`` is None. The joints of people who were not found count as wrong."""
     right, total = 0, 0
@@ -249,20 +185,50 @@ def joints_right(estimator: Estimator, photos: list[Labelled], answers: list[Ans
     return 100 * right / max(1, total)
 
 
-def answers_of(ask: Callable[[np.ndarray], Answer], photos: list[Labelled]) -> tuple[list[Answer], float]:
-    """What a candidate says of all photos, and ms a photo."""
-    start = time.perf_counter()
+def answers_of(ask: Callable[[np.ndarray], Scored], photos: list[Labelled]) -> tuple[list[Scored], float]:
+    """What a candidate says of all photos, and ms of processor time a photo."""
+    start = time.process_time()
     answers = [ask(photo.image) for photo in photos]
-    return answers, 1000 * (time.perf_counter() - start) / len(photos)
+    return answers, 1000 * (time.process_time() - start) / len(photos)
 
 
-def best_on(photos: list[Labelled], answers: list[Answer]) -> tuple[float, float]:
-    """The threshold with the best F1, and the average precision."""
-    judged = Matched.together(judge(photo, answer) for photo, answer in zip(photos, answers, strict=True))
-    return judged.best_threshold(), judged.average_precision()
+def best_of(photos: list[Labelled], candidates: Mapping[str, list[Scored]], of: slice) -> tuple[str, float]:
+    """Of ``candidates``, each an answer to every photo, the one with the best average precision on the photos ``of``,
+    and its threshold with the best F1 there."""
+    best = (-1.0, "", 1.0)
+    for name, answers in candidates.items():
+        matched = Matched.together(map(judge, photos[of], answers[of]))
+        best = max(best, (matched.average_precision(), name, matched.best_threshold()), key=lambda each: each[0])
+    return best[1:]
 
 
-def draw(path: Path, photos: list[Labelled], answers: list[Answer], threshold: float, count: int) -> None:
+def crossed(photos: list[Labelled], candidates: Mapping[str, list[Scored]]) -> tuple[list[Scored], str]:
+    """Answers to every photo, chosen on the half of the photos that it is not in, with scores over the threshold (so
+    that 1 is the threshold); and what was chosen."""
+    halves = (slice(0, None, 2), slice(1, None, 2))
+    answers: list[Scored] = [Scored(np.zeros((0, 4)), np.zeros(0))] * len(photos)
+    said = []
+    for own, other in (halves, halves[::-1]):
+        name, threshold = best_of(photos, candidates, other)
+        answers[own] = [Scored(boxes, scores / threshold) for boxes, scores in candidates[name][own]]
+        said.append(f"{name} from {threshold:.3f}")
+    return answers, " and ".join(dict.fromkeys(said))
+
+
+def mixes(proposed: list[Scored], looks: list[Looks], most: int) -> dict[str, tuple[Mix, list[Scored]]]:
+    """What each mix of (c) makes of the best ``most`` proposals, best first, and PoseNet's looks at them."""
+    found = {}
+    for trust, move in itertools.product(TRUSTS, MOVES):
+        mix = Mix(trust, move, 0.0, PROPOSED, most)
+        answers = [
+            mixed(Scored(*(part[:most] for part in own)), Looks(*(part[:most] for part in look)), mix)
+            for own, look in zip(proposed, looks, strict=True)
+        ]
+        found[f"trust {trust:g} move {move:g}"] = (mix, answers)
+    return found
+
+
+def draw(path: Path, photos: list[Labelled], answers: list[Scored], threshold: float, count: int) -> None:
     """A page of photos with labelled boxes (white; grey where they do not count) and found ones (red)."""
     tiles = []
     for photo, answer in list(zip(photos, answers, strict=True))[:: max(1, len(photos) // count)][:count]:
@@ -286,7 +252,7 @@ def draw(path: Path, photos: list[Labelled], answers: list[Answer], threshold: f
     cv2.imwrite(str(path), np.vstack([np.hstack(tiles[i : i + 6]) for i in range(0, len(tiles), 6)]))
 
 
-def draw_wrong(path: Path, photos: list[Labelled], answers: list[Answer], threshold: float, count: int) -> None:
+def draw_wrong(path: Path, photos: list[Labelled], answers: list[Scored], threshold: float, count: int) -> None:
     """A page of what was found where nobody is labelled, the surest first: some are people without a label."""
     wrong = []
     for photo, answer in zip(photos, answers, strict=True):
@@ -304,19 +270,27 @@ def draw_wrong(path: Path, photos: list[Labelled], answers: list[Answer], thresh
     print(f"{len(wrong)} boxes of {path.stem.removesuffix('-wrong')} hardly touch a labelled person")
 
 
+def keep_mix(asked: argparse.Namespace, mix: Mix, photos: int) -> None:
+    """Write ``mix`` into the finder's json."""
+    path = find_finder(asked.finder).with_suffix(".json")
+    card = json.loads(path.read_text())
+    card[JUDGED] = {**asdict(mix), "weights": asked.weights, "chosen_on": f"{photos} photos of COCO"}
+    write_whole(path, (json.dumps(card, indent=1) + "\n").encode())
+    print(f"the mix is in {path}", file=sys.stderr)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", nargs=2, type=Path, metavar=("LABELS", "IMAGES"), required=True)
-    parser.add_argument("--val", nargs="+", type=Path, metavar="STORE", required=True)
-    parser.add_argument("--backgrounds", type=Path, required=True)
     parser.add_argument("--finder", default="finder", help="weights of the network, or 'none'")
     parser.add_argument("--weights", default="small", help="weights of PoseNet")
+    parser.add_argument("--runtime", help="what computes PoseNet, and with it (c)")
     parser.add_argument("--only", default="abc", help="which candidates, such as ac")
-    parser.add_argument("--scenes", type=int, default=300, help="held-back scenes that thresholds are chosen on")
+    parser.add_argument("--most", nargs="+", type=int, default=[4], help="proposals that (c) looks at")
     parser.add_argument("--pictures", type=Path, help="folder for pages of found people")
-    parser.add_argument("--also-px", nargs="*", type=int, default=[], metavar="PX", help="(a) with larger photos too")
     parser.add_argument("--joints", action="store_true", help="also share of joints right with the boxes found")
+    parser.add_argument("--write", action="store_true", help="keep the best mix, of the first --most, in the json")
     asked = parser.parse_args(arguments)
     cv2.setNumThreads(0)
     try:
@@ -327,53 +301,49 @@ def main(arguments: list[str] | None = None) -> None:
 
 def study(asked: argparse.Namespace) -> None:
     """Ask all candidates."""
-    photos, scenes = read_labelled(*asked.photos), held_back(asked.val, asked.backgrounds, asked.scenes)
-    estimator = Estimator(asked.weights)
+    photos = read_labelled(*asked.photos)
+    estimator = Estimator(asked.weights, runtime=asked.runtime)
     rows: list[list[str]] = []
-    kept: dict[str, tuple[list[Answer], float]] = {}
+    kept: dict[str, tuple[list[Scored], float]] = {}
 
-    def add(name: str, own: list[Answer], answers: list[Answer], ms: float, threshold: float | None = None) -> None:
-        best = best_on(scenes, own)[0] if threshold is None else threshold
-        rows.append(row(name, photos, answers, best, ms))
-        kept[name] = (answers, best)
+    def add(name: str, answers: list[Scored], threshold: float, ms: float) -> None:
+        rows.append(row(name, photos, answers, threshold, ms))
+        kept[name] = (answers, threshold)
 
-    whole = [Answer(np.array([[0.0, 0.0, p.image.shape[1], p.image.shape[0]]]), np.ones(1)) for p in photos]
+    def add_crossed(name: str, candidates: Mapping[str, list[Scored]], ms: float) -> None:
+        answers, said = crossed(photos, candidates)
+        print(f"{name}: {said}")
+        add(name, answers, 1.0, ms)
+
+    whole = [Scored(np.array([[0.0, 0.0, p.image.shape[1], p.image.shape[0]]]), np.ones(1)) for p in photos]
     rows.append(row("the whole photo", photos, whole, 0.5, 0.0))
     if "b" in asked.only:
         print("searching with PoseNet", file=sys.stderr)
-        own, _ = answers_of(lambda image: search(estimator, image), scenes)
         answers, ms = answers_of(lambda image: search(estimator, image), photos)
-        add("(b) PoseNet", own, answers, ms)
+        add_crossed("(b) PoseNet", {"": answers}, ms)
     if asked.finder != "none" and set("ac") & set(asked.only):
         finder = Finder(asked.finder, least_score=PROPOSED)
-        chosen = float(finder.card["threshold"])
-        own, _ = answers_of(lambda image: network(finder, image), scenes)
-        answers, ms = answers_of(lambda image: network(finder, image), photos)
-        add("(a) network", own, answers, ms, chosen)
-        for px in asked.also_px:
-            larger = Finder(asked.finder, least_score=PROPOSED)
-            larger.input_px = px
-            larger_own, _ = answers_of(lambda image, larger=larger: network(larger, image), scenes)
-            larger_answers, larger_ms = answers_of(lambda image, larger=larger: network(larger, image), photos)
-            add(f"(a) network, photo at {px} px", larger_own, larger_answers, larger_ms)
+        proposed, ms = answers_of(lambda image: network(finder, image), photos)
+        add("(a) network", proposed, float(finder.card["threshold"]), ms)
+        add_crossed("(a) network, threshold from these photos too", {"": proposed}, ms)
     if asked.finder != "none" and "c" in asked.only:
-        looks_own = [looked_at(estimator, photo.image, answer) for photo, answer in zip(scenes, own, strict=True)]
-        start = time.perf_counter()
-        looks = [looked_at(estimator, photo.image, answer) for photo, answer in zip(photos, answers, strict=True)]
-        ms += 1000 * (time.perf_counter() - start) / len(photos)
-        tried = []
-        for trust in (0.0, 0.25, 0.5, 0.75):
-            for move in (0.0, 0.3, 0.6, 1.0):
-                mix = [mixed(a, *look, trust, move) for a, look in zip(own, looks_own, strict=True)]
-                tried.append((best_on(scenes, mix)[1], trust, move, mix))
-        by_scenes = max(tried, key=lambda one: one[0])
-        shown = [by_scenes[1:3], (0.25, 0.0), (0.5, 0.0), (0.25, 0.3), (0.5, 0.6), (0.0, 1.0)]
-        for trust, move in dict.fromkeys(shown):
-            mix_own = next(mix for _, t, m, mix in tried if (t, m) == (trust, move))
-            mix = [mixed(a, *look, trust, move) for a, look in zip(answers, looks, strict=True)]
-            best = " best on held-back scenes" if (trust, move) == by_scenes[1:3] else ""
-            add(f"(c) both, trust {trust:g} move {move:g}{best}", mix_own, mix, ms)
-    head = ["", "threshold", "recall", "precision", "AP", "0.2-0.35", "0.35-0.6", "0.6+", "first", "aside", "ms"]
+        start = time.process_time()
+        looks = [look_at(estimator, photo.image, own.boxes) for photo, own in zip(photos, proposed, strict=True)]
+        ms_a_look = 1000 * (time.process_time() - start) / sum(len(each.sure) for each in looks)
+        chosen: list[Mix] = []
+        for most in asked.most:
+            tried = mixes(proposed, looks, most)
+            answers_by = {name: answers for name, (_, answers) in tried.items()}
+            best, threshold = best_of(photos, answers_by, slice(None))
+            chosen.append(replace(tried[best][0], threshold=round(threshold, 3)))
+            count = sum(min(most, len(own.scores)) for own in proposed) / len(photos)
+            more = ms + count * ms_a_look
+            add_crossed(f"(c) both, at most {most} looks", answers_by, more)
+            print(f"chosen on all photos, {count:.1f} looks a photo: {chosen[-1]}")
+            add(f"(c) with the mix chosen on all photos, at most {most} looks", tried[best][1], threshold, more)
+        if asked.write:
+            keep_mix(asked, chosen[0], len(photos))
+    head = ["", "recall", "precision", "AP", "0.2-0.35", "0.35-0.6", "0.6+", "first", "aside", "ms"]
     print("\n".join("| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *rows]))
     people = sum(int(photo.counts.sum()) for photo in photos)
     print(f"\n{len(photos)} photos, {people} people of at least {LEAST_HEIGHT:g} of the photo's height; %, IoU 0.5.")

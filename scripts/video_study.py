@@ -99,7 +99,7 @@ def tables(estimator: Estimator, asked: argparse.Namespace) -> Iterator[str]:
         yield f"\nPhotos in time: {len(cases)} cameras, {count} frames, {1 / steps:.0f} a second\n"
         yield measured(cases)
     if asked.frames > 0:
-        find = Finder(device=asked.device).find if asked.finder else None
+        find = Finder(device=asked.device, estimator=estimator).find if asked.finder else None
         clips = [list(render_clip(asked.frames, seed, fps=FPS, size=SIZE)) for seed in SEEDS]
         for speed in (1, 2, 4):
             cases = [followed(estimator, clip[::speed], find) for clip in clips]

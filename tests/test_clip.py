@@ -550,11 +550,12 @@ def test_the_call_from_python_gives_what_the_command_writes(
 class FakeFinder:
     """Finds the same two people in every picture, or nobody in a dark one."""
 
-    net, least_score = torch.nn.Identity(), 0.5
-
     def find(self, image: np.ndarray, most: int | None = None) -> list[Found]:
         people = [Found((30.0, 4.0, 30.0, 40.0), 0.7), Found((2.0, 4.0, 24.0, 36.0), 0.9)]
         return people[:most] if image.max() > 0 else []
+
+    def fingerprint(self) -> str:
+        return "fake"
 
 
 @pytest.mark.parametrize(
@@ -571,7 +572,7 @@ def test_people_are_found_in_photos_and_clips(
     options: tuple[object, ...], expected: list[list[int]], video: Path, tmp_path: Path, tiny_weights: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(cli_predict, "_finder", lambda device: FakeFinder())
+    monkeypatch.setattr(cli_predict, "_finder", lambda device, estimator: FakeFinder())
     (tmp_path / "photo.png").write_bytes(encode(".png", frame_of(5)))
     (tmp_path / "dark.png").write_bytes(encode(".png", frame_of(5) * 0))
     sources = [str(tmp_path / "photo.png"), str(tmp_path / "dark.png"), str(video)]

@@ -40,12 +40,13 @@ def test_the_document(tmp_path: Path) -> None:
     document = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
     assert list(document) == [
         "format", "version", "image", "skeleton", "joint_names", "parents", "joint_notes", "frame", "levelled",
-        "confidence_is", "camera", "steps", "people",
+        "confidence_is", "computed_by", "camera", "steps", "people",
     ]  # fmt: skip
     assert (document["format"], document["version"]) == ("liftwild-pose", 1)
     assert document["image"] == {"file": "a.jpg", "width": 80, "height": 60}
     assert document["skeleton"] == "mpii16" and document["joint_notes"] == {} and document["steps"] == []
     assert document["camera"] is None and document["levelled"] is None and document["confidence_is"] is None
+    assert document["computed_by"] is None
     assert document["joint_names"] == list(MPII_16.names) and document["parents"] == list(MPII_16.parents)
     assert document["frame"]["unit"] == "mm"
     assert document["frame"]["zero"].startswith("pelvis")

@@ -141,7 +141,7 @@ def predict(ctx: click.Context, sources: tuple[Path, ...], out: Path, **options:
     estimator = Estimator(
         options["weights"], options["device"], options["flip_test"], options["batch_size"], options["runtime"]
     )
-    whom = _whom(options, needs_finder=bool(clips) or options["box"] is None)
+    whom = _whom(options, estimator, needs_finder=bool(clips) or options["box"] is None)
     if whom.index is not None:
         whom.index.check(found, f"--boxes {options['boxes']}")
     make_folder(out)
@@ -195,7 +195,7 @@ def _wanted(options: dict[str, Any]) -> Wanted:
     )
 
 
-def _whom(options: dict[str, Any], needs_finder: bool) -> Whom:
+def _whom(options: dict[str, Any], estimator: Estimator, needs_finder: bool) -> Whom:
     """Whom to look at; LiftwildError on broken labels, or where the finder cannot be used."""
     from liftwild.data.given import LEAST_SCORE, GivenBoxes
     from liftwild.outputs.run import Whom
@@ -204,11 +204,10 @@ def _whom(options: dict[str, Any], needs_finder: bool) -> Whom:
         least = LEAST_SCORE if options["box_score"] is None else options["box_score"]
         index = GivenBoxes.read(options["boxes"], options["photo_ids"], least)
         return Whom(index=index, named=(("--boxes", index.fingerprint),))
-    finder = None if options["whole"] or not needs_finder else _finder(options["device"])
+    finder = None if options["whole"] or not needs_finder else _finder(options["device"], estimator)
     if finder is None:
         return Whom(box=options["box"], named=(("--whole", "True"),))
     from liftwild.predict.finder import under
-    from liftwild.predict.runtime import hash_of
 
     most, at = options["people"] or None, options["at"]
 
@@ -219,15 +218,15 @@ def _whom(options: dict[str, Any], needs_finder: bool) -> Whom:
         chosen = under(people, *at)
         return [] if chosen is None else [chosen.box]
 
-    named = (("--people", str(most)), ("--at", str(at)), ("finder", f"{hash_of(finder.net)} {finder.least_score:g}"))
+    named = (("--people", str(most)), ("--at", str(at)), ("finder", finder.fingerprint()))
     return Whom(options["box"], None, boxes_in, finder.find, most, at, named)
 
 
-def _finder(device: str | None) -> Finder:
-    """The finder that ships."""
+def _finder(device: str | None, estimator: Estimator) -> Finder:
+    """The finder that ships; ``estimator`` judges what it proposes."""
     from liftwild.predict.finder import Finder
 
-    return Finder(device=device)
+    return Finder(device=device, estimator=estimator)
 
 
 def _sorted_out(sources: Sequence[Path], as_clip: bool) -> tuple[list[Path], list[Path]]:

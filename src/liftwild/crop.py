@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -25,7 +26,7 @@ class Crop:
     flip: bool = False
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.size_px) and self.size_px > 0 and np.all(np.isfinite(self.center_px))):
+        if not (math.isfinite(self.size_px) and self.size_px > 0 and all(map(math.isfinite, self.center_px))):
             raise ValueError(f"a crop needs a finite centre and a size above 0, not {self.center_px}, {self.size_px}")
 
     @classmethod
@@ -38,11 +39,9 @@ class Crop:
         """Matrix (2, 3) that takes px of the photo to px of an ``output_px`` square."""
         scale = output_px / self.size_px
         c, s = np.cos(self.rotation_rad) * scale, np.sin(self.rotation_rad) * scale
-        linear = np.array([[c, -s], [s, c]])
-        if self.flip:
-            linear = np.diag([-1.0, 1.0]) @ linear
-        offset = output_px / 2 - linear @ np.asarray(self.center_px, dtype=np.float64)
-        return np.column_stack([linear, offset])
+        affine = np.array([[-c, s, 0.0] if self.flip else [c, -s, 0.0], [s, c, 0.0]])
+        affine[:, 2] = output_px / 2 - affine[:, :2] @ np.asarray(self.center_px, dtype=np.float64)
+        return affine
 
     def apply(self, image: np.ndarray, output_px: int) -> np.ndarray:
         """Cut the crop out of ``image`` (H, W, 3): (output_px, output_px, 3), the same dtype, black outside."""
@@ -55,10 +54,10 @@ class Crop:
             factor = int(np.floor(1 / scale))
             x0, y0, x1, y1 = self._bounds(image.shape[1], image.shape[0], factor)
             if x1 > x0 and y1 > y0:
-                # Black up to whole blocks, so that the photo's last columns and rows are not lost.
-                part = cv2.copyMakeBorder(
-                    image[y0:y1, x0:x1], 0, (y0 - y1) % factor, 0, (x0 - x1) % factor, cv2.BORDER_CONSTANT
-                )
+                part, below, beside = image[y0:y1, x0:x1], (y0 - y1) % factor, (x0 - x1) % factor
+                if below or beside:
+                    # Black up to whole blocks, so that the photo's last columns and rows are not lost.
+                    part = cv2.copyMakeBorder(part, 0, below, 0, beside, cv2.BORDER_CONSTANT)
                 blocks = (part.shape[1] // factor, part.shape[0] // factor)
                 image = cv2.resize(part, blocks, interpolation=cv2.INTER_AREA)
                 # px of the shrunken part -> px of the photo, both with centres at 0.
@@ -80,7 +79,10 @@ class Crop:
 
     def to_photo(self, points: np.ndarray, output_px: int) -> np.ndarray:
         """Points (..., 2) in px of the crop -> px of the photo."""
-        return transform(invert(self.affine(output_px)), points)
+        scale = self.size_px / output_px
+        c, s = np.cos(self.rotation_rad) * scale, np.sin(self.rotation_rad) * scale
+        turn = np.array([[-c, s], [s, c]] if self.flip else [[c, -s], [s, c]])  # its rows are the inverse's columns
+        return (np.asarray(points) - output_px / 2) @ turn + self.center_px
 
 
 def transform(affine: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -96,12 +96,12 @@ class PoseTrack:
         return cls(
             person_id=person_id,
             frames=np.asarray(frames, dtype=np.int64),
-            joints_2d=np.stack([pose.joints_2d for pose in poses]),
-            joints_3d=np.stack([pose.joints_3d for pose in poses]),
-            confidence=np.stack([pose.confidence for pose in poses]),
+            joints_2d=np.array([pose.joints_2d for pose in poses]),
+            joints_3d=np.array([pose.joints_3d for pose in poses]),
+            confidence=np.array([pose.confidence for pose in poses]),
             boxes=np.array([pose.box for pose in poses], dtype=np.float64),
-            depth_sd_mm=np.stack(spreads) if len(spreads) == len(poses) else None,
-            root_mm=np.stack(roots) if len(roots) == len(poses) else None,
+            depth_sd_mm=np.array(spreads) if len(spreads) == len(poses) else None,
+            root_mm=np.array(roots) if len(roots) == len(poses) else None,
             annotation_ids=None if all(value is None for value in ids) else ids,
             skeleton=poses[0].skeleton,
         )
@@ -115,7 +115,8 @@ class Recording:
     shown, seconds from the clip's first; one 0.0 for a photo. ``tracks``: the people. ``camera``: what placed them in
     space, or None; ``camera_from`` says where it comes from: "given", "exif", or "assumed, 50 degrees across".
     ``steps``: what was done to the poses after the network, one short sentence each, in order. ``confidence_is``: what
-    the numbers of ``confidence`` are, in words, or "" where that is not known.
+    the numbers of ``confidence`` are, in words, or "" where that is not known. ``computed_by``: what ran the network,
+    and in which precision ("openvino bf16"), or "".
     """
 
     source: str
@@ -128,15 +129,18 @@ class Recording:
     steps: tuple[str, ...] = ()
     is_clip: bool = False
     confidence_is: str = ""
+    computed_by: str = ""
 
     @classmethod
     def of_photo(
         cls, source: str, width: int, height: int, poses: Sequence[Pose], camera: Camera | None = None,
-        camera_from: str = "", steps: tuple[str, ...] = (), confidence_is: str = "",
+        camera_from: str = "", steps: tuple[str, ...] = (), confidence_is: str = "", computed_by: str = "",
     ) -> Recording:  # fmt: skip
         """A photo's poses: each person a track of one frame, numbered from 0 in their order."""
         tracks = tuple(PoseTrack.of_poses(i, [0], [pose]) for i, pose in enumerate(poses))
-        return cls(source, width, height, np.zeros(1), tracks, camera, camera_from, steps, confidence_is=confidence_is)
+        return cls(
+            source, width, height, np.zeros(1), tracks, camera, camera_from, steps, False, confidence_is, computed_by
+        )
 
 
 Hideable = TypeVar("Hideable", Pose, PoseTrack)
@@ -151,6 +155,8 @@ def hide(found: Hideable, min_confidence: float) -> Hideable:
     if not 0 <= min_confidence <= 1:
         raise LiftwildError(f"the least confidence that is shown lies between 0 and 1, not at {min_confidence:g}")
     hidden = ~(found.confidence >= min_confidence)
+    if not hidden.any():
+        return found
     spread = found.depth_sd_mm
     return replace(
         found,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
@@ -18,10 +19,14 @@ from liftwild.errors import LiftwildError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 MAX_BYTES = 2**31 - 1
+# OpenCV gives RGB since 4.11: one copy less of the photo. Only JPEGs, which are many and large.
+JPEG_AS_RGB: int | None = getattr(cv2, "IMREAD_COLOR_RGB", None)
 
 JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-# A JPEG marker; inside the entropy-coded data FF is followed by 00 or by a restart marker D0..D7.
+# A JPEG marker; inside the entropy-coded data FF is followed by 00 or by a restart marker D0..D7. To search with, the
+# one of a single FF: many times as fast, and it ends at the same place.
 JPEG_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")
+NEXT_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
 
 # EXIF: its tags, and the kinds of numbers that TIFF knows, as struct writes them.
 EXIF_MARK, EXIF_PART, ORIENTATION = b"Exif\0\0", 0x8769, 0x0112
@@ -41,16 +46,35 @@ def read_photo(path: str | Path) -> np.ndarray:
     LiftwildError of one line, with the path and the reason, when the file is missing, unreadable, empty, cut short,
     damaged, too large (2^30 px and more) or no image.
     """
+    return read_with_exif(path)[0]
+
+
+def read_with_exif(path: str | Path) -> tuple[np.ndarray, bytes]:
+    """As ``read_photo``, and the photo's EXIF block, which may be empty or nonsense: what ``focal_of`` takes."""
     path = Path(path)
     data = _read_bytes(path)
     fault, exif, alpha = _inspect(data)
     if fault:
         raise LiftwildError(f"{path}: {fault}")
+    block = exif if data.startswith(PNG) else _exif(data)  # a PNG has been gone through
     if alpha:
         image = _decode(path, data, cv2.IMREAD_UNCHANGED)
         if image.ndim == 3 and image.shape[2] == 4:
-            return np.ascontiguousarray(_turn(_on_white(image), _orientation(exif)))
-    return cv2.cvtColor(_decode(path, data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+            return np.ascontiguousarray(_turn(_on_white(image), _orientation(exif))), block
+    if data.startswith(JPEG) and JPEG_AS_RGB is not None:
+        return _decode(path, data, JPEG_AS_RGB), block
+    return cv2.cvtColor(_decode(path, data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), block
+
+
+def checked_photo(photo: str | Path | np.ndarray) -> np.ndarray:
+    """A photo by its path, or in memory, as (H, W, 3) uint8 RGB, contiguous; LiftwildError if it is something else."""
+    if isinstance(photo, str | Path):
+        return read_photo(photo)
+    if not isinstance(photo, np.ndarray):
+        raise LiftwildError(f"a photo is a path or an (H, W, 3) uint8 RGB array, not {type(photo).__name__}")
+    if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or photo.size == 0:
+        raise LiftwildError(f"a photo must be an (H, W, 3) uint8 RGB array, not {photo.shape} {photo.dtype}")
+    return np.ascontiguousarray(photo)
 
 
 def find_photos(paths: Iterable[str | Path]) -> list[Path]:
@@ -82,13 +106,13 @@ def find_photos(paths: Iterable[str | Path]) -> list[Path]:
 def _read_bytes(path: Path) -> bytes:
     """The file's content; LiftwildError if it is not a file that can be read, or empty."""
     try:
-        if os.path.isdir(path):
+        found = os.stat(path)
+        if stat.S_ISDIR(found.st_mode):
             raise LiftwildError(f"{path}: is a folder, not a photo")
-        if path.exists() and not path.is_file():
+        if not stat.S_ISREG(found.st_mode):
             raise LiftwildError(f"{path}: is not a regular file")
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise LiftwildError(f"{path}: is too large for a photo ({size / 2**30:.1f} GiB)")
+        if found.st_size > MAX_BYTES:
+            raise LiftwildError(f"{path}: is too large for a photo ({found.st_size / 2**30:.1f} GiB)")
         data = path.read_bytes()
     except FileNotFoundError:
         raise LiftwildError(f"{path}: no such file") from None
@@ -144,7 +168,7 @@ def _inspect(data: bytes) -> tuple[str, bytes, bool]:
 def _jpeg_ends(data: bytes) -> bool:
     """Whether the picture itself ends; the end of a thumbnail inside a segment does not count."""
     at = 2
-    while found := JPEG_MARKER.search(data, at):
+    while found := NEXT_MARKER.search(data, at):
         at, code = found.end(), found[1][0]
         if code == 0xD9:
             return True
@@ -256,7 +280,12 @@ def read_focal(path: str | Path, width: int, height: int) -> tuple[float, float]
     terms of 35 mm film counts first, taken across the diagonal (CIPA DCG-001); then the true length with the sensor's
     resolution. LiftwildError if the file cannot be read.
     """
-    tags = _tags(_exif(_read_bytes(Path(path))))
+    return focal_of(_exif(_read_bytes(Path(path))), width, height)
+
+
+def focal_of(exif: bytes, width: int, height: int) -> tuple[float, float] | None:
+    """As ``read_focal``, from the photo's EXIF block."""
+    tags = _tags(exif)
     longer, shorter = max(width, height), min(width, height)
     shot = sorted((tags.get(PIXELS_X, 0.0), tags.get(PIXELS_Y, 0.0)))
     scale = 1.0  # px of the photo for one of the picture that was shot

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -46,17 +47,25 @@ def about(recording: Recording, skeleton: Skeleton | None = None) -> dict[str, A
     if isinstance(recording, Levelled):
         frame |= LEVELLED
         levelled = {"turn": recording.turn.tolist(), "camera_height_mm": float(recording.camera_height_mm)}
+    name, notes = _known_of(skeleton)
     return {
-        "skeleton": skeleton_name(skeleton),
+        "skeleton": name,
         "joint_names": list(skeleton.names),
         "parents": list(skeleton.parents),
-        "joint_notes": joint_notes(skeleton),
+        "joint_notes": dict(notes),
         "frame": frame,
         "levelled": levelled,
         "confidence_is": recording.confidence_is or None,
+        "computed_by": recording.computed_by or None,
         "camera": _camera(recording.camera, recording.camera_from),
         "steps": list(recording.steps),
     }
+
+
+@lru_cache
+def _known_of(skeleton: Skeleton) -> tuple[str | None, dict[str, str]]:
+    """Name and ``joint_notes`` of a skeleton: the same for every photo of a run."""
+    return skeleton_name(skeleton), joint_notes(skeleton)
 
 
 def is_placed(recording: Recording) -> bool:

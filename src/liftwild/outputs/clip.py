@@ -74,7 +74,14 @@ def predict_clip(
     if not tracks:
         raise LiftwildError(f"{called}: nobody was found in its {frames} frames; --box says where the person is")
     recording = Recording(
-        clip.name, found.width, found.height, found.times_s, tracks, is_clip=True, confidence_is=estimator.confidence_is
+        clip.name,
+        found.width,
+        found.height,
+        found.times_s,
+        tracks,
+        is_clip=True,
+        confidence_is=estimator.confidence_is,
+        computed_by=estimator.runtime_name,
     )
     recording, before, after = finish_clip(recording, wanted)
     seen = len(np.unique(np.concatenate([track.frames for track in tracks])))

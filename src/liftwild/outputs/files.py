@@ -19,7 +19,8 @@ def write_whole(path: str | Path, content: bytes) -> None:
         try:
             part.write_bytes(content)
             os.replace(part, path)
-        finally:
+        except BaseException:
             part.unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise LiftwildError(f"{path}: cannot be written: {error.strerror or error}") from None

@@ -17,7 +17,7 @@ from liftwild.outputs.formats import FORMATS, foreign_file, is_ours, write_forma
 from liftwild.outputs.overlay import draw_overlay, write_overlay
 from liftwild.outputs.skeletons import in_skeleton
 from liftwild.pose import Pose, Recording, hide
-from liftwild.predict.place import assumed_camera, camera_of_photo, given_camera, located, sized
+from liftwild.predict.place import camera_of_exif, given_camera, located, sized
 from liftwild.predict.smooth import Steadiness, smooth_recording, steadiness
 from liftwild.skeleton import MPII_16, Skeleton
 
@@ -101,8 +101,10 @@ class Claims:
                 hint = ", or --no-figure" if target.suffix == ".png" and target.stem == stem else ""
                 raise LiftwildError(f"{source}: {what} {target}; use another -o{hint}")
         foreign = foreign_file(self.out, stem, wanted.formats)
-        if foreign is None and not any(is_ours(path) for path in self._data(stem)):
+        if foreign is None:
             foreign = next((path for path in pictures if os.path.lexists(path)), None)
+            if foreign is not None and any(is_ours(path) for path in self._data(stem)):
+                foreign = None
         if foreign is not None:
             raise LiftwildError(f"{source}: {foreign} exists and is no result of liftwild; use another -o")
         self.taken[key] = source
@@ -113,28 +115,31 @@ class Claims:
         return [self.out / name for name in names]
 
 
-def camera_of(wanted: Wanted, width: int, height: int, photo: Path | None = None) -> tuple[Camera, str, bool]:
+Placing = tuple[Camera, str, bool]  # a camera, where it comes from, whether it is known
+
+
+def camera_of(wanted: Wanted, width: int, height: int, exif: bytes = b"") -> Placing:
     """The camera of a photo or clip, where it comes from, and whether it is known: given, or the photo's EXIF.
 
-    LiftwildError if what was given is no camera of it.
+    ``exif``: the block that ``read_with_exif`` gives. LiftwildError if what was given is no camera of it.
     """
     if wanted.camera is not None:
         return *given_camera(wanted.camera, width, height), True
     if wanted.fov_deg is not None:
         focal = max(width, height) / 2 / math.tan(math.radians(wanted.fov_deg / 2))
         return Camera(focal, focal, width / 2, height / 2), f"given, {wanted.fov_deg:g} degrees across", True
-    camera, said = assumed_camera(width, height) if photo is None else camera_of_photo(photo, width, height)
+    camera, said = camera_of_exif(exif, width, height)
     return camera, said, said == "exif"
 
 
-def finish_photo(recording: Recording, wanted: Wanted, photo: Path) -> Recording:
-    """A photo's people placed in space and sized, as ``wanted``."""
-    return _sized(_placed(recording, wanted, photo), wanted)
+def finish_photo(recording: Recording, wanted: Wanted, placing: Placing) -> Recording:
+    """A photo's people placed in space by what ``camera_of`` says of it, and sized as ``wanted``."""
+    return _sized(_placed(recording, placing), wanted)
 
 
 def finish_clip(recording: Recording, wanted: Wanted) -> tuple[Recording, Steadiness, Steadiness | None]:
     """A clip's people placed, smoothed and sized, as ``wanted``; how much they shook before, and after if smoothed."""
-    placed = _placed(recording, wanted, None)
+    placed = _placed(recording, camera_of(wanted, recording.width, recording.height))
     before = steadiness(placed)
     if wanted.raw:
         return _sized(placed, wanted), before, None
@@ -161,8 +166,8 @@ def shaking(before: Steadiness, after: Steadiness | None) -> list[str]:
     ]
 
 
-def _placed(recording: Recording, wanted: Wanted, photo: Path | None) -> Recording:
-    camera, said, known = camera_of(wanted, recording.width, recording.height, photo)
+def _placed(recording: Recording, placing: Placing) -> Recording:
+    camera, said, known = placing
     # An assumed camera says about where people are; it is not let into their poses.
     return located(recording, camera, said, perspective=known)
 
@@ -179,6 +184,8 @@ def write_photo_files(
     The formats first: pictures without them would look like somebody else's to the next run.
     """
     write_formats(recording, out, stem, wanted.formats, wanted.skeleton, wanted.min_confidence)
+    if not wanted.pictures(out, stem, is_clip=False):
+        return
     visible = _shown(recording, wanted)
     poses = _poses(visible)
     size = recording.width, recording.height

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from liftwild.skeleton import Skeleton
 FORMAT = "liftwild-pose"
 CLIP_FORMAT = "liftwild-clip"
 VERSION = 1
+_TEXT = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
 def pose_document(file_name: str, width: int, height: int, poses: Sequence[Pose]) -> dict[str, Any]:
@@ -75,7 +77,7 @@ def _track(track: PoseTrack) -> dict[str, Any]:
 
 def _rounded(values: np.ndarray, digits: int) -> np.ndarray:
     """``values`` as short numbers, without -0.0."""
-    return np.round(np.asarray(values, dtype=np.float64), digits) + 0.0
+    return np.asarray(values, dtype=np.float64).round(digits) + 0.0
 
 
 def write_json(path: str | Path, document: dict[str, Any]) -> None:
@@ -89,38 +91,64 @@ def write_json(path: str | Path, document: dict[str, Any]) -> None:
 
 def to_bytes(document: Any) -> bytes:
     """``document`` as JSON text that people can read: a joint to a line, or in a clip a frame to a line."""
+    pieces: list[str] = []
+    _put(pieces, document, "\n")
+    pieces.append("\n")
     # A file name that is not UTF-8 comes as lone surrogates; \udcXX is how JSON spells them.
-    return b"".join(piece.encode("utf-8", "backslashreplace") for piece in _pieces(document, "")) + b"\n"
+    return "".join(pieces).encode("utf-8", "backslashreplace")
 
 
-def _pieces(value: Any, indent: str) -> Iterator[str]:
-    inner = indent + " "
-    if isinstance(value, dict) and value:
-        items = ((json.dumps(key, ensure_ascii=False) + ": ", entry) for key, entry in value.items())
-        braces = "{}"
-    elif isinstance(value, np.ndarray) and value.ndim > 1 and len(value):
-        if np.isinf(value).any():
-            raise ValueError("infinity is not JSON compliant")
-        # In one call, and broken into lines after: a call for each row takes several times as long.
-        rows = json.dumps(value.tolist()).replace("NaN", "null")[1:-1]
-        end, begin = "]" * (value.ndim - 1), "[" * (value.ndim - 1)
-        yield "[\n" + inner + rows.replace(f"{end}, {begin}", f"{end},\n{inner}{begin}") + f"\n{indent}]"
-        return
-    elif isinstance(value, list) and any(isinstance(entry, str | dict | list | np.ndarray) for entry in value):
-        items = (("", entry) for entry in value)
-        braces = "[]"
+def _put(pieces: list[str], value: Any, line: str) -> None:
+    """Append the text of ``value``; ``line``: what a line begins with there, its break and its indent."""
+    kinds = set(map(type, value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()))
+    inner = line + " "
+    if kinds == {str}:  # such as names of joints, which are the same in all files of a run
+        pieces.append(_words(tuple(value.items()) if isinstance(value, dict) else tuple(value), line))
+    elif isinstance(value, dict) and value:
+        begin = "{"
+        for key, entry in value.items():
+            pieces += (begin, inner, _key(key), ": ")
+            _put(pieces, entry, inner)
+            begin = ","
+        pieces += (line, "}")
     elif isinstance(value, np.ndarray):
-        yield from _pieces([None if np.isnan(entry) else entry for entry in value.tolist()], indent)
-        return
+        pieces.append(_array(value, line))
+    elif any(issubclass(kind, str | dict | list | np.ndarray) for kind in kinds):
+        begin = "["
+        for entry in value:
+            pieces += (begin, inner)
+            _put(pieces, entry, inner)
+            begin = ","
+        pieces += (line, "]")
     else:
-        yield json.dumps(value, ensure_ascii=False, allow_nan=False)
-        return
-    between = braces[0] + "\n"
-    for key, entry in items:
-        yield between + inner + key
-        yield from _pieces(entry, inner)
-        between = ",\n"
-    yield f"\n{indent}{braces[1]}"
+        pieces.append(_TEXT.encode(value))
+
+
+@lru_cache(1000)
+def _key(key: str) -> str:
+    return _TEXT.encode(key)
+
+
+@lru_cache(100)
+def _words(value: tuple[Any, ...], line: str) -> str:
+    """The text of a list of str, or of a dict's items of such."""
+    if isinstance(value[0], str):
+        begin, end, entries = "[", "]", [_TEXT.encode(entry) for entry in value]
+    else:
+        begin, end, entries = "{", "}", [f"{_TEXT.encode(key)}: {_TEXT.encode(entry)}" for key, entry in value]
+    return begin + f"{line} " + f",{line} ".join(entries) + line + end
+
+
+def _array(values: np.ndarray, line: str) -> str:
+    """An array on one line, or with more dimensions a line for each of its first."""
+    # In one call, and broken into lines after: a call for each row takes several times as long.
+    text = json.dumps(values.tolist()).replace("NaN", "null")
+    if "Infinity" in text:
+        raise ValueError("infinity is not JSON compliant")
+    if values.ndim == 1 or not len(values):
+        return text
+    end, begin, inner = "]" * (values.ndim - 1), "[" * (values.ndim - 1), line + " "
+    return "[" + inner + text[1:-1].replace(f"{end}, {begin}", f"{end},{inner}{begin}") + line + "]"
 
 
 def read_json(path: str | Path) -> Recording:
@@ -159,6 +187,7 @@ def _recording(document: dict[str, Any], is_clip: bool) -> Recording:
     recording = Recording(
         str(source["file"]), int(source["width"]), int(source["height"]), times_s, tuple(tracks), camera, camera_from,
         tuple(str(step) for step in document.get("steps", [])), is_clip, str(document.get("confidence_is") or ""),
+        str(document.get("computed_by") or ""),
     )  # fmt: skip
     return read_levelled(recording, document.get("levelled"))
 

@@ -136,5 +136,6 @@ def _recording(arrays: dict[str, np.ndarray], note: dict[str, Any]) -> Recording
     recording = Recording(
         str(note["file"]), width, height, arrays["times_s"], tuple(tracks), camera, camera_from, tuple(note["steps"]),
         bool(note["is_clip"]), str(note.get("confidence_is") or ""),
+        str(note.get("computed_by") or ""),
     )  # fmt: skip
     return read_levelled(recording, note["levelled"])

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 from liftwild.data.given import GivenBoxes
-from liftwild.data.photo import read_photo
+from liftwild.data.photo import read_photo, read_with_exif
 from liftwild.errors import LiftwildError
 from liftwild.outputs.figure import shrink_for_figure
-from liftwild.outputs.finish import Claims, Wanted, finish_photo, write_photo_files
+from liftwild.outputs.finish import Claims, Placing, Wanted, camera_of, finish_photo, write_photo_files
 from liftwild.pose import Pose, Recording
 from liftwild.predict.estimator import Box, CroppedPerson, Estimator
 from liftwild.predict.track import Find
+from liftwild.predict.video import read_ahead
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,15 @@ class Counts:
         return f"{photos}: {self.done} done ({people}{without}), {self.failed} failed"
 
 
-@dataclass
-class _Job:
-    """A photo whose people are with the network. ``shown``: the copy that its figure needs, or None."""
+class _Job(NamedTuple):
+    """A photo that has been read. ``people``: cut out of it for the network; ``placing``: its camera; ``shown``: the
+    copy that its figure needs, or None."""
 
     photo: Path
     width: int
     height: int
+    people: list[CroppedPerson]
+    placing: Placing
     shown: np.ndarray | None
 
 
@@ -72,8 +77,9 @@ def predict_files(estimator: Estimator, photos: Sequence[Path], claims: Claims, 
     """Predict ``photos`` and write what is ``wanted`` of each, named by its stem, into ``claims.out``.
 
     A photo in which nobody is found, or without a box in the labels, gets an empty list of people. A photo that fails
-    is one line on stderr and the others go on. Nothing is overwritten but results of liftwild. LiftwildError if the
-    weights are broken.
+    is one line on stderr and the others go on. Nothing is overwritten but results of liftwild. While the network looks
+    at a batch of people, a thread reads the photos of the next one and finds the people in them (``whom.boxes_in`` runs
+    there). LiftwildError if the weights are broken.
     """
     with tqdm(total=len(photos), unit="photo", disable=None, file=sys.stderr) as bar:
         return _Run(estimator, photos, claims, whom, wanted, bar).go()
@@ -100,35 +106,41 @@ class _Run:
 
     def go(self) -> Counts:
         """Read, predict and write everything."""
-        for poses in self.estimator.predict_crops(self._read()):
-            job = self.jobs.popleft()
-            try:
-                self._write(job, poses)
-            except LiftwildError as error:
-                self._fail(error)
-                continue
-            self.counts.done += 1
-            self.counts.people += len(poses)
-            if not poses:
-                self.counts.without_box += self.whom.index is not None
-                self.counts.empty += self.whom.index is None
-            self.bar.update()
+        # As many photos as the network has people in a batch, so that it need not wait for the next.
+        with closing(read_ahead(self._read(), self.estimator.batch_size)) as read:
+            for poses in self.estimator.predict_crops(self._people(read)):
+                job = self.jobs.popleft()
+                try:
+                    self._write(job, poses)
+                except LiftwildError as error:
+                    self._fail(error)
+                    continue
+                self.counts.done += 1
+                self.counts.people += len(poses)
+                if not poses:
+                    self.counts.without_box += self.whom.index is not None
+                    self.counts.empty += self.whom.index is None
+                self.bar.update()
         return self.counts
 
-    def _read(self) -> Iterator[list[CroppedPerson]]:
-        """The people of each photo that can be read; its job waits in ``jobs``."""
+    def _read(self) -> Generator[_Job | str, None, None]:
+        """Each photo's job, or in words what is wrong with the photo."""
         for photo in self.photos:
+            job: _Job | str
             try:
-                self.claims.claim(photo, photo.stem, self.wanted, is_clip=False)
-                image = read_photo(photo)
-                people = self._crop(photo, image)
+                job = self._job(photo)
             except LiftwildError as error:
-                self._fail(error)
-                continue
-            shown = shrink_for_figure(image) if self.wanted.figure or self.wanted.vector else None
-            self.jobs.append(_Job(photo, image.shape[1], image.shape[0], shown))
-            del image  # so that a batch of large photos is not held
-            yield people
+                job = str(error)
+            yield job
+
+    def _job(self, photo: Path) -> _Job:
+        self.claims.claim(photo, photo.stem, self.wanted, is_clip=False)
+        image, exif = read_with_exif(photo)
+        height, width = image.shape[:2]
+        placing = camera_of(self.wanted, width, height, exif)
+        people = self._crop(photo, image)
+        shown = shrink_for_figure(image) if self.wanted.figure or self.wanted.vector else None
+        return _Job(photo, width, height, people, placing, shown)
 
     def _crop(self, photo: Path, image: np.ndarray) -> list[CroppedPerson]:
         boxes: list[Box] | None = None
@@ -142,13 +154,24 @@ class _Run:
             boxes = self.whom.boxes_in(image)
         return self.estimator.crop_people(image, boxes, ids, name=str(photo))
 
+    def _people(self, read: Iterable[_Job | str]) -> Iterator[list[CroppedPerson]]:
+        """The people of each photo that could be read; its job waits in ``jobs``."""
+        for job in read:
+            if isinstance(job, str):
+                self._fail(job)
+                continue
+            self.jobs.append(job)
+            yield job.people
+
     def _write(self, job: _Job, poses: list[Pose]) -> None:
-        said = self.estimator.confidence_is
-        found = Recording.of_photo(job.photo.name, job.width, job.height, poses, confidence_is=said)
-        recording = finish_photo(found, self.wanted, job.photo)
+        found = Recording.of_photo(
+            job.photo.name, job.width, job.height, poses,
+            confidence_is=self.estimator.confidence_is, computed_by=self.estimator.runtime_name,
+        )  # fmt: skip
+        recording = finish_photo(found, self.wanted, job.placing)
         write_photo_files(recording, self.out, job.photo.stem, self.wanted, job.shown, lambda: read_photo(job.photo))
 
-    def _fail(self, error: LiftwildError) -> None:
+    def _fail(self, error: LiftwildError | str) -> None:
         self.counts.failed += 1
         self.bar.write(f"error: {error}", file=sys.stderr)
         self.bar.update()

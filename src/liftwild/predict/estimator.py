@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from liftwild.camera import pose_mm
 from liftwild.crop import BOX_MARGIN, Crop
-from liftwild.data.photo import read_photo
+from liftwild.data.photo import checked_photo
 from liftwild.errors import LiftwildError
 from liftwild.pose import Pose
 from liftwild.posenet import PoseNet
@@ -131,7 +131,7 @@ class Estimator:
         ``name``: what errors call the photo; its path where None.
         """
         where = name or ("photo" if isinstance(photo, np.ndarray) else str(photo))
-        image = _checked_photo(photo)
+        image = checked_photo(photo)
         height, width = image.shape[:2]
         if boxes is None:
             if annotation_ids is not None:
@@ -179,15 +179,16 @@ class Estimator:
         """Poses of up to ``batch_size`` people."""
         found = look(self.runtime, np.stack([person.pixels for person in people]), self.flip_test)
         assert found.depth is not None
-        if not bool(found.joints_2d.isfinite().all() and found.peaks.isfinite().all() and found.depth.isfinite().all()):
+        joints_2d, peaks, depth = (part.cpu().numpy() for part in (found.joints_2d, found.peaks, found.depth))
+        if not all(np.isfinite(part).all() for part in (joints_2d, peaks, depth)):
             raise LiftwildError(f"the network of {self.weights} gives NaN or infinity; its weights are broken")
-        joints_2d = found.joints_2d.cpu().numpy().astype(np.float64)
-        joints_3d = pose_mm(joints_2d, found.depth.cpu().numpy(), self.input_px, self.card["sum_length_mm"], PELVIS)
-        in_photo = [
-            person.crop.to_photo(joints, self.input_px) for person, joints in zip(people, joints_2d, strict=True)
-        ]
-        confidence, spread = self._confidence(people, found.peaks, np.stack(in_photo))
-        peak = found.peaks.clamp(0, 1).mean(dim=1).tolist()
+        joints_2d = joints_2d.astype(np.float64)
+        joints_3d = pose_mm(joints_2d, depth, self.input_px, self.card["sum_length_mm"], PELVIS)
+        in_photo = np.array(
+            [person.crop.to_photo(joints, self.input_px) for person, joints in zip(people, joints_2d, strict=True)]
+        )
+        confidence, spread = self._confidence(people, peaks, in_photo)
+        peak = np.clip(peaks, 0, 1).mean(axis=1).tolist()
         return [
             Pose(
                 joints_2d=in_photo[i],
@@ -202,30 +203,19 @@ class Estimator:
         ]
 
     def _confidence(
-        self, people: list[CroppedPerson], peaks: torch.Tensor, joints_2d: np.ndarray
+        self, people: list[CroppedPerson], peaks: np.ndarray, joints_2d: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """``Pose.confidence`` and ``Pose.depth_sd_mm`` (B, J) from peaks (B, J) and joints in px of their photos."""
         if self.calibration is None:
-            return peaks.clamp(0, 1).cpu().numpy(), None
-        heights = peaks.cpu().numpy()
-        chance = np.stack(
-            [self.calibration.confidence(heights[i], self.flip_test, p.edges) for i, p in enumerate(people)]
-        )
+            return np.clip(peaks, 0, 1), None
+        chance = np.empty(peaks.shape)
+        for edges in dict.fromkeys(person.edges for person in people):
+            these = [i for i, person in enumerate(people) if person.edges == edges]
+            chance[these] = self.calibration.confidence(peaks[these], self.flip_test, edges)
         photo_px = np.array([person.photo_px for person in people])[:, None]
         outside = ((joints_2d < 0) | (joints_2d > photo_px)).any(axis=-1)
         chance = np.where(outside, np.minimum(chance, OUTSIDE_CHANCE), chance)
         return chance, self.calibration.depth_sd_mm(chance)
-
-
-def _checked_photo(photo: Photo) -> np.ndarray:
-    """The photo as (H, W, 3) uint8 RGB; LiftwildError if it is something else."""
-    if isinstance(photo, str | Path):
-        return read_photo(photo)
-    if not isinstance(photo, np.ndarray):
-        raise LiftwildError(f"a photo is a path or an (H, W, 3) uint8 RGB array, not {type(photo).__name__}")
-    if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or photo.size == 0:
-        raise LiftwildError(f"a photo must be an (H, W, 3) uint8 RGB array, not {photo.shape} {photo.dtype}")
-    return np.ascontiguousarray(photo)
 
 
 def _edges(box: Box, width: int, height: int) -> tuple[str, ...]:
@@ -243,7 +233,7 @@ def _checked_box(box: Sequence[float], width: int, height: int, where: str) -> B
     except (TypeError, ValueError):
         raise LiftwildError(f"{where}: a box is four numbers x, y, w, h in px, not {box!r}") from None
     said = f"{where}: box {x:g},{y:g},{w:g},{h:g}"
-    if not np.isfinite([x, y, w, h]).all():
+    if not all(map(math.isfinite, (x, y, w, h))):
         raise LiftwildError(f"{said} is not finite")
     if w <= 0 or h <= 0 or max(w, h) < 1:
         raise LiftwildError(f"{said} has no size")

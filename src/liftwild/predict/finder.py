@@ -11,14 +11,17 @@ import torch
 
 from liftwild.boxes import Box, clipped, suppress
 from liftwild.crop import Crop
+from liftwild.data.photo import checked_photo
 from liftwild.errors import LiftwildError
-from liftwild.finder_net import read_people
-from liftwild.predict.estimator import _checked_photo
-from liftwild.predict.runtime import find_device
-from liftwild.weights.finder import load_finder
+from liftwild.finder_net import PeopleMaps, read_people
+from liftwild.predict.estimator import Estimator
+from liftwild.predict.finder_graph import faster_finder
+from liftwild.predict.judge import SAME, Scored, judged
+from liftwild.predict.runtime import find_device, hash_of
+from liftwild.weights.finder import Mix, load_finder
 
-SAME = 0.6  # two boxes with a larger IoU are one person
 LEAST_SIDE = 2.0  # px of the network's input; a smaller box is no person
+LEAST_PX = 1.0  # of the photo, for the longer side: the estimator takes no smaller box
 
 
 @dataclass(frozen=True)
@@ -40,13 +43,16 @@ class Found:
 
 
 class Finder:
-    """Finds people in photos: ``Finder().find(photo)``.
+    """Finds people in photos: ``Finder().find(photo)``, and better ``Finder(estimator=Estimator()).find(photo)``.
 
     ``weights``: name of weights that come with liftwild, the path of a .safetensors file, or the folder of a
     'liftwild train-finder'. ``device``: as for ``Estimator``. ``least_score`` in [0, 1]: who scores less is not there;
     None is what was best on photos held back from its training. ``batch_size``: photos that go through the network
-    together. It looks at a photo once, at 256 px: who is less than about a sixth of the photo's height is often
-    missed (docs/finder.md). LiftwildError if weights or device cannot be used. Calls do not change it.
+    together. ``estimator``: looks at what the network proposes, drops where it sees nobody, and moves boxes to the body
+    that it sees, as the ``Mix`` of the weights says; where it runs in OpenVINO, the network does too. Without one the
+    network alone is asked. It looks at a photo once, at 256 px: who is less than about a sixth of the photo's height is
+    often missed (docs/finder.md). LiftwildError if weights or device cannot be used, or if there is an estimator and
+    the weights have no mix. Calls do not change it.
     """
 
     def __init__(
@@ -55,6 +61,7 @@ class Finder:
         device: str | None = None,
         least_score: float | None = None,
         batch_size: int = 8,
+        estimator: Estimator | None = None,
     ) -> None:
         if batch_size < 1:
             raise LiftwildError(f"batch_size must be 1 or more, not {batch_size}")
@@ -62,11 +69,25 @@ class Finder:
             raise LiftwildError(f"least_score must lie between 0 and 1, not {least_score}")
         self.device = find_device(device)
         net, self.card = load_finder(weights)
-        self.net = net.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.weights = weights
+        self.weights, self.estimator, self.batch_size = weights, estimator, batch_size
+        self.mix: Mix | None = None
+        chosen = float(self.card["threshold"])
+        if estimator is not None:
+            self.mix = Mix.of(self.card)
+            if self.mix is None:
+                raise LiftwildError(
+                    f"the json of the finder {weights} does not say how PoseNet judges what it proposes; use it "
+                    "without an estimator, or have scripts/finder_study.py --write choose that"
+                )
+            chosen = self.mix.threshold
+        self.least_score = chosen if least_score is None else least_score
         self.input_px = net.config.input_px
-        self.least_score = float(self.card["threshold"]) if least_score is None else least_score
-        self.batch_size = batch_size
+        self._faster = faster_finder(net, estimator) if self.device.type == "cpu" else None
+        self.net = net.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def fingerprint(self) -> str:
+        """What tells its answers from those of others, but for the estimator's."""
+        return f"{hash_of(self.net)} {self.least_score:g} {self.mix}"
 
     def find(self, image: np.ndarray, most: int | None = None) -> list[Found]:
         """The people in a photo, largest box first; empty if there are none.
@@ -82,39 +103,55 @@ class Finder:
             raise LiftwildError(f"the most people to find must be 1 or more, not {most}")
         waiting: list[np.ndarray] = []
         for image in images:
-            waiting.append(_checked_photo(image))
+            waiting.append(checked_photo(image))
             if len(waiting) == self.batch_size:
                 yield from self._batch(waiting, most)
                 waiting = []
         if waiting:
             yield from self._batch(waiting, most)
 
-    @torch.inference_mode()
-    def _batch(self, images: list[np.ndarray], most: int | None) -> list[list[Found]]:
+    def _batch(self, images: list[np.ndarray], most: int | None) -> Iterator[list[Found]]:
         wholes: list[Box] = [(0.0, 0.0, float(image.shape[1]), float(image.shape[0])) for image in images]
         crops = [Crop.around(whole, 1.0) for whole in wholes]
         pixels = np.stack([crop.apply(image, self.input_px) for crop, image in zip(crops, images, strict=True)])
-        tensor = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2)  # as it lies in memory: channels_last
-        boxes, scores = (part.double().cpu().numpy() for part in read_people(self.net(tensor)))
+        boxes, scores = (part.double().cpu().numpy() for part in read_people(self._maps(pixels)))
         if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
             raise LiftwildError(f"the network of {self.weights} gives NaN or infinity; its weights are broken")
-        return [
-            self._people(crop, whole, boxes[i], scores[i], most)
-            for i, (crop, whole) in enumerate(zip(crops, wholes, strict=True))
-        ]
+        for i, image in enumerate(images):
+            people = self._proposed(crops[i], wholes[i], boxes[i], scores[i])
+            if self.estimator is not None and self.mix is not None:
+                people = judged(self.estimator, image, people, self.mix)
+            found = [
+                Found((x, y, w, h), score)
+                for (x, y, w, h), score in zip(people.boxes.tolist(), people.scores.tolist(), strict=True)
+                if score >= self.least_score
+            ]
+            yield largest(found, most)
 
-    def _people(self, crop: Crop, whole: Box, boxes: np.ndarray, scores: np.ndarray, most: int | None) -> list[Found]:
+    @torch.inference_mode()
+    def _maps(self, pixels: np.ndarray) -> PeopleMaps:
+        """What the network says of pictures (B, S, S, 3) uint8 RGB."""
+        if self._faster is not None:
+            return self._faster(pixels)
+        tensor = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2)  # as it lies in memory: channels_last
+        maps: PeopleMaps = self.net(tensor)
+        return maps
+
+    def _proposed(self, crop: Crop, whole: Box, boxes: np.ndarray, scores: np.ndarray) -> Scored:
         """What the network says of one photo, as people in it."""
-        keep = (scores >= max(self.least_score, 1e-6)) & (boxes[:, 2:].min(axis=1) >= LEAST_SIDE)
+        least = self.least_score if self.mix is None else self.mix.proposed
+        keep = (scores >= max(least, 1e-6)) & (boxes[:, 2:].min(axis=1) >= LEAST_SIDE)
         boxes, scores = boxes[keep], scores[keep]
-        people = []
+        inside: list[Box] = []
+        sure: list[float] = []
         for i in suppress(boxes, scores, SAME):
             x, y, w, h = boxes[i]
             low, high = crop.to_photo(np.array([[x, y], [x + w, y + h]]), self.input_px)
             box = clipped((float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1])), whole)
-            if box is not None:
-                people.append(Found(box, float(scores[i])))
-        return largest(people, most)
+            if box is not None and max(box[2:]) >= LEAST_PX:
+                inside.append(box)
+                sure.append(float(scores[i]))
+        return Scored(np.array(inside).reshape(-1, 4), np.array(sure))
 
 
 def largest(people: Sequence[Found], most: int | None = None) -> list[Found]:

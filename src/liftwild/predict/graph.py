@@ -28,10 +28,10 @@ def graph_of(net: PoseNet, about: Mapping[str, str] | None = None) -> bytes:
     ``heatmap.as_heatmaps`` makes them where the network is of that kind, and ``depth`` (people, J), both fp32. Batch
     norms are folded into the convolutions before them. LiftwildError without the onnx package.
     """
-    return _Writer().model(net, about or {})
+    return Writer().model(net, about or {})
 
 
-class _Writer:
+class Writer:
     """Nodes and constants of one graph; every method adds some and returns the name of their result."""
 
     def __init__(self) -> None:
@@ -46,6 +46,7 @@ class _Writer:
         self.constants: list[Any] = []
 
     def model(self, net: PoseNet, about: Mapping[str, str]) -> bytes:
+        """The whole file: ``graph_of``."""
         side, joints, cells = net.config.input_px, net.config.joints, net.config.heatmap_px
         with torch.no_grad():
             self._network(net)
@@ -67,12 +68,14 @@ class _Writer:
         return bytes(model.SerializeToString())
 
     def constant(self, values: Any, dtype: type = np.float32) -> str:
+        """A constant: a tensor as fp32, anything else as ``dtype``."""
         array = values.float().numpy() if isinstance(values, Tensor) else np.array(values, dtype)
         name = f"constant{len(self.constants)}"
         self.constants.append(self.onnx.numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
     def add(self, operation: str, *inputs: str, out: str = "", **attributes: Any) -> str:
+        """A node of ONNX's ``operation``; its result is called ``out``, or by its number."""
         out = out or f"{operation}{len(self.nodes)}"
         self.nodes.append(self.onnx.helper.make_node(operation, inputs, [out], out, **attributes))
         return out
@@ -117,12 +120,14 @@ class _Writer:
         return x
 
     def residual(self, x: str, part: Residual) -> str:
+        """As ``Residual.forward``."""
         y = self.conv(self.add("Relu", self.norm(x, part.bn1)), part.conv1, part.bn2)
         y = self.conv(self.add("Relu", y), part.conv2, part.bn3)
         y = self.conv(self.add("Relu", y), part.conv3)
         return self.add("Add", y, self.chain(x, [part.skip]))
 
     def hourglass(self, x: str, part: Hourglass) -> str:
+        """As ``Hourglass.forward``."""
         low = self.chain(self.pool(x), part.down)
         low = self.hourglass(low, part.inner) if isinstance(part.inner, Hourglass) else self.chain(low, part.inner)
         low = self.chain(low, part.up)
@@ -131,6 +136,7 @@ class _Writer:
         return self.add("Add", self.chain(x, part.skip), up)
 
     def conv(self, x: str, conv: nn.Conv2d, norm: nn.Module | None = None, out: str = "") -> str:
+        """A convolution, with the batch norm that follows it folded in."""
         assert conv.bias is not None and isinstance(conv.padding, tuple)
         weight, bias = conv.weight.double(), conv.bias.double()
         if isinstance(norm, nn.BatchNorm2d):
@@ -144,11 +150,13 @@ class _Writer:
         )  # fmt: skip
 
     def norm(self, x: str, norm: nn.BatchNorm2d) -> str:
+        """A batch norm by itself, as it is in evaluation."""
         assert norm.running_mean is not None and norm.running_var is not None
         numbers = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
         return self.add("BatchNormalization", x, *(self.constant(each) for each in numbers), epsilon=norm.eps)
 
     def pool(self, x: str) -> str:
+        """The highest of 2 x 2."""
         return self.add("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
 
     def as_heatmaps(self, log_odds: str, net: PoseNet) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from liftwild.camera import Camera, bone_lengths
-from liftwild.data.photo import read_focal
+from liftwild.data.photo import focal_of, read_focal
 from liftwild.errors import LiftwildError
 from liftwild.pose import PoseTrack, Recording
 from liftwild.skeleton import MPII_16, SCALE_BONES, Skeleton
@@ -51,27 +51,39 @@ def place(joints_2d: np.ndarray, joints_3d: np.ndarray, camera: Camera, weight: 
     given = np.ones(joints_2d.shape[:-1]) if weight is None else np.asarray(weight, dtype=np.float64)
     if given.shape != joints_2d.shape[:-1] or (given < 0).any():
         raise ValueError(f"weight must be 0 or more, of shape {joints_2d.shape[:-1]}, not {given.shape}")
+    shape, joints = joints_2d.shape[:-2], joints_2d.shape[-2]
+    joints_2d, joints_3d, given = (
+        part.reshape(-1, joints, *part.shape[len(shape) + 1 :]) for part in (joints_2d, joints_3d, given)
+    )
     known = np.isfinite(joints_2d).all(-1) & np.isfinite(joints_3d).all(-1) & np.isfinite(given) & (given > 0)
     given = np.where(known, given, 0.0)
     rays = np.where(known[..., None], _rays(joints_2d, camera), 0.0)
     points = np.where(known[..., None], joints_3d, 0.0)
+    # The picture's plane in complex numbers: half as many calls of numpy, which take longer than what they do.
+    seen, flat, deep = (_complex(rays), _complex(points), points[..., 2])
+    centre = seen.sum(1, keepdims=True) / np.maximum(known.sum(1, keepdims=True), 1)
+    terms = _terms(seen - centre, seen * deep - flat)
 
-    weights = given
-    root = np.full((*joints_2d.shape[:-2], 3), np.nan)
-    for _ in range(ROUNDS):
-        root = _least_squares(rays, points, weights)
-        depth = points[..., 2] + root[..., None, 2]
-        near = depth < LEAST_DEPTH * root[..., None, 2]
-        safe = np.where(near | ~(depth > 0), 1.0, depth)
-        seen = (points[..., :2] + root[..., None, :2]) / safe[..., None]
-        miss = np.where(known & ~near, np.linalg.norm(seen - rays, axis=-1), 0.0)
-        typical = np.maximum(ROBUST_SPREAD * _weighted_median(miss, given), LEAST_MISS)[..., None]
-        # The equations are in mm at a joint's depth; what is wanted small is the miss in the picture.
-        fits = 1 / (1 + (miss / typical) ** 2)
-        weights = np.where(near, 0.0, given * fits * (root[..., None, 2] / safe) ** 2)
-    ahead = (given * (points[..., 2] + root[..., None, 2] > 0)).sum(-1) > given.sum(-1) / 2
-    placed = (known.sum(-1) >= 2) & ahead & (root[..., 2] > 0)
-    return np.where(placed[..., None], root, np.nan)
+    weights, half = given, given.sum(1) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for _ in range(ROUNDS):
+            side, z = _least_squares(terms, centre, weights)
+            depth, least = deep + z, LEAST_DEPTH * z
+            ahead = depth >= least
+            depth = np.maximum(depth, np.abs(least))
+            miss = np.abs((flat + side) / depth - seen) * ahead
+            typical = np.maximum(ROBUST_SPREAD * _weighted_median(miss, given, half), LEAST_MISS)
+            # The equations are in mm at a joint's depth; what is wanted small is the miss in the picture.
+            weights = given * ahead * (z / depth) ** 2 / (1 + (miss / typical) ** 2)
+    root = np.concatenate([side.real, side.imag, z], axis=1)
+    before = (given * (deep + z > 0)).sum(1) > half
+    placed = (known.sum(1) >= 2) & before & (z[:, 0] > 0)
+    return np.where(placed[:, None], root, np.nan).reshape(*shape, 3)
+
+
+def _complex(values: np.ndarray) -> np.ndarray:
+    """x + i y (N, J) of (N, J, 2 or more)."""
+    return values[..., 0] + 1j * values[..., 1]
 
 
 def _rays(joints_2d: np.ndarray, camera: Camera) -> np.ndarray:
@@ -79,29 +91,34 @@ def _rays(joints_2d: np.ndarray, camera: Camera) -> np.ndarray:
     return camera.unproject(joints_2d, np.ones(joints_2d.shape[:-1]))[..., :2]
 
 
-def _least_squares(rays: np.ndarray, points: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The root (..., 3) for which  x + X = a (z + Z),  y + Y = b (z + Z)  fit best; NaN where there is none."""
-    total = weights.sum(-1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = (weights / total[..., None])[..., None]
-        rest = rays * points[..., 2:] - points[..., :2]  # X - a Z = a z - x
-        rays_mean, rest_mean = (rays * share).sum(-2), (rest * share).sum(-2)
-        from_mean = rays - rays_mean[..., None, :]
-        spread = (from_mean**2 * share).sum((-2, -1))
-        z = -(from_mean * (rest - rest_mean[..., None, :]) * share).sum((-2, -1)) / spread
-        z = np.where(spread > 1e-12, z, np.nan)
-    return np.concatenate([rest_mean + rays_mean * z[..., None], z[..., None]], axis=-1)
+def _terms(rays: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """What ``_least_squares`` sums up over joints, (N, J, 7), from x / z + i y / z of the ``rays`` (N, J), counted from
+    near their middle, and ``rest`` (N, J): of  x + X = a (z + Z),  y + Y = b (z + Z)  what is  X - a Z + i (Y - b Z).
+    """
+    parts = (rays.real, rays.imag, rest.real, rest.imag, np.abs(rays) ** 2, (rays.conj() * rest).real)
+    return np.stack([*parts, np.ones(rays.shape)], axis=-1)
 
 
-def _weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Median (...) over the last axis."""
-    # Flat, since take_along_axis takes as long as all the rest.
-    of, by = (part.reshape(-1, part.shape[-1]) for part in (values, weights))
-    rows = np.arange(len(of))
-    order = of.argsort(axis=-1)
-    below = by[rows[:, None], order].cumsum(axis=-1)
-    middle = (below >= below[:, -1:] / 2).argmax(axis=-1)
-    return np.asarray(of[rows, order[rows, middle]].reshape(values.shape[:-1]))
+def _least_squares(terms: np.ndarray, centre: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """X + i Y and Z (N, 1) that fit best, by the weights (N, J); NaN where there is none. ``centre`` (N, 1): from where
+    the rays of ``_terms`` are counted."""
+    sums = weights[:, None] @ terms
+    means = sums[:, 0, :6] / sums[:, 0, 6:]
+    flat = means[:, :4].view(np.complex128)
+    rays, rest = flat[:, :1], flat[:, 1:]
+    both = means[:, 4:] - (rays.conj() * flat).real  # spread of the rays, and of them with the rest
+    spread = both[:, :1]
+    z = np.where(spread > 1e-12, -both[:, 1:] / spread, np.nan)
+    return rest + (rays + centre) * z, z
+
+
+def _weighted_median(values: np.ndarray, weights: np.ndarray, half: np.ndarray) -> np.ndarray:
+    """Median (N, 1) of each row of ``values`` (N, J); ``half`` (N,): of the sum of its ``weights`` (N, J)."""
+    # By flat places, since take_along_axis takes as long as all the rest.
+    starts = np.arange(0, values.size, values.shape[1])[:, None]
+    order = values.argsort(axis=1) + starts
+    middle = (weights.take(order).cumsum(axis=1) >= half[:, None]).argmax(axis=1, keepdims=True)
+    return np.asarray(values.take(order.take(middle + starts)))
 
 
 def along_rays(
@@ -164,7 +181,7 @@ def located(
     step = f"placed in space by the camera ({camera_from})" + (", x and y along its rays" if perspective else "")
     placed = replace(
         recording,
-        tracks=tuple(_located(track, camera, perspective) for track in recording.tracks),
+        tracks=_located(recording.tracks, camera, perspective),
         camera=camera,
         camera_from=camera_from,
         steps=(*recording.steps, step),
@@ -172,13 +189,22 @@ def located(
     return placed if height_m is None else sized(placed, height_m)
 
 
-def _located(track: PoseTrack, camera: Camera, perspective: bool) -> PoseTrack:
+def _located(tracks: Sequence[PoseTrack], camera: Camera, perspective: bool) -> tuple[PoseTrack, ...]:
+    """The tracks, all of one skeleton, placed together: as fast as one alone, where they are short."""
+    if not tracks:
+        return ()
+    joints_2d, joints_3d, confidence = (
+        np.concatenate(parts)
+        for parts in zip(*((track.joints_2d, track.joints_3d, track.confidence) for track in tracks), strict=True)
+    )
     # A joint of confidence 0 still says a little; it must, where all are 0.
-    weight = np.where(np.isfinite(track.confidence), np.clip(track.confidence, 0.01, 1.0), 0.0)
-    pose, root = track.joints_3d, place(track.joints_2d, track.joints_3d, camera, weight)
+    weight = np.where(np.isfinite(confidence), np.clip(confidence, 0.01, 1.0), 0.0)
+    pose, root = joints_3d, place(joints_2d, joints_3d, camera, weight)
     if perspective:
-        pose, root = along_rays(track.joints_2d, pose, root, camera, track.skeleton)
-    return replace(track, joints_3d=pose, root_mm=root)
+        pose, root = along_rays(joints_2d, pose, root, camera, tracks[0].skeleton)
+    ends = np.cumsum([len(track) for track in tracks])[:-1]
+    placed = zip(tracks, np.split(pose, ends), np.split(root, ends), strict=True)
+    return tuple(replace(track, joints_3d=own, root_mm=where) for track, own, where in placed)
 
 
 def sized(recording: Recording, height_m: float) -> Recording:
@@ -230,7 +256,15 @@ def camera_of_photo(path: str | Path, width: int, height: int) -> tuple[Camera, 
     were cropped, or whose EXIF gives a focal length that no camera has, get an assumed one. LiftwildError if the file
     cannot be read.
     """
-    focal = read_focal(path, width, height)
+    return _camera_by(read_focal(path, width, height), width, height)
+
+
+def camera_of_exif(exif: bytes, width: int, height: int) -> tuple[Camera, str]:
+    """As ``camera_of_photo``, from the photo's EXIF block (``data.photo.read_with_exif``)."""
+    return _camera_by(focal_of(exif, width, height), width, height)
+
+
+def _camera_by(focal: tuple[float, float] | None, width: int, height: int) -> tuple[Camera, str]:
     longer = max(width, height)
     if focal is None or not FOCAL_PHOTOS[0] <= min(focal) / longer <= max(focal) / longer <= FOCAL_PHOTOS[1]:
         return assumed_camera(width, height)

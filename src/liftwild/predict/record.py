@@ -27,7 +27,8 @@ def record(
     fps: float | None = None,
     smooth: bool = True,
 ) -> Recording:
-    """The people of ``clip``, a video or a folder of frames: ``record(Estimator(), "clip.mp4", Finder().find)``.
+    """The people of ``clip``, a video or a folder of frames: ``record(estimator, "clip.mp4",
+    Finder(estimator=estimator).find)``.
 
     ``find``, ``most``, ``box`` and ``at``: whom to follow, as for ``Follower``. ``fps``: of a folder, 30 if None.
     ``smooth``: filtered, and one skeleton for each person; without it as the network gives them. Nobody is placed in
@@ -55,6 +56,13 @@ def record(
         raise LiftwildError(f"{opened.name}: none of its frames can be read")
     tracks = tuple(PoseTrack.of_poses(person, frames[person], poses[person]) for person in sorted(poses))
     found = Recording(
-        opened.name, size[1], size[0], np.array(times), tracks, is_clip=True, confidence_is=estimator.confidence_is
+        opened.name,
+        size[1],
+        size[0],
+        np.array(times),
+        tracks,
+        is_clip=True,
+        confidence_is=estimator.confidence_is,
+        computed_by=estimator.runtime_name,
     )
     return smooth_recording(found) if smooth else found

@@ -10,7 +10,7 @@ import re
 import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -28,6 +28,7 @@ VIDEO_SUFFIXES = frozenset(
 )
 FPS = 30.0  # of images, where nobody says how fast they were taken
 FPS_RANGE = (0.01, 1000.0)
+T = TypeVar("T")
 AHEAD = 4  # frames that wait between the reader and the network
 _TRIES = 10  # frames that may fail to be fetched in a row before a video is over
 _SAME_STEP = 0.05  # a step in time this near to the container's is one frame
@@ -301,15 +302,15 @@ def _by_number(name: str) -> tuple[tuple[int, int, str], ...]:
     return tuple((0, int(part), part) if i % 2 else (1, 0, part) for i, part in enumerate(parts) if part)
 
 
-def read_ahead(frames: Generator[Frame, None, None], most: int = AHEAD) -> Generator[Frame, None, None]:
-    """``frames``, read by a thread of their own while the caller works; at most ``most`` of them wait.
+def read_ahead(frames: Generator[T, None, None], most: int = AHEAD) -> Generator[T, None, None]:
+    """``frames``, or other things, read by a thread of their own while the caller works; at most ``most`` of them wait.
 
     Errors of the reader are raised here. Closing the generator ends the thread.
     """
-    waiting: queue.Queue[Frame | BaseException | None] = queue.Queue(most)
+    waiting: queue.Queue[T | BaseException | None] = queue.Queue(most)
     stop = threading.Event()
 
-    def put(item: Frame | BaseException | None) -> bool:
+    def put(item: T | BaseException | None) -> bool:
         while not stop.is_set():
             try:
                 waiting.put(item, timeout=0.1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,39 @@ FORMAT = "liftwild-finder"
 VERSION = 1
 SHIPPED = Path(__file__).parent
 SHORT_NAMES = {"finder": "finder-open"}  # of the one that is best
+JUDGED = "judged"  # where a card holds a Mix
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How PoseNet judges what a finder proposes: measured for a pair of networks, and kept in the finder's json.
+
+    PoseNet looks at what the finder proposes with a score of ``proposed`` or more, the best ``most`` of a photo.
+    ``trust``: its share of the say, score = finder ** (1 - trust) * PoseNet ** trust. ``move``: how far a box goes
+    toward the box of the joints. ``threshold``: the score from which a person counts as found. All but ``most`` in
+    [0, 1].
+    """
+
+    trust: float
+    move: float
+    threshold: float
+    proposed: float
+    most: int
+
+    def __post_init__(self) -> None:
+        for name in ("trust", "move", "threshold", "proposed"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+                raise ValueError(f"{name} must lie between 0 and 1, not at {value!r}")
+        if not isinstance(self.most, int) or isinstance(self.most, bool) or self.most < 1:
+            raise ValueError(f"most must be a whole number above 0, not {self.most!r}")
+
+    @classmethod
+    def of(cls, card: dict[str, Any]) -> Mix | None:
+        """The one that a finder's json holds, None if none; ValueError, TypeError or KeyError if that is broken."""
+        if JUDGED not in card:
+            return None
+        return cls(**{each.name: card[JUDGED][each.name] for each in fields(cls)})
 
 
 def save_finder(path: Path, net: FinderNet, card: dict[str, Any]) -> None:
@@ -79,6 +112,12 @@ def load_finder(name_or_path: str | Path) -> tuple[FinderNet, dict[str, Any]]:
     threshold = card.get("threshold")
     if not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
         raise LiftwildError(f"{beside} lacks a threshold between 0 and 1")
+    try:
+        Mix.of(card)
+    except KeyError as error:
+        raise LiftwildError(f"{beside} lacks {JUDGED}.{error.args[0]}") from None
+    except (TypeError, ValueError) as error:
+        raise LiftwildError(f"{beside}, {JUDGED}: {error}") from None
     try:
         net = FinderNet(FinderConfig(**card["network"]))
         state = {k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()}
