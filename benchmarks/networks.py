@@ -82,7 +82,8 @@ def in_memory(files: dict[str, Path | str], photos: Sequence[np.ndarray]) -> dic
         estimator = Estimator(files[size], device="cpu", runtime=AUTO)
         name = f"liftwild {size}, {estimator.runtime_name}"
         jobs[f"{name}: no looking for people"] = each(estimator.predict, photos)
-        for how, finder in ((ALONE, Finder(device="cpu")), (JUDGED, Finder(device="cpu", estimator=judge))):
+        for how, judges in ((ALONE, False), (JUDGED, True)):
+            finder = Finder(device="cpu", estimator=judge, judges=judges)
             jobs[f"{name}: {how}"] = each(partial(found_and_seen, estimator, finder), photos)
     return jobs
 

@@ -12,6 +12,10 @@ import tempfile
 import time
 from pathlib import Path
 
+# As threads.py has it for the command line; torch reads it when it is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+
 import networks
 import numpy as np
 import torch

@@ -154,7 +154,7 @@ def report(estimator: Estimator, photos: Sequence[Path], out: Path, rounds: int)
         ONE: in_files(estimator, photos, out / "one", 1),
         TOGETHER: in_files(estimator, copies(photos, out / "many"), out / "together", estimator.batch_size),
         SMOOTH: smoothing(estimator, photos[0]),
-        FIND: each(Finder(device="cpu").find, [read_photo(photo) for photo in photos]),
+        FIND: each(Finder(device="cpu", estimator=estimator).find, [read_photo(photo) for photo in photos]),
     }
     found = interleaved(jobs, rounds)
     seconds = {name: times.median for name, times in {**found, **walk.times}.items()}

@@ -81,7 +81,7 @@ def test_the_shipped_weights_as_the_docs_say(tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     done = export("small", "--to", "onnx")
     assert done.exit_code == 0, done.output
-    assert done.stdout.startswith("small in small-open.onnx, 7.7 MB\n") and names(tmp_path) == ["small-open.onnx"]
+    assert done.stdout.startswith("small in small-open.onnx, 10.9 MB\n") and names(tmp_path) == ["small-open.onnx"]
     cells = re.search(r"^\| onnx fp32 \| (\S+) \| (\S+) \| (\S+) \| (\S+) \| (\d+) of 256 \|$", done.stdout, re.M)
     assert cells is not None and all(0 < float(number) < 1e-4 for number in cells.groups()[:4]) and cells[5] == "0"
     text = (ROOT / "docs" / "runtimes.md").read_text(encoding="utf-8")

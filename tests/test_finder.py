@@ -649,6 +649,8 @@ def test_a_mix_is_checked(judging: Path, weights: Path) -> None:
     onlooker = Onlooker()
     with pytest.raises(LiftwildError, match="does not say how PoseNet judges"):
         Finder(weights, "cpu", estimator=onlooker)
+    alone = Finder(weights, "cpu", estimator=onlooker, judges=False)
+    assert alone.mix is None and alone.least_score == 0.3
     finder = Finder(judging, "cpu", estimator=onlooker)
     assert finder.mix == Mix(**MIX) and finder.least_score == 0.3 and Finder(judging, "cpu").mix is None
     assert finder.fingerprint() != Finder(judging, "cpu").fingerprint()

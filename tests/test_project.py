@@ -20,7 +20,7 @@ SRC = ROOT / "src"
 
 # Rooms from the bottom up. A room imports from its own tier and from those before it.
 TIERS = (
-    {"errors", "skeleton"},
+    {"errors", "threads", "skeleton"},
     {"boxes", "camera", "crop", "heatmap"},
     {"sample", "pose"},
     {"finder_net", "posenet", "losses"},

@@ -121,6 +121,23 @@ def test_bf16_is_near(kind: str, crops: np.ndarray, wanted: tuple[np.ndarray, np
     assert (np.linalg.norm(joints - exact, axis=-1) > 4).mean() < 0.03  # more than a cell
 
 
+def test_openvino_is_set_up_for_many_only_when_it_pays(
+    monkeypatch: pytest.MonkeyPatch, crops: np.ndarray, wanted: tuple[np.ndarray, np.ndarray]
+) -> None:
+    need("openvino-fp32")
+    monkeypatch.setattr(module, "PAYS_AFTER", 5)
+    runtime: Any = open_runtime("small", "openvino-fp32", "cpu")[0]
+    assert set(runtime._requests) == {1}
+    for people, ready in ((3, {1}), (3, {1}), (2, {1, -1})):
+        heatmaps, depth = runtime(crops[:people])
+        assert set(runtime._requests) == ready
+        np.testing.assert_allclose(heatmaps.numpy(), wanted[0][:people], atol=2e-5)
+        np.testing.assert_allclose(depth.numpy(), wanted[1][:people], atol=2e-5)
+    other: Any = open_runtime("small", "openvino-fp32", "cpu")[0]
+    other(crops[:8])
+    assert set(other._requests) == {1, -1}
+
+
 CONFIGS = (
     PoseNetConfig(stacks=2, blocks=2, features=12, stem=6, input_px=64),
     PoseNetConfig(stacks=1, blocks=1, features=16, stem=8, input_px=128, depth_norm=True, softmax=True),

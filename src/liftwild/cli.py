@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from liftwild.cli_finder import train_finder
 from liftwild.cli_predict import predict
 from liftwild.cli_prepare import prepare
 from liftwild.errors import LiftwildError
+from liftwild.threads import wait_kindly
 
 
 class _Commands(click.Group):
@@ -166,7 +166,7 @@ def evaluate(
 
     WEIGHTS: name of shipped weights, a .safetensors file, or a run's folder. docs/evaluation.md explains the tables.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_kindly()
     from liftwild.outputs.evaluate import evaluate_stores
 
     tables = evaluate_stores(
@@ -197,7 +197,7 @@ def report(
 
     Several of them stand beside each other and the paper; runs of one recipe as mean and standard deviation.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_kindly()
     from liftwild.outputs.evaluate import report
 
     tables = report(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
+
+from liftwild.threads import wait_kindly
 
 
 @click.command()
@@ -31,7 +32,7 @@ def calibrate(
     Writes the calibration into the weights' json and prints how stated and found chances agree, in each half of the
     photos by a fit on the other. docs/confidence.md explains it.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_kindly()
     from liftwild.outputs.calibrate import calibrate_weights
 
     tables = calibrate_weights(

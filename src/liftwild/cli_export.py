@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
+
+from liftwild.threads import wait_kindly
 
 
 @click.command()
@@ -25,7 +26,7 @@ def export(ctx: click.Context, weights: str, to: str, out: Path | None, int8: Pa
     be right may fall by half a point on photos held back; else the file is written without int8 and the exit code is
     1. docs/runtimes.md explains it.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_kindly()
     from liftwild.outputs.export import export_weights
 
     done = export_weights(weights, to, out, int8, photos)

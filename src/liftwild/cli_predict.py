@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from liftwild.errors import LiftwildError
+from liftwild.threads import wait_kindly
 
 if TYPE_CHECKING:
     import numpy as np
@@ -123,9 +123,7 @@ def predict(ctx: click.Context, sources: tuple[Path, ...], out: Path, **options:
     if something failed; the rest is still done.
     """
     _check(options)
-    # Read when torch is loaded. Threads that spin while they wait are ruinous beside another busy program: 1.9 s
-    # instead of 16 ms for one person, on two cores of which both were taken.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_kindly()
     from liftwild.data.photo import find_photos
     from liftwild.outputs.finish import Claims
     from liftwild.outputs.run import make_folder, predict_files
