@@ -82,11 +82,14 @@ def load_net(checkpoint: Path, net: nn.Module, file: str = NET) -> None:
 def load_optimizer(checkpoint: Path, net: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Fill ``optimizer`` (over parameters of ``net``) from a checkpoint."""
     saved = load_file(checkpoint / "optimizer.safetensors")
-    names = _names(net, optimizer)
+    parameters = dict(net.named_parameters())
     state: dict[int, dict[str, Any]] = {}
-    for index, name in enumerate(names):
-        prefix = f"{name}/"
+    for index, name in enumerate(_names(net, optimizer)):
+        prefix, own = f"{name}/", parameters[name]
         entries = {key[len(prefix) :]: value for key, value in saved.items() if key.startswith(prefix)}
+        for key, value in entries.items():
+            if value.shape == own.shape:  # fused steps go through memory, so it must lie as the parameter does
+                entries[key] = torch.empty_like(own, dtype=value.dtype, requires_grad=False).copy_(value)
         if entries:
             state[index] = entries
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

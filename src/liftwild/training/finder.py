@@ -124,7 +124,7 @@ class FinderTrainer:
         run, or one that is not to be resumed.
         """
         plan, stage = self.plan, self.plan.stage
-        optimizer: Any = torch.optim.AdamW(self.net.parameters(), plan.lr, weight_decay=plan.weight_decay)
+        optimizer: Any = torch.optim.AdamW(self.net.parameters(), plan.lr, weight_decay=plan.weight_decay, fused=True)
         self._begin(optimizer, resume)
         last = None if stop_after is None else self.steps + stop_after
         model, optimizer = self.fabric.setup(self.net, optimizer)

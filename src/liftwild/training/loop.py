@@ -141,7 +141,7 @@ class Trainer:
         how = self.recipe.optimizer
         if how.name == "rmsprop":
             return torch.optim.RMSprop(trained, stage.lr, how.alpha, how.eps, how.weight_decay)
-        return torch.optim.AdamW(trained, stage.lr, (how.beta1, how.beta2), how.eps, how.weight_decay)
+        return torch.optim.AdamW(trained, stage.lr, (how.beta1, how.beta2), how.eps, how.weight_decay, fused=True)
 
     def training_mode(self, stage: Stage) -> None:
         """Training mode; what a stage leaves alone keeps its batch-norm statistics too."""
