@@ -10,6 +10,8 @@ import torch
 from clock import Job, Times
 from torch import nn
 
+from liftwild.predict.runtime import openvino_core
+
 SIDE = 2048  # of the matrices
 CHANNELS, CELLS, LAYERS = 256, 64, 4  # of the convolutions, one after the other, batch 1
 FLOP = {"product": 2 * SIDE**3, "convolution": LAYERS * 2 * CELLS**2 * CHANNELS**2 * 9}
@@ -43,7 +45,7 @@ def openvino_jobs(precision: str) -> dict[str, Job]:
         from openvino import opset13 as op
     except ImportError:
         return {}
-    core = ov.Core()
+    core = openvino_core()
     settings: dict[str, str | int] = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),

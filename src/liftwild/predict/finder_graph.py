@@ -12,7 +12,7 @@ import torch
 from liftwild.finder_net import MOST_SIDE, STRIDE, FinderNet, PeopleMaps
 from liftwild.posenet import Hourglass
 from liftwild.predict.estimator import Estimator
-from liftwild.predict.graph import IR_VERSION, OPSET, Writer
+from liftwild.predict.graph import Writer
 from liftwild.predict.runtime import OpenVinoRuntime, openvino_core
 
 PHOTOS, MAPS = "photos", "maps"
@@ -31,20 +31,10 @@ class _FinderWriter(Writer):
     def file(self, net: FinderNet) -> bytes:
         """The whole."""
         side, cells = net.config.input_px, net.config.input_px // STRIDE
-        helper, kind = self.onnx.helper, self.onnx.TensorProto
         with torch.no_grad():
             self._finder(net)
-        value = helper.make_tensor_value_info
-        graph = helper.make_graph(
-            self.nodes,
-            "liftwild-finder",
-            [value(PHOTOS, kind.UINT8, ["photos", side, side, 3])],
-            [value(MAPS, kind.FLOAT, ["photos", 5, cells, cells])],
-            self.constants,
-        )
-        opsets = [helper.make_opsetid("", OPSET)]
-        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="liftwild")
-        return bytes(model.SerializeToString())
+        taken, given = ("photos", side, side, 3), ("photos", 5, cells, cells)
+        return self.written("liftwild-finder", {PHOTOS: taken}, {MAPS: given})
 
     def _finder(self, net: FinderNet) -> None:
         """As ``FinderNet.forward``, up to the logs of the sides."""
@@ -55,9 +45,7 @@ class _FinderWriter(Writer):
         (at,) = (i for i, part in enumerate(parts) if isinstance(part, Hourglass))
         hourglass: Any = parts[at]
         low = self.chain(self.hourglass(self.chain(low, parts[:at]), hourglass), parts[at + 1 :])
-        twice = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-        up = self.add("Resize", low, "", self.constant([1, 1, 2, 2]), **twice)
-        self.add("Identity", self.chain(self.add("Add", fine, up), net.head), out=MAPS)
+        self.add("Identity", self.chain(self.add("Add", fine, self.doubled(low)), net.head), out=MAPS)
 
 
 class OpenVinoFinder:

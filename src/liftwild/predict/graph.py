@@ -6,7 +6,7 @@ exporter of torch's, and fits any number of people. tests/test_runtime.py holds 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,9 @@ def graph_of(net: PoseNet, about: Mapping[str, str] | None = None) -> bytes:
     return Writer().model(net, about or {})
 
 
+Shapes = Mapping[str, Sequence[int | str]]  # by the name of what has it; a str is any number
+
+
 class Writer:
     """Nodes and constants of one graph; every method adds some and returns the name of their result."""
 
@@ -50,21 +53,20 @@ class Writer:
         side, joints, cells = net.config.input_px, net.config.joints, net.config.heatmap_px
         with torch.no_grad():
             self._network(net)
+        outputs: Shapes = {HEATMAPS: ("people", joints, cells, cells), DEPTH: ("people", joints)}
+        return self.written("liftwild", {CROPS: ["people", side, side, 3]}, outputs, about)
+
+    def written(self, name: str, inputs: Shapes, outputs: Shapes, about: Mapping[str, str] | None = None) -> bytes:
+        """The file of what was added: uint8 inputs and fp32 outputs by name, with their shapes."""
         helper, kind = self.onnx.helper, self.onnx.TensorProto
-        value = helper.make_tensor_value_info
-        graph = helper.make_graph(
-            self.nodes,
-            "liftwild",
-            [value(CROPS, kind.UINT8, ["people", side, side, 3])],
-            [
-                value(HEATMAPS, kind.FLOAT, ["people", joints, cells, cells]),
-                value(DEPTH, kind.FLOAT, ["people", joints]),
-            ],
-            self.constants,
+        taken, given = (
+            [helper.make_tensor_value_info(each, dtype, shape) for each, shape in values.items()]
+            for dtype, values in ((kind.UINT8, inputs), (kind.FLOAT, outputs))
         )
+        graph = helper.make_graph(self.nodes, name, taken, given, self.constants)
         opsets = [helper.make_opsetid("", OPSET)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="liftwild")
-        helper.set_model_props(model, dict(about))
+        helper.set_model_props(model, dict(about or {}))
         return bytes(model.SerializeToString())
 
     def constant(self, values: Any, dtype: type = np.float32) -> str:
@@ -130,10 +132,12 @@ class Writer:
         """As ``Hourglass.forward``."""
         low = self.chain(self.pool(x), part.down)
         low = self.hourglass(low, part.inner) if isinstance(part.inner, Hourglass) else self.chain(low, part.inner)
-        low = self.chain(low, part.up)
-        twice = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-        up = self.add("Resize", low, "", self.constant([1, 1, 2, 2]), **twice)
-        return self.add("Add", self.chain(x, part.skip), up)
+        return self.add("Add", self.chain(x, part.skip), self.doubled(self.chain(low, part.up)))
+
+    def doubled(self, x: str) -> str:
+        """Twice as high and wide, by nearest neighbours."""
+        how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+        return self.add("Resize", x, "", self.constant([1, 1, 2, 2]), **how)
 
     def conv(self, x: str, conv: nn.Conv2d, norm: nn.Module | None = None, out: str = "") -> str:
         """A convolution, with the batch norm that follows it folded in."""
