@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import multiprocessing
+import subprocess
+import sys
 import time
 from dataclasses import fields
 from pathlib import Path
@@ -222,6 +224,24 @@ def test_stopping_early_ends_the_processes() -> None:
     while any([worker.is_alive() for worker in workers]):
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+ENDLESS = """
+from liftwild.people.generate import render
+if __name__ == "__main__":
+    for _ in render("lab", 100_000, size=64, processes=2):
+        print("one", flush=True)
+"""
+
+
+def test_rendering_processes_end_with_a_killed_parent(tmp_path: Path) -> None:
+    script = tmp_path / "endless.py"
+    script.write_text(ENDLESS)
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"one\n"  # the processes work, and hold this pipe as well
+        parent.kill()
+        parent.communicate(timeout=20)  # ends once all of them are gone
 
 
 def test_lab_subjects_stay_themselves(lab: list[RenderedSample]) -> None:

@@ -8,7 +8,9 @@ how many processes render them.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -155,9 +157,18 @@ def _by_this_process(
 _worker: Callable[[list[int]], list[RenderedSample]] | None = None
 
 
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone, however it went."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
 def _start_worker(recipe: Recipe, captured: np.ndarray | None) -> None:
     """What a rendering process does first."""
     global _worker
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
@@ -181,8 +192,9 @@ def _by_processes(
     waiting: deque[Future[list[RenderedSample]]] = deque()
     try:
         for chunk in chunks:
-            waiting.append(pool.submit(_in_worker, chunk))  # the first starts all processes
-            workers = workers or set(multiprocessing.active_children()) - before
+            waiting.append(pool.submit(_in_worker, chunk))
+            if len(workers) < processes:  # the pool starts them as they are wanted
+                workers |= set(multiprocessing.active_children()) - before
             if len(waiting) > processes:
                 yield waiting.popleft().result()
         while waiting:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from liftwild.errors import reason_of
 from liftwild.finder_net import MOST_SIDE, STRIDE, FinderNet, PeopleMaps
 from liftwild.posenet import Hourglass
 from liftwild.predict.estimator import Estimator
@@ -89,7 +90,7 @@ def faster_finder(net: FinderNet, estimator: Estimator | None) -> OpenVinoFinder
     try:
         return OpenVinoFinder(net)
     except Exception as error:  # whatever such a library raises
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = lines[-1] if lines else type(error).__name__
-        print(f"note: the finder cannot be run in openvino, torch runs it instead: {reason}", file=sys.stderr)
+        print(
+            f"note: the finder cannot be run in openvino, torch runs it instead: {reason_of(error)}", file=sys.stderr
+        )
         return None

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from liftwild.errors import LiftwildError
+from liftwild.errors import LiftwildError, reason_of
 from liftwild.heatmap import as_heatmaps
 from liftwild.posenet import Decoded, PoseNet, read
 from liftwild.predict.graph import CROPS, DEPTH, HEATMAPS, graph_of
@@ -290,9 +290,7 @@ def _first(kinds: list[str], make: Any, failed: str) -> Any:
         try:
             runtime = make(kind)
         except Exception as error:  # whatever such a library raises
-            own = isinstance(error, LiftwildError)
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            reasons[kind] = (lines[-1] if lines else type(error).__name__) if not own else str(error)
+            reasons[kind] = reason_of(error)
             continue
         for other, reason in reasons.items():
             print(f"note: {other} cannot be used, {runtime.name} runs instead: {reason}", file=sys.stderr)

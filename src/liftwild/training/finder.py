@@ -31,7 +31,7 @@ from liftwild.training import checkpoint as checkpoints
 from liftwild.training.average import follow
 from liftwild.training.monitor import Monitor
 from liftwild.training.recipe import Stage
-from liftwild.training.run import _precision
+from liftwild.training.run import precision_for
 from liftwild.weights.finder import save_finder
 
 VAL_SCENES = 512
@@ -264,7 +264,7 @@ def train_finder(
     the trainer. LiftwildError for stores, backgrounds or a folder that will not do.
     """
     until = None if minutes is None else time.monotonic() + 60 * minutes
-    fabric = Fabric(accelerator=accelerator, devices=1, precision=_precision(precision, accelerator))  # type: ignore[arg-type]
+    fabric = Fabric(accelerator=accelerator, devices=1, precision=precision_for(precision, accelerator))  # type: ignore[arg-type]
     fabric.launch()
     trainer = FinderTrainer(plan, out, fabric, workers)
     trainer.run(resume, stop_after, until)

@@ -77,7 +77,7 @@ def train(
         devices=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
         num_nodes=int(os.environ.get("GROUP_WORLD_SIZE", "1")),
         strategy="ddp" if int(os.environ.get("WORLD_SIZE", "1")) > 1 else "auto",
-        precision=_precision(precision, accelerator),  # type: ignore[arg-type]
+        precision=precision_for(precision, accelerator),  # type: ignore[arg-type]
     )
     fabric.launch()
     if stage is not None and start is None:
@@ -99,8 +99,8 @@ def train(
     return trainer
 
 
-def _precision(asked: str, accelerator: str) -> str:
-    """The precision to compute in: bf16 only where the hardware has it."""
+def precision_for(asked: str, accelerator: str) -> str:
+    """What Fabric calls the precision to compute in; ``asked`` "auto" is bf16 where the hardware has it, else fp32."""
     if asked != "auto":
         return asked
     if accelerator != "cpu" and torch.cuda.is_available():
