@@ -90,7 +90,5 @@ def faster_finder(net: FinderNet, estimator: Estimator | None) -> OpenVinoFinder
     try:
         return OpenVinoFinder(net)
     except Exception as error:  # whatever such a library raises
-        print(
-            f"note: the finder cannot be run in openvino, torch runs it instead: {reason_of(error)}", file=sys.stderr
-        )
+        print(f"note: the finder cannot be run in openvino, torch runs it instead: {reason_of(error)}", file=sys.stderr)
         return None
