@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -76,3 +78,28 @@ def test_stages_are_scaled_in_proportion(study: ModuleType) -> None:
     assert study.scaled(recipe, 100)["stages"] == [
         {"images": 90, "warmup": 2, "lr": 1.0}, {"images": 10, "batch_size": 10, "lr": 2.0},
     ]  # fmt: skip
+
+
+def test_confidence_is_measured_on_whole_photos(tmp_path: Path) -> None:
+    """scripts/confidence_study.py on the example, whose joints are right: counted by hand, and nobody is an error."""
+    script, photos = ROOT / "scripts" / "confidence_study.py", ROOT / "examples"
+    done = subprocess.run(
+        [sys.executable, script, "--photos", photos / "person.json", photos], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("1 people, 12 joints with a label and a torso: ECE ")
+    labels = json.loads((photos / "person.json").read_text())
+    (person,) = labels["annotations"]
+    names = labels["categories"][0]["keypoints"]
+    limbs = [n for n, name in enumerate(names) if name.partition("_")[0] in ("left", "right")]
+    hidden = sum(person["keypoints"][3 * n + 2] == 1 for n in limbs)
+    for what, count in (("visible", 12 - hidden), ("hidden", hidden)):
+        (line,) = [each for each in done.stdout.splitlines() if each.startswith(f"| labelled as {what} | inside")]
+        assert line.split("|")[3].strip() == str(count)
+        assert count == 0 or int(line.split("|")[5]) >= 75
+    person["bbox"][3] = 10.0
+    (tmp_path / "small.json").write_text(json.dumps(labels))
+    none = subprocess.run(
+        [sys.executable, script, "--photos", tmp_path / "small.json", photos], capture_output=True, text=True
+    )
+    assert none.returncode == 1 and "nobody" in none.stderr and "Traceback" not in none.stderr
