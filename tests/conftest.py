@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # else tests crawl on a busy machine; torch reads it when loaded
@@ -31,6 +32,21 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     save_weights(path, net, {"sum_length_mm": 4000.0})
     return path
+
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes a text, as it stands, into a file of the test's folder."""
+
+    def write(text: str, name: str = "clip.bvh") -> Path:
+        path = tmp_path / name
+        path.write_bytes(text.encode())
+        return path
+
+    return write
 
 
 def picture(height: int = 60, width: int = 80, seed: int = 0) -> np.ndarray:

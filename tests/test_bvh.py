@@ -19,7 +19,7 @@ from liftwild.people.motion_bvh import read_bvh
 from liftwild.pose import PoseTrack, Recording
 from liftwild.skeleton import COCO_17, H36M_17, MPII_16, Skeleton
 from tests.data_fixtures import RAISED_RIGHT_HAND
-from tests.test_formats import hide
+from tests.recordings import hide
 
 quick = settings(max_examples=30, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)

@@ -16,7 +16,7 @@ from liftwild.errors import LiftwildError
 from liftwild.outputs.formats import write_formats
 from liftwild.pose import PoseTrack, Recording
 from tests.data_fixtures import labels
-from tests.test_formats import photo
+from tests.recordings import photo
 
 BOX, OTHER = (1.0, 2.0, 30.5, 40.0), (5.0, 6.0, 7.0, 8.0)
 

@@ -35,7 +35,7 @@ from liftwild.people.sheet import contact_sheet
 from liftwild.people.world import Recipe
 from liftwild.people.write import with_pictures
 from liftwild.skeleton import MPII_16
-from tests.test_motion import puppet
+from tests.puppet import puppet
 
 LIMBS = ["right_ankle", "right_knee", "left_ankle", "left_knee", "right_wrist", "right_elbow", "left_wrist",
          "left_elbow", "right_hip", "left_hip"]  # fmt: skip
