@@ -18,7 +18,7 @@ from runtimes import AUTO, EAGER, ROWS, runtime_job
 from liftwild import Estimator
 from liftwild.data.photo import read_photo
 from liftwild.errors import LiftwildError
-from liftwild.posenet import SIZES, PoseNet, macs
+from liftwild.network.posenet import SIZES, PoseNet, macs
 from liftwild.predict.finder import Finder
 from liftwild.weights import save_weights
 

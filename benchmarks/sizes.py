@@ -36,7 +36,7 @@ from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.outputs.figure import write_png
 from liftwild.outputs.files import write_whole
-from liftwild.posenet import SIZES, SMALL, PoseNet, PoseNetConfig, macs
+from liftwild.network.posenet import SIZES, SMALL, PoseNet, PoseNetConfig, macs
 from liftwild.predict.runtime import open_runtime
 from liftwild.weights import save_weights
 

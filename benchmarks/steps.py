@@ -23,7 +23,7 @@ from liftwild.data.mixed import MixedBatches, Source, as_batch, worker_init
 from liftwild.data.store import Store
 from liftwild.people.generate import render
 from liftwild.people.write import write_store
-from liftwild.posenet import SIZES, PoseNet, macs
+from liftwild.network.posenet import SIZES, PoseNet, macs
 from liftwild.sample import Batch
 from liftwild.training.allocator import keep_freed_memory
 from liftwild.training.average import follow

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from liftwild.posenet import PoseNet, PoseNetConfig
+from liftwild.network.posenet import PoseNet, PoseNetConfig
 from liftwild.weights import save_weights
 
 # Started in the background of a script, a shell has Ctrl-C ignored, and what we start would ignore it too.

@@ -19,7 +19,7 @@ from liftwild.evaluation.calibration import Bin, Observed
 from liftwild.evaluation.measure import Measured
 from liftwild.outputs.calibrate import calibrate_weights, draw_reliability
 from liftwild.pose import Pose, PoseTrack, hide
-from liftwild.posenet import PoseNet, PoseNetConfig, Prediction
+from liftwild.network.posenet import PoseNet, PoseNetConfig, Prediction
 from liftwild.predict.estimator import OUTSIDE_CHANCE, Estimator
 from liftwild.skeleton import MPII_16, PELVIS, THORAX
 from liftwild.weights import CHANCE_IS, EDGES, PEAK_IS, Calibration, Chance, calibration_of, load_weights, save_weights
@@ -306,7 +306,7 @@ def test_the_estimator_states_chances(calibrated: Path, tiny_weights: Path, flip
 
 def _seen(estimator: Estimator, photo: np.ndarray, box: tuple[float, float, float, float]) -> np.ndarray:
     """The peaks that the network's answer has for a box."""
-    from liftwild.posenet import infer
+    from liftwild.network.posenet import infer
 
     (person,) = estimator.crop_people(photo, [box])
     pixels = torch.from_numpy(person.pixels[None]).permute(0, 3, 1, 2)

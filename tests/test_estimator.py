@@ -15,7 +15,7 @@ import liftwild
 from liftwild.data.given import GivenBoxes
 from liftwild.errors import LiftwildError
 from liftwild.outputs.run import Counts
-from liftwild.posenet import Prediction
+from liftwild.network.posenet import Prediction
 from liftwild.predict.estimator import Estimator
 from liftwild.skeleton import MPII_16, PELVIS, SCALE_BONES
 from tests.conftest import TINY, encode, picture

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from liftwild.posenet import PAPER, SMALL, PoseNet, PoseNetConfig, Prediction, infer, macs
+from liftwild.network.posenet import PAPER, SMALL, PoseNet, PoseNetConfig, Prediction, infer, macs
 from liftwild.skeleton import MPII_16
 
 TINY = PoseNetConfig(stacks=2, blocks=1, features=16, stem=8, input_px=64)

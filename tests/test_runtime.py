@@ -19,7 +19,7 @@ from liftwild import Estimator
 from liftwild.cli import cli
 from liftwild.cli_predict import predict as predict_command
 from liftwild.errors import LiftwildError
-from liftwild.posenet import PoseNet, PoseNetConfig
+from liftwild.network.posenet import PoseNet, PoseNetConfig
 from liftwild.predict import runtime as module
 from liftwild.predict.graph import graph_of
 from liftwild.predict.runtime import RUNTIMES, OnnxRuntime, OpenVinoRuntime, Runtime, TorchRuntime, look, open_runtime

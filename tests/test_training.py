@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.evaluation import measure
-from liftwild.posenet import SMALL
+from liftwild.network.posenet import SMALL
 from liftwild.training import checkpoint as checkpoints
 from liftwild.training import loop, objective
 from liftwild.training import run as runs

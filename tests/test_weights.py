@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from liftwild.errors import LiftwildError
-from liftwild.posenet import PoseNet
+from liftwild.network.posenet import PoseNet
 from liftwild.weights import load_weights, save_weights
 from tests.conftest import TINY
 

@@ -101,17 +101,49 @@ def depth_targets(
     return depth, valid.copy()
 
 
-def pose_mm(joints_2d: np.ndarray, depth: np.ndarray, input_px: int, sum_length_mm: float, root: int) -> np.ndarray:
+# A person's scale is told by bones with both ends in the photo, where there are so many; else by all.
+LEAST_SCALE_BONES = 4
+
+
+def mm_per_unit(
+    out: np.ndarray, sum_length_mm: float, bone_length_mm: np.ndarray | None = None, inside: np.ndarray | None = None
+) -> np.ndarray:
+    """How many mm one [-1, 1] unit of the network's input is, for each person (...); 0 for a pose of no size at all.
+
+    ``out`` (..., J, 3) in that unit; ``sum_length_mm`` the mean summed length of ``SCALE_BONES`` in the training data.
+    ``bone_length_mm`` (14,): the mean of each; with it and ``inside`` (..., J) bool, which joints lie in the photo,
+    what lies outside does not decide the scale of the rest. Source: method.md, AvgSumLen / SumLen_out.
+    """
+    lengths = bone_lengths(out)
+    known = np.full(lengths.shape[:-1], float(sum_length_mm))
+    if bone_length_mm is not None and inside is not None:
+        ends = np.array(SCALE_BONES)
+        both = inside[..., ends[:, 0]] & inside[..., ends[:, 1]]
+        both = both | (both.sum(axis=-1, keepdims=True) < LEAST_SCALE_BONES)
+        known = sum_length_mm * (both * bone_length_mm).sum(axis=-1) / np.sum(bone_length_mm)
+        lengths = lengths * both
+    total = lengths.sum(axis=-1)
+    return np.where(total > 0, known / np.where(total > 0, total, 1.0), 0.0)
+
+
+def pose_mm(
+    joints_2d: np.ndarray, depth: np.ndarray, input_px: int, sum_length_mm: float, root: int,
+    bone_length_mm: np.ndarray | None = None, inside: np.ndarray | None = None,
+) -> np.ndarray:  # fmt: skip
     """The one place where depth becomes mm: root-relative joints (..., J, 3) in mm.
 
-    ``joints_2d`` (..., J, 2) px of the network's input, ``depth`` (..., J) in its [-1, 1] unit, ``sum_length_mm`` the
-    mean summed length of ``SCALE_BONES`` in the training data. Source: method.md, pose_mm = (out - out_root) *
-    AvgSumLen / SumLen_out. A pose of no size at all (every joint at one point) stays at 0.
+    ``joints_2d`` (..., J, 2) px of the network's input, ``depth`` (..., J) in its [-1, 1] unit; the rest as for
+    ``mm_per_unit``. Source: method.md, pose_mm = (out - out_root) * AvgSumLen / SumLen_out. A pose of no size at all
+    (every joint at one point) stays at 0.
     """
-    out = np.concatenate([joints_2d / (input_px / 2) - 1, depth[..., None]], axis=-1).astype(np.float64)
-    out = out - out[..., root : root + 1, :]
-    total = bone_lengths(out).sum(axis=-1)[..., None, None]
-    return np.where(total > 0, out * (sum_length_mm / np.where(total > 0, total, 1.0)), 0.0)
+    out = in_unit(joints_2d, depth, input_px)
+    scale = mm_per_unit(out, sum_length_mm, bone_length_mm, inside)[..., None, None]
+    return (out - out[..., root : root + 1, :]) * scale
+
+
+def in_unit(joints_2d: np.ndarray, depth: np.ndarray, input_px: int) -> np.ndarray:
+    """Joints (..., J, 3) in the [-1, 1] unit of the input, from px of it and depths."""
+    return np.concatenate([joints_2d / (input_px / 2) - 1, depth[..., None]], axis=-1).astype(np.float64)
 
 
 # A fitted camera may miss its points by so much (median): lenses distort, and labels are rounded.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from liftwild.posenet import Hourglass, Residual
+from liftwild.network.posenet import Hourglass, Residual
 
 STRIDE = 4  # px of the input in a cell of the maps
 HOURGLASS_DEPTH = 3

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from liftwild.skeleton import RATIO_GROUPS
 
@@ -78,6 +79,34 @@ def depth_loss(pred: Tensor, target: Tensor, valid: Tensor) -> Masked:
     """
     error = torch.where(valid, _at_least_fp32(pred) - torch.where(valid, target, 0.0), 0.0)
     return Masked((error**2).sum(), valid.sum())
+
+
+SPREAD_SHARE = 0.1  # of the likelihood in ``depth_spread_loss``, beside the plain error
+
+
+def depth_spread_loss(pred: Tensor, log_spread: Tensor, target: Tensor, valid: Tensor) -> Masked:
+    """Absolute depth error, and a tenth of the negative log likelihood of a Laplace distribution of that spread.
+
+    All (B, J), in the [-1, 1] unit; ``log_spread``: log of the expected absolute error. Networks with a lifter learn
+    depths and how sure they are by it; not in the paper, whose loss is ``depth_loss``.
+    """
+    log = _at_least_fp32(log_spread)
+    error = (_at_least_fp32(pred) - torch.where(valid, target, 0.0)).abs()
+    each = error + SPREAD_SHARE * (error * torch.exp(-log) + log)
+    return Masked(torch.where(valid, each, 0.0).sum(), valid.sum())
+
+
+def place_loss(pred: Tensor, target: Tensor, valid: Tensor) -> Masked:
+    """Distance between joints (B, J, 2) in the [-1, 1] unit, where ``valid`` (B, J)."""
+    away = _safe_length(_at_least_fp32(pred) - torch.where(valid[..., None], target, 0.0))
+    return Masked(torch.where(valid, away, 0.0).sum(), valid.sum())
+
+
+def presence_loss(log_odds: Tensor, code: Tensor) -> Masked:
+    """Cross-entropy of yes or no, (B, J); ``code``: 2 yes, 1 no, 0 not known."""
+    known = code > 0
+    each = functional.binary_cross_entropy_with_logits(_at_least_fp32(log_odds), (code == 2).float(), reduction="none")
+    return Masked(torch.where(known, each, 0.0).sum(), known.sum())
 
 
 def geometric_loss(depth: Tensor, joints_2d: Tensor, valid: Tensor) -> Masked:

@@ -27,6 +27,8 @@ class Pose:
     ``person_id``: who it is, the same number in all frames of a clip, or None.
     ``peak``: mean height of the heatmaps' peaks, in [0, 1], or None where it was not kept: how much there is somebody,
     not whether joints are right.
+    ``inside``, ``visible`` (J,): chances in [0, 1] that the joint lies in the photo, and that nothing hides it, or None
+    where the weights do not tell; a joint that is rather outside is where the rest of the body says.
     A joint that was hidden on request is NaN in ``joints_2d``, ``joints_3d`` and ``depth_sd_mm``.
     """
 
@@ -40,6 +42,8 @@ class Pose:
     root_mm: np.ndarray | None = None
     person_id: int | None = None
     peak: float | None = None
+    inside: np.ndarray | None = None
+    visible: np.ndarray | None = None
 
     @property
     def joint_names(self) -> tuple[str, ...]:

@@ -20,7 +20,9 @@ class Sample:
     ``camera``: of that image, or None. ``box`` (x, y, w, h) px: the person. ``source``: file the picture came from.
     ``annotation_id``: of the label. ``subject``: who it is, as the dataset names them. ``group``: what per-group means
     are over, the action of Human3.6M or the sequence of MPI-INF-3DHP. ``head_size_px``: MPII's own head size, px of
-    the image.
+    the image. ``visibility`` (J,) uint8: 2 seen, 1 hidden, 0 not known; None: not known of any. ``photo`` (x, y, w, h)
+    px: the part of the image that is photo, black around it; None: all of it. ``presence`` (J,) uint8: 2 in the photo,
+    1 beyond its edge, 0 not known; None: not looked at.
     """
 
     image: np.ndarray
@@ -35,6 +37,9 @@ class Sample:
     subject: str = ""
     group: str = ""
     head_size_px: float | None = None
+    visibility: np.ndarray | None = None
+    photo: tuple[float, float, float, float] | None = None
+    presence: np.ndarray | None = None
 
     @property
     def has_3d(self) -> bool:
@@ -48,7 +53,8 @@ class Batch:
 
     ``images`` (B, 3, S, S) uint8 RGB. ``joints_2d`` (B, J, 2) float32, px of the input; ``joints_2d_valid`` (B, J).
     ``depth`` (B, J) float32, thorax-relative, in the [-1, 1] unit of the input; ``depth_valid`` (B, J).
-    ``has_3d`` (B,) bool: drawn as a 3D-labelled image.
+    ``has_3d`` (B,) bool: drawn as a 3D-labelled image. ``presence`` (B, J) uint8: 2 in the picture, 1 beyond its edge,
+    0 not known; ``visibility`` (B, J) uint8: 2 seen, 1 hidden, 0 not known.
     """
 
     images: Tensor
@@ -57,6 +63,8 @@ class Batch:
     depth: Tensor
     depth_valid: Tensor
     has_3d: Tensor
+    presence: Tensor
+    visibility: Tensor
 
     def __len__(self) -> int:
         return len(self.images)

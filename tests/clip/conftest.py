@@ -17,7 +17,7 @@ import liftwild
 from liftwild.boxes import body_box
 from liftwild.cli import cli
 from liftwild.crop import BOX_MARGIN
-from liftwild.posenet import Decoded
+from liftwild.network.posenet import Decoded
 from liftwild.predict import estimator as estimator_module
 from tests.conftest import encode
 from tests.synthetic import STANDING

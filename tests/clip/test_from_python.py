@@ -21,7 +21,7 @@ from liftwild.outputs.finish import Claims, Wanted
 from liftwild.outputs.json import read_json
 from liftwild.outputs.run import Whom
 from liftwild.pose import Pose
-from liftwild.posenet import Decoded
+from liftwild.network.posenet import Decoded
 from liftwild.predict import estimator as estimator_module
 from liftwild.predict.estimator import Estimator
 from liftwild.predict.finder import Found

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from liftwild.boxes import clipped
 from liftwild.camera import Camera
 from liftwild.crop import BOX_MARGIN, Crop, transform
 from liftwild.sample import Sample
@@ -20,7 +21,7 @@ class Augmentation:
     ``scale_octaves`` and ``rotation_deg``: standard deviations, both cut at two of them; ``rotation_probability`` and
     ``flip_probability`` in [0, 1]; ``shift``: standard deviation of the crop's centre as a share of its side;
     ``colour``: each channel times U(1 - colour, 1 + colour); ``occlusion``: probability that a part of the picture is
-    covered (``cover``), which the paper does not do.
+    covered (``cover``), and ``cut``: that the photo ends within the person (``cut_off``), which the paper does not do.
     """
 
     scale_octaves: float = 0.0
@@ -30,13 +31,14 @@ class Augmentation:
     shift: float = 0.0
     colour: float = 0.0
     occlusion: float = 0.0
+    cut: float = 0.0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < np.inf:
                 raise ValueError(f"{field.name} must be a number of 0 or more, not {value!r}")
-        for name in ("rotation_probability", "flip_probability", "colour", "occlusion"):
+        for name in ("rotation_probability", "flip_probability", "colour", "occlusion", "cut"):
             if getattr(self, name) > 1:
                 raise ValueError(f"{name} must lie between 0 and 1, not {getattr(self, name)}")
 
@@ -62,6 +64,8 @@ def augment(sample: Sample, rng: np.random.Generator, how: Augmentation, input_p
     do_turn, do_flip = rng.random(2) < (how.rotation_probability, how.flip_probability)
     gain = 1 + how.colour * rng.uniform(-1, 1, 3)
     do_cover = rng.random() < how.occlusion
+    if how.cut > 0 and rng.random() < how.cut:
+        sample = cut_off(sample, rng)
     base = Crop.around(sample.box, BOX_MARGIN)
     centre = np.array(base.center_px) + how.shift * base.size_px * shift
     crop = Crop(
@@ -78,6 +82,66 @@ def augment(sample: Sample, rng: np.random.Generator, how: Augmentation, input_p
     if do_cover:
         image = cover(image, rng)  # last: how much it draws is its own affair
     return varied if image is varied.image else dataclasses.replace(varied, image=image)
+
+
+# Where a photo ends within a person: below, at a side, above; and how much of the box is left at least, at most.
+CUTS = (("below", 0.65, 0.22, 0.9), ("left", 0.125, 0.4, 0.85), ("right", 0.125, 0.4, 0.85), ("above", 0.1, 0.5, 0.9))
+LEAST_LEFT = 4  # joints
+
+
+def cut_off(sample: Sample, rng: np.random.Generator) -> Sample:
+    """``sample`` in a photo that ends within the person: black beyond, and its box around what is left of it.
+
+    Unchanged where fewer than ``LEAST_LEFT`` labelled joints would be left.
+    """
+    kind, _, least, most = CUTS[int(rng.choice(len(CUTS), p=[share for _, share, _, _ in CUTS]))]
+    left = rng.uniform(least, most)
+    x, y, w, h = sample.box
+    height, width = sample.image.shape[:2]
+    low, high = np.zeros(2), np.array([width, height], dtype=np.float64)
+    if kind == "below":
+        high[1] = y + left * h
+    elif kind == "above":
+        low[1] = y + (1 - left) * h
+    elif kind == "left":
+        low[0] = x + (1 - left) * w
+    else:
+        high[0] = x + left * w
+    low, high = np.clip(np.round(low), 0, high), np.clip(np.round(high), 0, [width, height])
+    inside = ((sample.joints_2d >= low) & (sample.joints_2d < high)).all(axis=1) & sample.joints_2d_valid
+    if inside.sum() < LEAST_LEFT:
+        return sample
+    (x0, y0), (x1, y1) = low.astype(int), high.astype(int)
+    image = np.zeros_like(sample.image)
+    image[y0:y1, x0:x1] = sample.image[y0:y1, x0:x1]
+    photo = sample.photo or (0.0, 0.0, float(width), float(height))
+    part = clipped((float(x0), float(y0), float(x1 - x0), float(y1 - y0)), photo)
+    box = clipped(sample.box, (float(x0), float(y0), float(x1 - x0), float(y1 - y0)))
+    if part is None or box is None or min(box[2:]) < 2:
+        return sample
+    return dataclasses.replace(sample, image=image, photo=part, box=box)
+
+
+def places(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+    """Where joints lie, in px of the image (J, 2), those beyond its edge too where a camera and 3D labels tell, and
+    which of them are known (J,)."""
+    if sample.camera is None or not sample.depth_valid.any():
+        return sample.joints_2d, sample.joints_2d_valid
+    told = sample.depth_valid & ~sample.joints_2d_valid & (sample.joints_3d[:, 2] > 1)
+    if not told.any():
+        return sample.joints_2d, sample.joints_2d_valid
+    joints_2d = sample.joints_2d.copy()
+    joints_2d[told] = sample.camera.project(sample.joints_3d[told])
+    return joints_2d, sample.joints_2d_valid | told
+
+
+def _presence(sample: Sample) -> np.ndarray:
+    """``Sample.presence``: which joints lie in the photo."""
+    height, width = sample.image.shape[:2]
+    x, y, w, h = sample.photo or (0.0, 0.0, width, height)
+    joints_2d, known = places(sample)
+    inside = ((joints_2d >= (x, y)) & (joints_2d < (x + w, y + h))).all(axis=1)
+    return np.where(known, np.where(inside, 2, 1), 0).astype(np.uint8)
 
 
 def cover(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -110,10 +174,13 @@ def view(sample: Sample, crop: Crop, input_px: int) -> Sample:
     # Without a camera only the turn matters, and that does not depend on which.
     camera, turn = (sample.camera or Camera(1.0, 1.0, 0.0, 0.0)).warped(affine)
     joints_2d, joints_3d = transform(affine, sample.joints_2d), sample.joints_3d @ turn.T
-    valid, depth_valid = sample.joints_2d_valid, sample.depth_valid
+    valid, depth_valid, presence = sample.joints_2d_valid, sample.depth_valid, _presence(sample)
+    visibility = np.zeros(len(valid), np.uint8) if sample.visibility is None else sample.visibility
     if crop.flip:
         order = list(MPII_16.flip_index)
-        joints_2d, joints_3d, valid, depth_valid = (a[order] for a in (joints_2d, joints_3d, valid, depth_valid))
+        joints_2d, joints_3d, valid, depth_valid, presence, visibility = (
+            each[order] for each in (joints_2d, joints_3d, valid, depth_valid, presence, visibility)
+        )
     x, y, w, h = sample.box
     corners = transform(affine, np.array([[x, y], [x + w, y], [x, y + h], [x + w, y + h]]))
     low, high = corners.min(axis=0), corners.max(axis=0)
@@ -130,4 +197,6 @@ def view(sample: Sample, crop: Crop, input_px: int) -> Sample:
         subject=sample.subject,
         group=sample.group,
         head_size_px=None if sample.head_size_px is None else sample.head_size_px * input_px / crop.size_px,
+        visibility=visibility,
+        presence=presence,
     )

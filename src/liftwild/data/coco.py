@@ -54,6 +54,7 @@ class Person:
     box: Box
     image_id: int | str
     perhaps_turned: bool = False
+    visibility: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -250,11 +251,19 @@ def _person(
     person = Person(
         image["file_name"], key, size,
         *to_mpii(match, joints_2d, valid), *to_mpii(match, joints_3d, depth_valid), camera, box,
-        key_of(image["id"]), perhaps_turned,
+        key_of(image["id"]), perhaps_turned, _visibility(match, labelled[:, 2], valid),
     )  # fmt: skip
     if not person.joints_2d_valid.any():
         raise _UnusableError("no joint labelled that MPII-16 has")
     return person, outside
+
+
+def _visibility(match: list[int | None], labelled: np.ndarray, valid: np.ndarray) -> np.ndarray | None:
+    """``Sample.visibility`` (16,) of COCO's flags (K,); None where no label is hidden: then they say nothing of it."""
+    if not (labelled[valid] == 1).any():
+        return None
+    flags = np.where(valid, labelled, 0)
+    return np.array([0 if source is None else flags[source] for source in match], dtype=np.uint8)
 
 
 def within(joints_2d: np.ndarray, size: tuple[int, int]) -> np.ndarray:

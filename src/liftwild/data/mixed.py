@@ -16,7 +16,7 @@ import torch
 from torch.utils.data import Dataset
 
 from liftwild.camera import depth_targets
-from liftwild.data.augment import Augmentation, augment
+from liftwild.data.augment import Augmentation, augment, places
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.sample import Batch, Sample
@@ -56,6 +56,7 @@ class MixedBatches(Dataset[dict[str, torch.Tensor]]):
 
     ``positions``: the part (start, stop) of the global batch that this process makes. ``ratio_3d`` in [0, 1]: share of
     images drawn from ``source_3d``; the rest come from ``source_2d`` with their depth labels, if any, left out.
+    ``beyond``: joints beyond the picture's edge that 3D labels tell take part too: a lifter learns of them.
     LiftwildError if the ratio needs a source that is not there.
     """
 
@@ -65,6 +66,7 @@ class MixedBatches(Dataset[dict[str, torch.Tensor]]):
     positions: tuple[int, int]
     input_px: int
     seed: tuple[int, ...]
+    beyond: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.ratio_3d <= 1:
@@ -83,21 +85,25 @@ class MixedBatches(Dataset[dict[str, torch.Tensor]]):
         three = is_3d(position, self.ratio_3d)
         source = self.source_3d if three else self.source_2d
         assert source is not None  # __post_init__
-        return targets(source.draw(rng, self.input_px), self.input_px, with_depth=three)
+        return targets(source.draw(rng, self.input_px), self.input_px, three, self.beyond)
 
 
-def targets(sample: Sample, input_px: int, with_depth: bool) -> dict[str, np.ndarray]:
+def targets(sample: Sample, input_px: int, with_depth: bool, beyond: bool = False) -> dict[str, np.ndarray]:
     """A sample at the network's input as arrays of a ``Batch``, without the batch axis."""
-    depth, depth_valid = depth_targets(
-        sample.joints_2d, sample.joints_3d, sample.joints_2d_valid & sample.depth_valid & with_depth, input_px
-    )
+    joints_2d, valid = places(sample) if beyond else (sample.joints_2d, sample.joints_2d_valid)
+    depth, depth_valid = depth_targets(joints_2d, sample.joints_3d, valid & sample.depth_valid & with_depth, input_px)
+    presence = np.zeros(len(valid), np.uint8) if sample.presence is None else sample.presence
+    in_crop = ((joints_2d >= 0) & (joints_2d < input_px)).all(axis=1)
+    visibility = np.zeros(len(valid), np.uint8) if sample.visibility is None else sample.visibility
     return {
         "images": np.ascontiguousarray(sample.image.transpose(2, 0, 1)),
-        "joints_2d": sample.joints_2d.astype(np.float32),
-        "joints_2d_valid": sample.joints_2d_valid,
+        "joints_2d": joints_2d.astype(np.float32),
+        "joints_2d_valid": valid,
         "depth": depth.astype(np.float32),
         "depth_valid": depth_valid,
         "has_3d": np.array(with_depth),
+        "presence": np.where((presence == 2) & ~in_crop, 1, presence).astype(np.uint8),
+        "visibility": np.where(presence == 2, visibility, 0).astype(np.uint8),
     }
 
 

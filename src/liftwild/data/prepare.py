@@ -163,7 +163,7 @@ def _rows(path: Path, name: str, people: list[Person]) -> tuple[list[dict[str, A
         if not reason:
             sample = Sample(
                 image, person.joints_2d, person.joints_2d_valid, person.joints_3d, person.depth_valid,
-                person.camera, person.box, name, person.annotation_id,
+                person.camera, person.box, name, person.annotation_id, visibility=person.visibility,
             )  # fmt: skip
             try:
                 rows.append(stored_row(sample))

@@ -55,12 +55,14 @@ SCHEMA = pa.schema(
         pa.field("subject", pa.string(), metadata={"is": "who, as the dataset names them"}),
         pa.field("group", pa.string(), metadata={"is": "what per-group means are over: action, sequence"}),
         pa.field("head_size_px", pa.float64(), metadata={"is": "MPII's head size, px of the image"}),
+        pa.field("visibility", pa.list_(pa.uint8(), J), metadata={"is": "2 seen, 1 hidden, 0 not known"}),
+        pa.field("photo", pa.list_(pa.float32(), 4), metadata={"is": "x, y, w, h of the photo, px of the image"}),
     ],
     metadata={"liftwild_store": str(VERSION), "joint_names": json.dumps(MPII_16.names)},
 )
 
 # Columns that older stores lack, and what they then hold.
-DEFAULTS: dict[str, Any] = {"subject": "", "group": "", "head_size_px": None}
+DEFAULTS: dict[str, Any] = {"subject": "", "group": "", "head_size_px": None, "visibility": None, "photo": None}
 
 
 def stored_row(sample: Sample) -> dict[str, Any]:
@@ -75,6 +77,9 @@ def stored_row(sample: Sample) -> dict[str, Any]:
     joints_2d = np.where(sample.joints_2d_valid[:, None], transform(affine, sample.joints_2d), 0.0)
     scale = size / crop.size_px
     x, y = transform(affine, np.array(sample.box[:2]))
+    height, width = sample.image.shape[:2]
+    left, top, wide, high = sample.photo or (0.0, 0.0, float(width), float(height))
+    photo = [*transform(affine, np.array([left, top])), wide * scale, high * scale]
     done, jpeg = cv2.imencode(
         ".jpg",
         cv2.cvtColor(crop.apply(sample.image, size), cv2.COLOR_RGB2BGR),
@@ -96,6 +101,8 @@ def stored_row(sample: Sample) -> dict[str, Any]:
         "subject": sample.subject,
         "group": sample.group,
         "head_size_px": None if sample.head_size_px is None else sample.head_size_px * scale,
+        "visibility": sample.visibility,
+        "photo": photo,
     }
 
 
@@ -269,17 +276,24 @@ class Store:
             subject=row["subject"].as_py(),
             group=row["group"].as_py(),
             head_size_px=row["head_size_px"].as_py(),
+            visibility=numbers("visibility", np.uint8) if row["visibility"].is_valid else None,
+            photo=tuple(numbers("photo").tolist()) if row["photo"].is_valid else None,  # type: ignore[arg-type]
         )
 
     def fingerprint(self) -> str:
         """SHA-256 of the file: tells one store from another."""
-        with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return fingerprint(self.path)
 
-    def sum_lengths_mm(self) -> np.ndarray:
-        """Summed length of the scale bones of every person whose 3D joints are all known, mm."""
+    def bone_lengths_mm(self) -> np.ndarray:
+        """Lengths (N, 14) of the scale bones of every person whose 3D joints are all known, mm."""
         joints = self.column("joints_3d")[self.column("depth_valid").all(axis=1)]
-        return bone_lengths(joints, SCALE_BONES).sum(axis=1)
+        return bone_lengths(joints, SCALE_BONES)
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sum_length_mm(stores: Iterable[Store]) -> float:
@@ -287,7 +301,12 @@ def sum_length_mm(stores: Iterable[Store]) -> float:
 
     LiftwildError if nobody in ``stores`` has a complete 3D pose.
     """
-    lengths = np.concatenate([store.sum_lengths_mm() for store in stores] or [np.zeros(0)])
+    return float(mean_bone_lengths_mm(stores).sum())
+
+
+def mean_bone_lengths_mm(stores: Iterable[Store]) -> np.ndarray:
+    """Mean length (14,) of each scale bone over all 3D-labelled people of the training data, mm. Errors as above."""
+    lengths = np.concatenate([store.bone_lengths_mm() for store in stores] or [np.zeros((0, len(SCALE_BONES)))])
     if len(lengths) == 0:
         raise LiftwildError("no store with complete 3D poses: the size of a person cannot be told")
-    return float(lengths.mean())
+    return np.asarray(lengths.mean(axis=0))

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from liftwild.camera import in_unit, mm_per_unit
 from liftwild.errors import LiftwildError
 from liftwild.evaluation import metrics
 from liftwild.evaluation.measure import Measured
@@ -218,6 +219,14 @@ def depth_errors(measured: Measured) -> tuple[np.ndarray, np.ndarray]:
     true = measured.true_3d[..., 2] - measured.true_3d[:, PELVIS, None, 2]
     known = measured.valid_3d & measured.valid_3d[:, PELVIS, None]
     return np.where(known, pose[..., 2] - true, 0.0), known
+
+
+def stated_spread_mm(measured: Measured) -> np.ndarray | None:
+    """Spread of depths (N, J) that the network itself states, mm; None if it states none."""
+    if measured.depth_spread is None:
+        return None
+    scale = mm_per_unit(in_unit(measured.pred_2d, measured.pred_depth, measured.input_px), measured.sum_length_mm)
+    return measured.depth_spread * scale[:, None]
 
 
 def cut(sample: Sample, edge: str, rng: np.random.Generator) -> tuple[Sample, np.ndarray]:

@@ -14,7 +14,7 @@ from liftwild.crop import BOX_MARGIN, Crop
 from liftwild.data.augment import view
 from liftwild.data.store import Store
 from liftwild.evaluation import metrics
-from liftwild.posenet import PoseNet, infer
+from liftwild.network.posenet import PoseNet, infer
 from liftwild.sample import Sample
 from liftwild.skeleton import DEPTH_ROOT, MPII_16, PELVIS, SCALE_BONES, SYMMETRIC_BONES, THORAX
 
@@ -24,7 +24,8 @@ class Measured:
     """Predictions and labels of N people, J joints, in px of the network's input and mm of camera space.
 
     ``pred_2d`` (N, J, 2), ``confidence`` (N, J), ``pred_depth`` (N, J) in the [-1, 1] unit; ``true_2d``, ``valid_2d``,
-    ``true_3d`` (N, J, 3), ``valid_3d``; ``input_px``; ``sum_length_mm`` as in ``camera.pose_mm``.
+    ``true_3d`` (N, J, 3), ``valid_3d``; ``input_px``; ``sum_length_mm`` as in ``camera.pose_mm``. Of a network with a
+    lifter ``depth_spread``, ``inside`` and ``visible`` (N, J) as in ``Decoded``; ``presence`` (N, J) as in ``Sample``.
     """
 
     pred_2d: np.ndarray
@@ -36,6 +37,10 @@ class Measured:
     valid_3d: np.ndarray
     input_px: int
     sum_length_mm: float
+    depth_spread: np.ndarray | None = None
+    inside: np.ndarray | None = None
+    visible: np.ndarray | None = None
+    presence: np.ndarray | None = None
 
     def pose(self, joints_2d: np.ndarray, depth: np.ndarray) -> np.ndarray:
         """Root-relative poses (N, J, 3) in mm from joints in px and depths."""
@@ -65,6 +70,7 @@ def run(
     device = next(net.parameters()).device
     seen: list[Sample] = []
     joints, peaks, depths = [], [], []
+    more: dict[str, list[np.ndarray]] = {"depth_spread": [], "inside": [], "visible": []}
 
     def forward(pending: Sequence[Sample]) -> None:
         pixels = torch.from_numpy(np.stack([sample.image for sample in pending])).permute(0, 3, 1, 2).to(device)
@@ -73,6 +79,9 @@ def run(
         peaks.append(found.peaks.cpu().numpy())
         depth = torch.zeros_like(found.peaks) if found.depth is None else found.depth
         depths.append(depth.cpu().numpy())
+        for name, parts in more.items():
+            if (part := getattr(found, name)) is not None:
+                parts.append(part.cpu().numpy())
         seen.extend(dataclasses.replace(sample, image=np.zeros((0, 0, 3), np.uint8)) for sample in pending)
 
     pending: list[Sample] = []
@@ -89,6 +98,8 @@ def run(
         np.concatenate(joints), np.concatenate(peaks), np.concatenate(depths),
         np.stack([s.joints_2d for s in seen]), np.stack([s.joints_2d_valid for s in seen]),
         np.stack([s.joints_3d for s in seen]), np.stack([s.depth_valid for s in seen]), input_px, sum_length_mm,
+        presence=np.stack([np.zeros(len(MPII_16), np.uint8) if s.presence is None else s.presence for s in seen]),
+        **{name: np.concatenate(parts) for name, parts in more.items() if parts},
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.evaluation import measure
 from liftwild.evaluation.measure import Measured
-from liftwild.posenet import PoseNet
+from liftwild.network.posenet import PoseNet
 from liftwild.sample import Sample
 from liftwild.skeleton import MPII_16
 

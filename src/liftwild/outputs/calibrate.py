@@ -24,7 +24,7 @@ from liftwild.outputs.figure import write_png
 from liftwild.outputs.files import write_whole
 from liftwild.outputs.page import shrunk
 from liftwild.outputs.plots import COLOURS
-from liftwild.posenet import PoseNet
+from liftwild.network.posenet import PoseNet
 from liftwild.predict.runtime import find_device
 from liftwild.sample import Sample
 from liftwild.skeleton import MPII_16
@@ -96,13 +96,15 @@ def calibrate_weights(
     held_out = (Calibration(halves[0]), Calibration(halves[1]))
     spread_rows: list[tuple[float, float, int]] = []
     if depths:
-        peaks, errors, known, first = (np.concatenate(column) for column in zip(*depths, strict=True))
-        confidence = result.confidence(peaks)
-        stated = np.zeros_like(confidence)
+        peaks, errors, known, first = (np.concatenate(column) for column in zip(*(d[:4] for d in depths), strict=True))
+        own = [d[4] for d in depths]
+        by_network = all(each is not None for each in own)
+        by = -np.log(np.concatenate(own)) if by_network else result.confidence(peaks)
+        stated = np.zeros_like(by)
         for half in (first, ~first):
-            spread = Calibration({}, fits.fit_spread(confidence[~half], errors[~half], known[~half]))
-            stated[half] = spread.depth_sd_mm(confidence[half])
-        result = Calibration(result.chance, fits.fit_spread(confidence, errors, known))
+            spread = Calibration({}, fits.fit_spread(by[~half], errors[~half], known[~half]))
+            stated[half] = spread.depth_sd_mm(by[half])
+        result = Calibration(result.chance, fits.fit_spread(by, errors, known), by_network)
         counted = known & (stated > 0)
         spread_rows = _spread_rows(stated[counted], errors[counted])
     before, after = _bins(runs[False, WHOLE], None), _bins(runs[False, WHOLE], held_out)
@@ -160,8 +162,9 @@ def _look(
 
 def _depths(
     net: PoseNet, card: dict[str, Any], store: Store, batch_size: int, most: int, watch: Watch
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Peaks, depth errors in mm, which are known (N, J each), and who is in the first half (N,)."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+    """Peaks, depth errors in mm, which are known (N, J each), who is in the first half (N,), and the spread in mm that
+    the network states (N, J), or None."""
     sources: list[str] = []
 
     def noted() -> Iterator[Sample]:
@@ -170,7 +173,8 @@ def _depths(
             yield sample
 
     measured = measure.run(net, watch(noted()), card["sum_length_mm"], batch_size)
-    return measured.confidence, *fits.depth_errors(measured), fits.in_first_half(sources)
+    own = fits.stated_spread_mm(measured)
+    return measured.confidence, *fits.depth_errors(measured), fits.in_first_half(sources), own
 
 
 def _counted_by(bar: tqdm) -> Watch:

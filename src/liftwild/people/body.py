@@ -126,8 +126,14 @@ class Body:
         blended = (weights @ transforms.flatten(2)).unflatten(-1, (3, 4))
         return (blended[..., :3] @ vertices[..., None])[..., 0] + blended[..., 3]
 
-    def joints(self, heads: Tensor, posed: Tensor, transforms: Tensor, rest_vertices: Tensor) -> Tensor:
-        """MPII-16 joints (B, 16, 3), m, in the space of ``posed``; skin without clothes in ``rest_vertices``."""
+    def heads_at_rest(self, coefficients: Tensor) -> tuple[Tensor, Tensor]:
+        """Bone heads (B, N, 3) and the top of the head (B, 3) at rest, m, without the skin of the rest of the body."""
+        heads = self.heads + (coefficients @ self._head_basis).unflatten(1, (-1, 3))
+        basis = self._vertex_basis.unflatten(1, (-1, 3))[:, self.head_top].mean(1)
+        return heads, self.vertices[self.head_top].mean(0) + coefficients @ basis
+
+    def joints(self, heads: Tensor, posed: Tensor, transforms: Tensor, top: Tensor) -> Tensor:
+        """MPII-16 joints (B, 16, 3), m, in the space of ``posed``; ``top`` (B, 3): of the head, at rest."""
         joints = posed[:, self._joint_bones].clone()
         at = MPII_16.index
         joints[:, at("pelvis")] = (joints[:, at("right_hip")] + joints[:, at("left_hip")]) / 2
@@ -136,7 +142,6 @@ class Body:
         neck = shoulders + NECK_SHARE * (heads[:, self.bone["neck01"]] - shoulders)
         chest = transforms[:, self.bone["spine01"]]
         joints[:, at("upper_neck")] = (chest[..., :3] @ neck[..., None])[..., 0] + chest[..., 3]
-        top = rest_vertices[:, self.head_top].mean(1)
         head = transforms[:, self.bone["head"]]
         joints[:, at("head_top")] = (head[..., :3] @ top[..., None])[..., 0] + head[..., 3]
         return joints

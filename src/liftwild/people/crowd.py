@@ -17,7 +17,7 @@ from liftwild.people.pose_families import CONTACTS
 WHO_COLUMNS = 200
 MOMENT_COLUMNS = settle.TRIES * poses.COLUMNS + 16
 _MOST_AIR_M = 0.9
-_SEAT, _AIR = CONTACTS.index("seat"), CONTACTS.index("air")
+_SEAT, AIR = CONTACTS.index("seat"), CONTACTS.index("air")
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,7 @@ def draw_standing(layers: Layers, dice: Dice, who: Who, mode: str, captured: Ten
             family = torch.where(poses.contacts(family) == _SEAT, torch.zeros_like(family), family)
         contact = poses.contacts(family)
         rotations = settle.draw_settled(body, dice, family, heads)
-        in_air = contact == _AIR
+        in_air = contact == AIR
         sits = contact == _SEAT
     else:
         rotations = captured[dice.index(len(captured))]
@@ -81,7 +81,7 @@ def draw_standing(layers: Layers, dice: Dice, who: Who, mode: str, captured: Ten
     transforms = body.transforms(heads, posed, rotations)
     dressed = rest[:, layers.source] + layers.normal * garments.offsets(layers, who.outfit)[..., None]
     vertices = body.skin(transforms, dressed, layers.weights)
-    joints = body.joints(heads, posed, transforms, rest)
+    joints = body.joints(heads, posed, transforms, rest[:, body.head_top].mean(1))
     skin = vertices[:, : int((layers.layer == L_SKIN).sum())]
     lift = torch.where(in_air, dice.uniform(0, 1) ** 2 * _MOST_AIR_M, 0.0) - skin[..., 2].amin(1)
     shift = torch.stack([-joints[:, 6, 0], -joints[:, 6, 1], lift], dim=1)

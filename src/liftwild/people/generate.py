@@ -225,6 +225,7 @@ def render_samples(recipe: Recipe, indices: Sequence[int], poses: torch.Tensor |
             image=images[row], joints_2d=joints_2d, joints_2d_valid=((joints_2d >= 0) & (joints_2d < size)).all(-1),
             joints_3d=joints_3d, depth_valid=np.ones(len(joints_3d), dtype=bool),
             camera=Camera(focal, focal, float(cx), float(cy)), box=(x, y, w, h), source=name, annotation_id=index,
+            visibility=np.where(fields["visible"][row], 2, 1).astype(np.uint8),
         )  # fmt: skip
         visible, mask = fields["visible"][row], fields["mask"][row]
         out.append(RenderedSample(sample, visible, mask, recipe.seed, index, subjects[row]))

@@ -20,7 +20,7 @@ from liftwild.skeleton import MPII_16
 def rendered_row(rendered: RenderedSample) -> dict[str, Any]:
     """The store's row: the whole picture, unless it is larger than the store keeps.
 
-    A store has no place for visibility and mask; seed and index stand in ``source``.
+    A store has no place for the mask; seed and index stand in ``source``.
     """
     sample = rendered.sample
     size = sample.image.shape[0]
@@ -45,6 +45,8 @@ def rendered_row(rendered: RenderedSample) -> dict[str, Any]:
         "subject": str(rendered.subject or ""),
         "group": "",
         "head_size_px": None,
+        "visibility": sample.visibility,
+        "photo": [0.0, 0.0, size, size],
     }
 
 

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from liftwild.camera import pose_mm
+from liftwild.camera import in_unit, mm_per_unit
 from liftwild.crop import BOX_MARGIN, Crop
 from liftwild.data.photo import checked_photo
 from liftwild.errors import LiftwildError
 from liftwild.pose import Pose
-from liftwild.posenet import PoseNet
+from liftwild.network.posenet import PoseNet
 from liftwild.predict.runtime import TorchRuntime, look, open_runtime
 from liftwild.skeleton import PELVIS
 from liftwild.weights import CHANCE_IS, PEAK_IS, calibration_of
@@ -69,6 +69,8 @@ class Estimator:
             raise LiftwildError(f"batch_size must be 1 or more, not {batch_size}")
         self.runtime, self.card = open_runtime(weights, runtime, device)
         self.calibration = calibration_of(self.card, str(weights))
+        bones = self.card.get("bone_length_mm")
+        self.bone_length_mm = None if bones is None else np.array(bones, dtype=np.float64)
         self.weights = weights
         self.input_px = self.runtime.input_px
         self.flip_test = flip_test
@@ -183,11 +185,21 @@ class Estimator:
         if not all(np.isfinite(part).all() for part in (joints_2d, peaks, depth)):
             raise LiftwildError(f"the network of {self.weights} gives NaN or infinity; its weights are broken")
         joints_2d = joints_2d.astype(np.float64)
-        joints_3d = pose_mm(joints_2d, depth, self.input_px, self.card["sum_length_mm"], PELVIS)
+        inside, visible, stated = (
+            None if part is None else part.cpu().numpy() for part in (found.inside, found.visible, found.depth_spread)
+        )
+        scale = mm_per_unit(
+            in_unit(joints_2d, depth, self.input_px), self.card["sum_length_mm"], self.bone_length_mm,
+            None if inside is None else inside >= 0.5,
+        )  # fmt: skip
+        joints_3d = in_unit(joints_2d, depth, self.input_px)
+        joints_3d = (joints_3d - joints_3d[:, PELVIS, None]) * scale[:, None, None]
         in_photo = np.array(
             [person.crop.to_photo(joints, self.input_px) for person, joints in zip(people, joints_2d, strict=True)]
         )
-        confidence, spread = self._confidence(people, peaks, in_photo)
+        confidence, spread = self._confidence(
+            people, peaks, in_photo, None if stated is None else stated * scale[:, None]
+        )
         peak = np.clip(peaks, 0, 1).mean(axis=1).tolist()
         return [
             Pose(
@@ -198,14 +210,17 @@ class Estimator:
                 annotation_id=person.annotation_id,
                 depth_sd_mm=None if spread is None else spread[i],
                 peak=peak[i],
+                inside=None if inside is None else inside[i],
+                visible=None if visible is None else visible[i],
             )
             for i, person in enumerate(people)
         ]
 
     def _confidence(
-        self, people: list[CroppedPerson], peaks: np.ndarray, joints_2d: np.ndarray
+        self, people: list[CroppedPerson], peaks: np.ndarray, joints_2d: np.ndarray, stated_mm: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """``Pose.confidence`` and ``Pose.depth_sd_mm`` (B, J) from peaks (B, J) and joints in px of their photos."""
+        """``Pose.confidence`` and ``Pose.depth_sd_mm`` (B, J) from peaks (B, J), joints in px of their photos, and the
+        spread of depths that the network states (B, J), mm."""
         if self.calibration is None:
             return np.clip(peaks, 0, 1), None
         chance = np.empty(peaks.shape)
@@ -215,7 +230,7 @@ class Estimator:
         photo_px = np.array([person.photo_px for person in people])[:, None]
         outside = ((joints_2d < 0) | (joints_2d > photo_px)).any(axis=-1)
         chance = np.where(outside, np.minimum(chance, OUTSIDE_CHANCE), chance)
-        return chance, self.calibration.depth_sd_mm(chance)
+        return chance, self.calibration.depth_sd_mm(chance, stated_mm)
 
 
 def _edges(box: Box, width: int, height: int) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import torch
 
 from liftwild.errors import reason_of
 from liftwild.finder_net import MOST_SIDE, STRIDE, FinderNet, PeopleMaps
-from liftwild.posenet import Hourglass
+from liftwild.network.posenet import Hourglass
 from liftwild.predict.estimator import Estimator
 from liftwild.predict.graph import Writer
 from liftwild.predict.runtime import OpenVinoRuntime, openvino_core

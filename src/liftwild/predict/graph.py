@@ -14,10 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from liftwild.errors import LiftwildError
-from liftwild.posenet import Hourglass, PoseNet, Residual, Stack
+from liftwild.network.depth import DepthModule
+from liftwild.network.hourglass import Hourglass, Residual, Stack, StackedHourglass
+from liftwild.network.posenet import PoseNet
 
 OPSET, IR_VERSION = 17, 8  # of 2022: whatever reads ONNX today reads these
 CROPS, HEATMAPS, DEPTH = "crops", "heatmaps", "depth"
+LOG_SPREAD, INSIDE, VISIBLE, JOINTS = "depth_log_spread", "inside", "visible", "joints"  # of networks with a lifter
 MAPS = "maps"  # what the convolutions that give heatmaps, and smooth them, are called first
 
 
@@ -28,6 +31,10 @@ def graph_of(net: PoseNet, about: Mapping[str, str] | None = None) -> bytes:
     ``heatmap.as_heatmaps`` makes them where the network is of that kind, and ``depth`` (people, J), both fp32. Batch
     norms are folded into the convolutions before them. LiftwildError without the onnx package.
     """
+    if net.config.subnetwork == "mobilenet":
+        from liftwild.predict.mobilenet_graph import MobileWriter
+
+        return MobileWriter().model(net, about or {})
     return Writer().model(net, about or {})
 
 
@@ -50,11 +57,19 @@ class Writer:
 
     def model(self, net: PoseNet, about: Mapping[str, str]) -> bytes:
         """The whole file: ``graph_of``."""
-        side, joints, cells = net.config.input_px, net.config.joints, net.config.heatmap_px
+        side = net.config.input_px
         with torch.no_grad():
-            self._network(net)
-        outputs: Shapes = {HEATMAPS: ("people", joints, cells, cells), DEPTH: ("people", joints)}
-        return self.written("liftwild", {CROPS: ["people", side, side, 3]}, outputs, about)
+            self.network(net)
+        return self.written("liftwild", {CROPS: ["people", side, side, 3]}, self.outputs(net), about)
+
+    def outputs(self, net: PoseNet) -> Shapes:
+        """What the graph gives, by name."""
+        joints, cells = net.config.joints, net.config.heatmap_px
+        return {HEATMAPS: ("people", joints, cells, cells), DEPTH: ("people", joints)}
+
+    def pixels(self) -> str:
+        """The crops as (people, 3, S, S) in [0, 255], fp32."""
+        return self.add("Transpose", self.add("Cast", CROPS, to=self.onnx.TensorProto.FLOAT), perm=[0, 3, 1, 2])
 
     def written(self, name: str, inputs: Shapes, outputs: Shapes, about: Mapping[str, str] | None = None) -> bytes:
         """The file of what was added: uint8 inputs and fp32 outputs by name, with their shapes."""
@@ -82,19 +97,21 @@ class Writer:
         self.nodes.append(self.onnx.helper.make_node(operation, inputs, [out], out, **attributes))
         return out
 
-    def _network(self, net: PoseNet) -> None:
+    def network(self, net: PoseNet) -> None:
         """As ``PoseNet.forward``, with what comes before and after it."""
-        x = self.add("Transpose", self.add("Cast", CROPS, to=self.onnx.TensorProto.FLOAT), perm=[0, 3, 1, 2])
-        x = self.add("Sub", self.add("Mul", x, self.constant(1 / 255)), self.constant(0.5))
-        x = self.chain(x, net.stem)
-        for number, stack in enumerate(net.stacks):
+        body, module = net.subnetwork, net.depth
+        assert isinstance(body, StackedHourglass) and isinstance(module, DepthModule)
+        x = self.add("Sub", self.add("Mul", self.pixels(), self.constant(1 / 255)), self.constant(0.5))
+        x = self.chain(x, body.stem)
+        for number, stack in enumerate(body.stacks):
             assert isinstance(stack, Stack)
             features = self.chain(self.hourglass(x, stack.hourglass), stack.head)
             maps = self.conv(features, stack.to_heatmaps, out=f"{MAPS}{number}")
             both = self.add("Add", self.conv(features, stack.from_features), self.conv(maps, stack.from_heatmaps))
             x = self.add("Add", x, both)
-        self.add("Identity", self.as_heatmaps(maps, net) if net.config.softmax else maps, out=HEATMAPS)
-        module = net.depth
+        if net.config.softmax:
+            maps = self.smoothed(self.chance(maps, net), net)
+        self.add("Identity", maps, out=HEATMAPS)
         x = self.add("Flatten", self.chain(x, (module.enter, module.levels, module.leave)), axis=1)
         weight, bias = self.constant(module.linear.weight), self.constant(module.linear.bias)
         self.add("Gemm", x, weight, bias, out=DEPTH, transB=1)
@@ -163,12 +180,16 @@ class Writer:
         """The highest of 2 x 2."""
         return self.add("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
 
-    def as_heatmaps(self, log_odds: str, net: PoseNet) -> str:
-        """As ``heatmap.as_heatmaps``."""
+    def chance(self, log_odds: str, net: PoseNet) -> str:
+        """The softmax over each map."""
         joints, cells = net.config.joints, net.config.heatmap_px
         flat = self.add("Reshape", log_odds, self.constant([0, joints, -1], np.int64))
         share = self.add("Softmax", flat, axis=-1)
-        share = self.add("Reshape", share, self.constant([0, joints, cells, cells], np.int64))
+        return self.add("Reshape", share, self.constant([0, joints, cells, cells], np.int64))
+
+    def smoothed(self, share: str, net: PoseNet) -> str:
+        """What ``heatmap.as_heatmaps`` makes of ``chance``."""
+        joints = net.config.joints
         kernel = np.exp(-(np.arange(-3, 4) ** 2) / 2)
         for axis, shape, pads, scale in (("y", (7, 1), [3, 0, 3, 0], 2.0), ("x", (1, 7), [0, 3, 0, 3], 1.0)):
             weight = self.constant(np.tile((scale * kernel).reshape(1, 1, *shape), (joints, 1, 1, 1)))

@@ -17,9 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from liftwild.errors import LiftwildError, reason_of
-from liftwild.heatmap import as_heatmaps
-from liftwild.posenet import Decoded, PoseNet, read
-from liftwild.predict.graph import CROPS, DEPTH, HEATMAPS, graph_of
+from liftwild.network.posenet import Decoded, Outputs, PoseNet, outputs_of, read
+from liftwild.predict.graph import CROPS, DEPTH, HEATMAPS, INSIDE, JOINTS, LOG_SPREAD, VISIBLE, graph_of
 from liftwild.skeleton import MPII_16
 from liftwild.weights import FORMAT as WEIGHTS_FORMAT
 from liftwild.weights import load_weights
@@ -30,6 +29,11 @@ FASTEST_FIRST = {"bf16": ("openvino", "onnx", "torch"), "fp32": ("onnx", "openvi
 MODULES = {"openvino": "openvino", "onnx": "onnxruntime"}
 
 FORMAT, VERSION = "liftwild-export", "1"
+# What a graph gives, by its names there, and as ``Outputs`` has it.
+OUTPUTS = {
+    HEATMAPS: "heatmaps", DEPTH: "depth", LOG_SPREAD: "log_spread", INSIDE: "inside", VISIBLE: "visible",
+    JOINTS: "joints",
+}  # fmt: skip
 # Which runtimes take an exported file, by its suffix.
 EXPORTED = {".onnx": ("openvino", "onnx"), ".xml": ("openvino",)}
 # OpenVINO is set up for one person, and once more, in some 0.4 s, for any number. A few at a time go one by one until
@@ -45,8 +49,8 @@ class Runtime(Protocol):
     input_px: int
     fine: bool
 
-    def __call__(self, crops: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Heatmaps (B, J, H, W) and depths (B, J), fp32, of crops (B, S, S, 3) uint8 RGB."""
+    def __call__(self, crops: np.ndarray) -> Outputs:
+        """What the network gives of crops (B, S, S, 3) uint8 RGB."""
         ...
 
     def fingerprint(self) -> str:
@@ -64,14 +68,12 @@ class TorchRuntime:
         self.name = f"torch {precision}" + ("" if device.type == "cpu" else f", {device.type}")
 
     @torch.inference_mode()
-    def __call__(self, crops: np.ndarray) -> tuple[Tensor, Tensor]:
+    def __call__(self, crops: np.ndarray) -> Outputs:
         """As ``Runtime``; the results lie on the device."""
         pixels = torch.from_numpy(np.ascontiguousarray(crops)).to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             pred = self.net(pixels.permute(0, 3, 1, 2))  # as it lies in memory this is channels_last
-        assert pred.depth is not None
-        heatmaps = pred.heatmaps[-1].float()
-        return as_heatmaps(heatmaps) if self.net.config.softmax else heatmaps, pred.depth.float()
+        return outputs_of(pred, self.net.config.softmax)
 
     def fingerprint(self) -> str:
         """As ``Runtime``."""
@@ -117,26 +119,28 @@ class OpenVinoRuntime:
         self.about = self._about()
         self.input_px = int(self._model.input(CROPS).get_partial_shape()[1].get_length())
         self._hash = _hash(graph, weights or b"")
+        self._names = {name for output in self._model.outputs for name in output.get_names()}
         self._requests: dict[int, Any] = {}
         self._went_singly = 0
         self._lock = threading.Lock()
         self._request(1)
 
-    def __call__(self, crops: np.ndarray) -> tuple[Tensor, Tensor]:
+    def __call__(self, crops: np.ndarray) -> Outputs:
         """As ``Runtime``."""
         with self._lock:  # a request holds the results of one call
             singly = len(crops) <= FEW and self._went_singly <= PAYS_AFTER
             if len(crops) == 1 or not singly:
                 return self._infer(crops)
             self._went_singly += len(crops)
-            heatmaps, depths = zip(*(self._infer(crop[None]) for crop in crops), strict=True)
-            return torch.cat(heatmaps), torch.cat(depths)
+            each = [self._infer(crop[None]) for crop in crops]
+            return Outputs(*(None if parts[0] is None else torch.cat(parts) for parts in zip(*each, strict=True)))
 
-    def _infer(self, crops: np.ndarray) -> tuple[Tensor, Tensor]:
+    def _infer(self, crops: np.ndarray) -> Outputs:
         found = self._request(len(crops)).infer(
             {CROPS: np.ascontiguousarray(crops)}, share_inputs=True, share_outputs=True
         )
-        return torch.from_numpy(found[HEATMAPS].copy()), torch.from_numpy(found[DEPTH].copy())
+        there = [name for name in OUTPUTS if name in self._names]
+        return _outputs({name: torch.from_numpy(found[name].copy()) for name in there})
 
     def _request(self, people: int) -> Any:
         fixed = 1 if people == 1 else -1
@@ -182,25 +186,31 @@ class OnnxRuntime:
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         self.about: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self.name, self.fine = f"onnx {self.precision}", False
+        self._names = [each.name for each in self._session.get_outputs() if each.name in OUTPUTS]
         (crops,) = (each for each in self._session.get_inputs() if each.name == CROPS)
         self.input_px = int(crops.shape[1])
         self._hash = _hash(graph)
 
-    def __call__(self, crops: np.ndarray) -> tuple[Tensor, Tensor]:
+    def __call__(self, crops: np.ndarray) -> Outputs:
         """As ``Runtime``."""
-        heatmaps, depth = self._session.run([HEATMAPS, DEPTH], {CROPS: np.ascontiguousarray(crops)})
-        return torch.from_numpy(heatmaps), torch.from_numpy(depth)
+        found = self._session.run(self._names, {CROPS: np.ascontiguousarray(crops)})
+        return _outputs({name: torch.from_numpy(each) for name, each in zip(self._names, found, strict=True)})
 
     def fingerprint(self) -> str:
         """As ``Runtime``."""
         return self._hash
 
 
+def _outputs(found: dict[str, Tensor]) -> Outputs:
+    """By the names that the graph has for them."""
+    return Outputs(**{OUTPUTS[name]: each for name, each in found.items()})  # type: ignore[arg-type]
+
+
 def look(runtime: Runtime, crops: np.ndarray, flip_test: bool = False) -> Decoded:
     """What ``runtime`` finds in crops (B, S, S, 3) uint8 RGB; ``flip_test``: the mean with what it finds in mirrored
     ones."""
     seen = np.concatenate([crops, crops[:, :, ::-1]]) if flip_test else crops
-    return read(*runtime(seen), runtime.input_px, runtime.fine, flip_test)
+    return read(runtime(seen), runtime.input_px, runtime.fine, flip_test)
 
 
 def find_device(name: str | None) -> torch.device:
@@ -301,7 +311,8 @@ def _first(kinds: list[str], make: Any, failed: str) -> Any:
 def _tried(runtime: Any) -> Any:
     """``runtime``, after it has looked at one grey crop: it gives numbers of the right shapes."""
     side = runtime.input_px
-    heatmaps, depth = runtime(np.full((1, side, side, 3), 128, np.uint8))
+    found = runtime(np.full((1, side, side, 3), 128, np.uint8))
+    heatmaps, depth = found.heatmaps, found.depth
     joints = len(MPII_16)
     if heatmaps.shape != (1, joints, side // 4, side // 4) or depth.shape != (1, joints):
         raise LiftwildError(f"it gives heatmaps {tuple(heatmaps.shape)} and depths {tuple(depth.shape)}")

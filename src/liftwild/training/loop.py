@@ -20,17 +20,19 @@ from torch.utils.data import DataLoader
 
 from liftwild import __version__
 from liftwild.data.mixed import MixedBatches, Source, as_batch, worker_init
-from liftwild.data.store import Store, sum_length_mm
+from liftwild.data.store import Store, fingerprint, mean_bone_lengths_mm, sum_length_mm
 from liftwild.errors import LiftwildError
 from liftwild.evaluation import measure
-from liftwild.posenet import PoseNet
+from liftwild.network.posenet import PoseNet
+from liftwild.people.pose_bank import read_poses
+from liftwild.people.pose_views import draw_views
 from liftwild.sample import Batch
 from liftwild.training import checkpoint as checkpoints
 from liftwild.training.average import follow
 from liftwild.training.monitor import PICTURES, Monitor
-from liftwild.training.objective import step_losses, total_loss
+from liftwild.training.objective import lifter_loss, step_losses, total_loss
 from liftwild.training.recipe import METRICS, Recipe, Stage
-from liftwild.weights import check_shards, save_weights
+from liftwild.weights import check_shards, pretrained, save_weights
 
 VAL_PEOPLE = 1000  # at most so many of each val store, spread evenly, are measured while training
 
@@ -49,13 +51,17 @@ class Trainer:
 
     def __init__(self, recipe: Recipe, out: Path, fabric: Fabric, workers: int, shard_mb: float = 0.0) -> None:
         self.recipe, self.out, self.fabric, self.workers, self.shard_mb = recipe, out, fabric, workers, shard_mb
-        self.stores = {name: Store(entry.path) for name, entry in recipe.stores.items()}
-        self.fingerprints = {name: store.fingerprint() for name, store in self.stores.items()}
+        self.stores = {name: Store(entry.path) for name, entry in recipe.stores.items() if entry.use != "poses"}
+        self.poses = {name: entry.path for name, entry in recipe.stores.items() if entry.use == "poses"}
+        self.fingerprints = {name: fingerprint(Path(entry.path)) for name, entry in recipe.stores.items()}
         three = [store for name, store in self.stores.items() if recipe.stores[name].use == "3d"]
         self.sum_length_mm = sum_length_mm(three) if three else 0.0
+        self.bone_length_mm = mean_bone_lengths_mm(three) if three else None
         self.mean_pose = measure.mean_pose_mm(three) if three else None
         torch.manual_seed(recipe.seed)
         self.net = PoseNet(recipe.network)
+        if recipe.pretrained:
+            self.net.init_from_pretrained(pretrained.load(recipe.pretrained, recipe.network.mobilenet))
         check_shards(self.net, shard_mb)
         self.net.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in its stubs
         self.average = copy.deepcopy(self.net).eval().requires_grad_(False) if recipe.ema_decay else None
@@ -82,7 +88,7 @@ class Trainer:
     def start_from(self, name: str, net: PoseNet, card: dict[str, Any]) -> None:
         """Begin with the weights ``name`` instead of random ones; stacks that they lack begin at random."""
         self.start = name
-        self.net.take(net)
+        self.net.init_from_shallower(net)
         self.result.load_state_dict(self.net.state_dict())
         self.sum_length_mm = self.sum_length_mm or card["sum_length_mm"]
 
@@ -118,6 +124,7 @@ class Trainer:
         mixed = MixedBatches(
             self.source("3d"), self.source("2d"), stage.ratio_3d, (rank * share, (rank + 1) * share),
             stage.input_px or self.recipe.network.input_px, (self.recipe.seed, index),
+            beyond=self.recipe.network.lifter > 0,
         )  # fmt: skip
         loader = DataLoader(
             mixed,
@@ -134,21 +141,31 @@ class Trainer:
     def optimizer(self, stage: Stage) -> torch.optim.Optimizer:
         """A fresh optimiser over what ``stage`` trains; the rest is frozen."""
         for parameter in self.net.parameters():
-            parameter.requires_grad_(stage.train == "all")
+            parameter.requires_grad_(stage.train in ("all", "heads", "last"))
         for parameter in self.net.depth_parameters():
             parameter.requires_grad_(stage.with_depth)
+        if stage.train == "lifter":
+            self.net.depth.requires_grad_(False)
+        if stage.train in ("heads", "last"):
+            for part in self.net.pretrained_modules(stage.last_blocks if stage.train == "last" else 0):
+                part.requires_grad_(False)
+        slow = {id(parameter) for part in self.net.pretrained_modules() for parameter in part.parameters()}
         trained = [parameter for parameter in self.net.parameters() if parameter.requires_grad]
+        groups = [
+            {"params": [each for each in trained if (id(each) in slow) == is_slow], "share": share}
+            for is_slow, share in ((False, 1.0), (True, stage.pretrained_lr))
+        ]
+        groups = [group for group in groups if group["params"]]
         how = self.recipe.optimizer
         if how.name == "rmsprop":
-            return torch.optim.RMSprop(trained, stage.lr, how.alpha, how.eps, how.weight_decay)
-        return torch.optim.AdamW(trained, stage.lr, (how.beta1, how.beta2), how.eps, how.weight_decay, fused=True)
+            return torch.optim.RMSprop(groups, stage.lr, how.alpha, how.eps, how.weight_decay)
+        return torch.optim.AdamW(groups, stage.lr, (how.beta1, how.beta2), how.eps, how.weight_decay, fused=True)
 
     def training_mode(self, stage: Stage) -> None:
         """Training mode; what a stage leaves alone keeps its batch-norm statistics too."""
         self.net.train(not stage.freeze_norm)
-        if stage.train == "depth":
-            for part in (self.net.stem, self.net.stacks):
-                part.eval()
+        if stage.train in ("depth", "lifter"):
+            self.net.subnetwork.eval()
 
     def run(self, at: Position, resume: Path | None, stop_after: int | None = None, until: float | None = None) -> None:
         """Train from ``at`` to the end, or for ``stop_after`` more steps, or until ``time.monotonic()`` is ``until``.
@@ -187,6 +204,9 @@ class Trainer:
     def stage(self, index: int, first: int, resume: Path | None, monitor: Monitor) -> None:
         """Train stage ``index`` from its step ``first``."""
         stage, fabric = self.recipe.stages[index], self.fabric
+        if stage.train == "lifter":
+            self.lifter_stage(index, first, resume, monitor)
+            return
         optimizer = self.optimizer(stage)
         if resume is not None and first > 0:
             checkpoints.load_optimizer(resume, self.net, optimizer)
@@ -195,21 +215,14 @@ class Trainer:
         input_px = stage.input_px or self.recipe.network.input_px
         for step, batch in enumerate(self.batches(index, first), start=first):
             for group in optimizer.param_groups:
-                group["lr"] = stage.lr_at(step)
+                group["lr"] = stage.lr_at(step) * group["share"]
             images = batch.images.to(memory_format=torch.channels_last)
             pred = model(images, with_depth=stage.with_depth)
             found = step_losses(pred, batch, stage, step, input_px, self.recipe.network.softmax)
             loss, report = total_loss(fabric, found, stage)
             if not torch.isfinite(report["loss"]):
                 self._stop_on_nan(batch, stage, step)
-            optimizer.zero_grad(set_to_none=True)
-            fabric.backward(loss)
-            if stage.clip:
-                fabric.clip_gradients(model, optimizer, max_norm=stage.clip)
-            optimizer.step()
-            self.steps += 1
-            if self.average is not None:
-                follow(self.average, self.net, self.recipe.ema_decay, self.steps)
+            self.descend(model, optimizer, loss, stage)
             monitor.step(stage, self.steps, len(batch) * fabric.world_size, report, stage.lr_at(step))
             at_end = step + 1 == stage.iterations
             self.stopped = self.steps < self.recipe.steps and self.is_over()
@@ -222,6 +235,44 @@ class Trainer:
                 self.metrics |= self.measure(monitor, input_px)
                 self.keep_best()
                 self.training_mode(stage)
+            if self._due(self.recipe.checkpoint_every, at_end or self.stopped):
+                self.checkpoint(Position(index, step + 1, self.steps), optimizer)
+            if self.stopped:
+                break
+
+    def descend(self, model: Any, optimizer: Any, loss: torch.Tensor, stage: Stage) -> None:
+        """One step of the optimiser, and of the average."""
+        optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        if stage.clip:
+            self.fabric.clip_gradients(model, optimizer, max_norm=stage.clip)
+        optimizer.step()
+        self.steps += 1
+        if self.average is not None:
+            follow(self.average, self.net, self.recipe.ema_decay, self.steps)
+
+    def lifter_stage(self, index: int, first: int, resume: Path | None, monitor: Monitor) -> None:
+        """Train the lifter alone, on poses without pictures, from step ``first`` of stage ``index``; every process
+        computes the same."""
+        stage, fabric = self.recipe.stages[index], self.fabric
+        poses = np.concatenate([read_poses(path) for path in self.poses.values()])
+        optimizer = self.optimizer(stage)
+        if resume is not None and first > 0:
+            checkpoints.load_optimizer(resume, self.net, optimizer)
+        optimizer = fabric.setup_optimizers(optimizer)
+        for step in range(first, stage.iterations):
+            for group in optimizer.param_groups:
+                group["lr"] = stage.lr_at(step) * group["share"]
+            rng = torch.Generator().manual_seed(
+                int(np.random.SeedSequence([self.recipe.seed, index, step]).generate_state(1)[0])
+            )
+            chosen = torch.randint(len(poses), (stage.batch_size,), generator=rng).numpy()
+            view = draw_views(torch.from_numpy(poses[chosen].astype(np.float32)), rng)
+            loss, report = lifter_loss(self.net.lifter, view)
+            self.descend(self.net, optimizer, loss, stage)
+            monitor.step(stage, self.steps, stage.batch_size, report, stage.lr_at(step))
+            at_end = step + 1 == stage.iterations
+            self.stopped = self.steps < self.recipe.steps and self.is_over()
             if self._due(self.recipe.checkpoint_every, at_end or self.stopped):
                 self.checkpoint(Position(index, step + 1, self.steps), optimizer)
             if self.stopped:
@@ -282,7 +333,8 @@ class Trainer:
             "seed": self.recipe.seed,
             "data": {
                 name: {
-                    "use": entry.use, "kind": entry.kind, "licence": entry.licence, "people": len(self.stores[name]),
+                    "use": entry.use, "kind": entry.kind, "licence": entry.licence,
+                    "people": len(self.stores[name]) if name in self.stores else len(read_poses(entry.path)),
                     "fingerprint": self.fingerprints[name],
                 }
                 for name, entry in self.recipe.stores.items()
@@ -298,6 +350,7 @@ class Trainer:
             "name": self.recipe.name,
             "licence": self.recipe.licence,
             "sum_length_mm": round(self.sum_length_mm, 2),
+            **({} if self.bone_length_mm is None else {"bone_length_mm": np.round(self.bone_length_mm, 1).tolist()}),
             "mean_pose_mm": None if self.mean_pose is None else np.round(self.mean_pose, 1).tolist(),
             "made": time.strftime("%Y-%m-%d"),
             "step": self.steps,

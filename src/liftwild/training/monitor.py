@@ -18,7 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from liftwild.heatmap import decode
-from liftwild.posenet import Prediction
+from liftwild.network.posenet import Prediction
 from liftwild.sample import Batch
 from liftwild.skeleton import MPII_16
 from liftwild.training.recipe import Stage

@@ -8,10 +8,14 @@ from torch import Tensor
 
 from liftwild import losses
 from liftwild.heatmap import draw
-from liftwild.posenet import Prediction
+from liftwild.network.lifter import Lifter
+from liftwild.network.posenet import Prediction
+from liftwild.people.pose_views import PoseView
 from liftwild.sample import Batch
 from liftwild.skeleton import MPII_16
 from liftwild.training.recipe import Stage
+
+PLACE_SHARE = 0.5  # of the joints' places beside depths, where a lifter is trained alone
 
 
 def step_losses(
@@ -40,13 +44,38 @@ def step_losses(
             )
     if pred.depth is not None and stage.depth_weight > 0:
         limit = stage.depth_clamp or torch.inf
-        target = batch.depth.clamp(-limit, limit)
-        found["depth"] = losses.depth_loss(pred.depth, target, batch.depth_valid & batch.has_3d[:, None])
+        target, valid = batch.depth.clamp(-limit, limit), batch.depth_valid & batch.has_3d[:, None]
+        if pred.log_spread is None:
+            found["depth"] = losses.depth_loss(pred.depth, target, valid)
+        else:
+            found["depth"] = losses.depth_spread_loss(pred.depth, pred.log_spread, target, valid)
+    if pred.joints is not None and stage.place_weight > 0:
+        unit = batch.joints_2d / (input_px / 2) - 1
+        found["place"] = losses.place_loss(pred.joints, unit, batch.joints_2d_valid & batch.has_3d[:, None])
+    if pred.inside is not None and pred.visible is not None and stage.presence_weight > 0:
+        inside = losses.presence_loss(pred.inside, batch.presence)
+        visible = losses.presence_loss(pred.visible, batch.visibility)
+        found["presence"] = losses.Masked(inside.total + visible.total, inside.count)
     if pred.depth is not None and stage.geometric_weight > 0:
         on = {"2d": ~batch.has_3d, "3d": batch.has_3d, "all": torch.ones_like(batch.has_3d)}[stage.geometric_on]
         unit = batch.joints_2d / (input_px / 2) - 1
         found["geometric"] = losses.geometric_loss(pred.depth, unit, batch.joints_2d_valid & on[:, None])
     return found
+
+
+def lifter_loss(lifter: Lifter, view: PoseView) -> tuple[Tensor, dict[str, Tensor]]:
+    """What a lifter minimises on poses without pictures, in sizes of the pose, and what to report of it."""
+    lifted, _ = lifter(view.reading)
+    away = view.joints - view.joints.mean(dim=1, keepdim=True)
+    size = (away**2).sum(-1).mean(dim=1, keepdim=True).sqrt()
+    everywhere = torch.ones_like(view.depth, dtype=torch.bool)
+    depth = losses.depth_spread_loss(
+        lifted.depth / size, lifted.log_spread - size.log(), view.depth / size, everywhere
+    ).mean()  # fmt: skip
+    place = losses.place_loss(lifted.joints / size[..., None], view.joints / size[..., None], everywhere).mean()
+    loss = depth + PLACE_SHARE * place
+    error = ((lifted.depth - view.depth).abs() / size).mean()
+    return loss, {"loss": loss.detach(), "lifter": error.detach(), "place": place.detach()}
 
 
 def _sides_in_doubt(pred: Prediction, target: Tensor, valid: Tensor, labelled_by_hand: Tensor, share: float) -> Tensor:

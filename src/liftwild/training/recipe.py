@@ -11,12 +11,13 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from liftwild.data.augment import Augmentation
 from liftwild.errors import LiftwildError
-from liftwild.posenet import SIZES, PoseNetConfig
+from liftwild.network.posenet import SIZES, PoseNetConfig
 
 # Recipes that ship: in the package where a wheel put them, in a checkout in its own recipes/.
 IN_PACKAGE = Path(__file__).parents[1] / "recipes"
 SHIPPED = IN_PACKAGE if IN_PACKAGE.is_dir() else Path(__file__).parents[3] / "recipes"
 PHOTOS, PHOTOS_VAL = "photos", "photos_val"  # stores that --photos fills; they need no path of their own
+MOST_EXTENDED = 4
 # What is measured on a val store while training, and whether more of it is better.
 METRICS = {
     "pck_torso": True, "pck_torso_sides_ignored": True, "sides_swapped": False, "mpjpe_mm": False, "pa_mpjpe_mm": False,
@@ -28,17 +29,18 @@ class StoreEntry:
     """A store and what it is for.
 
     ``path``: the Arrow file, relative to the folder that the command runs in. ``use``: "3d" and "2d" train, "val"
-    measures. ``weight``: how often it is drawn beside others of the same use. ``kind`` and ``licence``: said of it in
+    measures; "poses" is a .npy file of poses without pictures (``people.pose_bank``). ``weight``: how often it is drawn beside others of the same use. ``kind`` and ``licence``: said of it in
     the weights' json. ``render`` "wild" or "lab": if there is no file at ``path``, ``count`` people are rendered into
-    it, of ``render_seed`` and ``split``, before the photos of the folder ``backgrounds`` ("": none).
+    it, of ``render_seed`` and ``split``, before the photos of the folder ``backgrounds`` ("": none); "poses": as many
+    procedural poses.
     """
 
     path: str
-    use: Literal["3d", "2d", "val"]
+    use: Literal["3d", "2d", "val", "poses"]
     weight: float = 1.0
     kind: str = ""
     licence: str = ""
-    render: Literal["", "wild", "lab"] = ""
+    render: Literal["", "wild", "lab", "poses"] = ""
     count: int = 0
     render_seed: int = 0
     split: Literal["train", "test"] = "train"
@@ -70,7 +72,11 @@ class Stage:
     (0: stays). ``foreground_weight``: see ``losses.heatmap_loss``; not for a network with ``softmax``.
     ``side_noise``: share of the 2D labels taken to have left and right exchanged, which ``losses.side_doubt`` finds (0:
     none are); only for a network with ``softmax``. ``depth_clamp``: depth targets are cut to [-depth_clamp,
-    depth_clamp] (0: not). ``train``: all parameters, or the depth module alone.
+    depth_clamp] (0: not). ``train``: all parameters; ``depth``: the depth module
+    (and lifter) alone; ``lifter``: that alone, on poses without pictures (a store with use = poses); of a network that
+    begins with pretrained weights ``heads``: all but these, or ``last``: its ``last_blocks`` blocks too.
+    ``pretrained_lr``: the share of ``lr`` that pretrained weights learn at. ``place_weight``, ``presence_weight``: of
+    the lifter's joints, and of which joints are in the photo and visible (networks with a lifter).
     ``freeze_norm``: batch norm keeps its statistics and uses them. ``clip``: largest gradient norm (0: none).
     """
 
@@ -93,7 +99,11 @@ class Stage:
     foreground_weight: float = 0.0
     side_noise: float = 0.0
     depth_clamp: float = 0.0
-    train: Literal["all", "depth"] = "all"
+    train: Literal["all", "depth", "lifter", "heads", "last"] = "all"
+    last_blocks: int = 4
+    pretrained_lr: float = 1.0
+    place_weight: float = 0.0
+    presence_weight: float = 0.0
     freeze_norm: bool = False
     clip: float = 0.0
     images: int = 0
@@ -101,7 +111,8 @@ class Stage:
     @property
     def with_depth(self) -> bool:
         """Whether the depth module runs in this stage."""
-        return self.depth_weight > 0 or self.geometric_weight > 0
+        weights = (self.depth_weight, self.geometric_weight, self.place_weight, self.presence_weight)
+        return self.train == "lifter" or max(weights) > 0
 
     def lr_at(self, step: int) -> float:
         """Learning rate of step ``step`` (from 0) of this stage."""
@@ -127,7 +138,8 @@ class Recipe:
     val stores, drawing predictions, and leaving a checkpoint behind (all but the first also at a stage's end; 0: only
     there). ``ema_decay``: of the average of the network over steps, which is what is measured and exported (0: no
     average; see ``average.follow``). ``best`` "STORE:METRIC": keep the network that did best on this val store by this
-    one of ``METRICS``, at whatever input size that was measured ("": do not). ``text``: the TOML as nested dicts, as
+    one of ``METRICS``, at whatever input size that was measured ("": do not). ``pretrained``: the file that a
+    MobileNet begins with, of ``scripts/import_pretrained.py`` ("": nothing). ``text``: the TOML as nested dicts, as
     it stands in the file; what checkpoints and weights keep of it.
     """
 
@@ -146,6 +158,7 @@ class Recipe:
     ema_decay: float = 0.0
     best: str = ""
     licence: str = ""
+    pretrained: str = ""
     text: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -182,6 +195,11 @@ def load_recipe(path: str | Path, stores: dict[str, str] | None = None, network:
     LiftwildError names the file and the entry that is missing, unknown, of the wrong type or out of range.
     """
     path = find_recipe(path)
+    return recipe_from_dict(_read_toml(path), str(path), stores, network)
+
+
+def _read_toml(path: Path, extended: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The table of a recipe, laid over that of the file that it ``extends`` (relative to its own folder)."""
     try:
         with path.open("rb") as handle:
             table = tomllib.load(handle)
@@ -190,7 +208,23 @@ def load_recipe(path: str | Path, stores: dict[str, str] | None = None, network:
         raise LiftwildError(f"cannot read recipe {path}: {error.strerror}{more}") from None
     except ValueError as error:
         raise LiftwildError(f"{path} is not TOML: {error}") from None
-    return recipe_from_dict(table, str(path), stores, network)
+    below = table.pop("extends", None)
+    if below is None:
+        return table
+    if not isinstance(below, str):
+        raise LiftwildError(f"{path}: extends must be the path of a recipe, not {below!r}")
+    if len(extended) >= MOST_EXTENDED:
+        raise LiftwildError(f"{path}: recipes extend each other in a circle, or more than {MOST_EXTENDED} deep")
+    return _laid_over(_read_toml(path.parent / below, (*extended, path)), table)
+
+
+def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Tables merged entry by entry; of anything else ``above`` counts."""
+    merged = dict(below)
+    for name, value in above.items():
+        old = merged.get(name)
+        merged[name] = _laid_over(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
 
 
 def recipe_from_dict(
@@ -287,6 +321,8 @@ def _check(recipe: Recipe) -> None:
     for name, entry in recipe.stores.items():
         if not entry.weight > 0:
             raise ValueError(f"stores.{name}: weight must be above 0")
+        if (entry.use == "poses") != (entry.render == "poses") and entry.render:
+            raise ValueError(f"stores.{name}: render = poses goes with use = poses")
         if entry.render and (entry.count < 1 or entry.render_seed < 0):
             raise ValueError(f"stores.{name}: render wants a count above 0 and a render_seed of 0 or more")
         if not entry.render and (entry.count or entry.backgrounds):
@@ -295,8 +331,16 @@ def _check(recipe: Recipe) -> None:
         where = f"stages[{i}] ({stage.name})"
         if stage.iterations < 1 or stage.batch_size < 1 or not stage.lr > 0 or not 0 <= stage.ratio_3d <= 1:
             raise ValueError(f"{where}: iterations, batch_size and lr must be above 0, ratio_3d in [0, 1]")
-        if min(stage.heatmap_weight, stage.depth_weight, stage.geometric_weight, stage.clip, stage.depth_clamp) < 0:
-            raise ValueError(f"{where}: a weight or limit is below 0")
+        weights = (stage.heatmap_weight, stage.depth_weight, stage.geometric_weight, stage.place_weight,
+                   stage.presence_weight, stage.clip, stage.depth_clamp, stage.pretrained_lr)  # fmt: skip
+        if min(weights) < 0 or stage.last_blocks < 1:
+            raise ValueError(f"{where}: a weight or limit is below 0, or last_blocks below 1")
+        if stage.train in ("lifter", "heads", "last") and recipe.network.subnetwork != "mobilenet":
+            raise ValueError(f"{where}: train = {stage.train} is for a network with subnetwork = mobilenet")
+        if stage.train == "lifter":
+            if "poses" not in uses:
+                raise ValueError(f"{where}: train = lifter, but no store has use = poses")
+            continue
         if recipe.network.softmax and stage.foreground_weight:
             raise ValueError(f"{where}: foreground_weight is for squared error, and network.softmax is on")
         if not 0 <= stage.side_noise <= 0.5 or (stage.side_noise and not recipe.network.softmax):

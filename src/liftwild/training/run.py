@@ -10,7 +10,7 @@ import torch
 from lightning_fabric import Fabric
 
 from liftwild.errors import LiftwildError
-from liftwild.posenet import PoseNetConfig
+from liftwild.network.posenet import PoseNetConfig
 from liftwild.training import checkpoint as checkpoints
 from liftwild.training.loop import Position, Trainer
 from liftwild.training.recipe import Recipe

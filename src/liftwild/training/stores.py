@@ -17,6 +17,7 @@ from liftwild.data.prepare import HOLD_BACK_EVERY, left_out, prepare_coco, write
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.people.generate import render
+from liftwild.people.pose_bank import read_poses, write_poses
 from liftwild.people.write import write_store
 from liftwild.training.recipe import PHOTOS, PHOTOS_VAL, Recipe, StoreEntry
 
@@ -58,7 +59,7 @@ def ready(
     missing = [entry for entry in wanted if entry.render and not os.path.exists(entry.path)]
     for entry in wanted:
         if entry not in missing:
-            Store(entry.path)
+            read_poses(entry.path) if entry.use == "poses" else Store(entry.path)
 
     fabric.barrier()  # all processes have looked at what is there
     if fabric.local_rank == 0:
@@ -107,6 +108,11 @@ def prepare_photos(labels: Path, images: Path, path: Path, held_back: Path | Non
 
 def render_store(entry: StoreEntry, device: str = "cpu") -> None:
     """Render the people of ``entry`` into its store, which appears whole or not at all; on CPU by several processes."""
+    if entry.render == "poses":
+        _say(f"drawing {entry.count} poses into {entry.path}, once")
+        write_poses(entry.path, entry.count, entry.render_seed, lambda batches: tqdm(batches, unit="batch"))
+        return
+    assert entry.render
     samples = render(
         entry.render, entry.count, entry.render_seed, split=entry.split, backgrounds=entry.backgrounds or None,
         processes=min(MOST_PROCESSES, os.cpu_count() or 1), device=device,

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from liftwild.errors import LiftwildError
-from liftwild.posenet import PoseNet, PoseNetConfig
+from liftwild.network.posenet import PoseNet, PoseNetConfig
 from liftwild.skeleton import MPII_16, PELVIS
 
 FORMAT = "liftwild-weights"
@@ -61,11 +61,13 @@ class Calibration:
     """What confidence is worth, as ``liftwild calibrate`` found it; J = 16 joints.
 
     ``chance``: for each ``(flip_test, edge)``: flip-tested peaks or plain ones, and one of ``EDGES``.
-    ``spread``: level and slope (J,) of the log of a joint's depth spread in mm, by that chance; None: not known.
+    ``spread``: level and slope (J,) of the log of a joint's depth spread in mm, by that chance, or with ``by_network``
+    by minus the log of the spread in mm that the network states; None: not known.
     """
 
     chance: dict[tuple[bool, str], Chance]
     spread: tuple[np.ndarray, np.ndarray] | None = None
+    by_network: bool = False
 
     def confidence(self, peaks: np.ndarray, flip_test: bool = False, edges: Sequence[str] = ()) -> np.ndarray:
         """Chance (..., J) in [0, 1] that joints are right, from the peaks (..., J) of their heatmaps.
@@ -74,12 +76,14 @@ class Calibration:
         """
         return np.asarray(np.minimum.reduce([self.chance[flip_test, edge].of(peaks) for edge in edges or EDGES[:1]]))
 
-    def depth_sd_mm(self, confidence: np.ndarray) -> np.ndarray | None:
-        """Spread (..., J) of root-relative depths, mm, from chances (..., J); 0 for the pelvis, whose depth is 0."""
-        if self.spread is None:
+    def depth_sd_mm(self, confidence: np.ndarray, stated_mm: np.ndarray | None = None) -> np.ndarray | None:
+        """Spread (..., J) of root-relative depths, mm, from chances (..., J) or what the network states (..., J), mm;
+        0 for the pelvis, whose depth is 0."""
+        if self.spread is None or (self.by_network and stated_mm is None):
             return None
         level, slope = self.spread
-        spread = np.exp(level + slope * np.asarray(confidence, dtype=np.float64))
+        by = -np.log(np.maximum(stated_mm, 1e-3)) if self.by_network and stated_mm is not None else confidence
+        spread = np.exp(level + slope * np.asarray(by, dtype=np.float64))
         spread[..., PELVIS] = 0.0
         return np.asarray(spread)
 
@@ -91,7 +95,7 @@ class Calibration:
 
         chance = {name: {edge: lists(**vars(self.chance[flip, edge])) for edge in EDGES} for name, flip in FLIPS}
         depth = None if self.spread is None else lists(level=self.spread[0], slope=self.spread[1])
-        return {"confidence_is": CHANCE_IS, **chance, "depth": depth}
+        return {"confidence_is": CHANCE_IS, **chance, "depth": depth, "depth_by_network": self.by_network}
 
 
 def calibration_of(card: dict[str, Any], name: str) -> Calibration | None:
@@ -124,6 +128,7 @@ def calibration_of(card: dict[str, Any], name: str) -> Calibration | None:
         return Calibration(
             {(flip, edge): chance(kept[key][edge]) for key, flip in FLIPS for edge in EDGES},
             None if kept["depth"] is None else line(kept["depth"], -1),
+            bool(kept.get("depth_by_network", False)),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise LiftwildError(

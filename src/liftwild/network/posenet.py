@@ -1,0 +1,224 @@
+"""The network: a 2D sub-network for the joints, a depth module on its features (Zhou et al. 2017, section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from liftwild.heatmap import as_heatmaps, decode
+from liftwild.network.config import BASE, PAPER, SIZES, SMALL, PoseNetConfig
+from liftwild.network.depth import ContextDepth, DepthModule
+from liftwild.network.hourglass import Stack, StackedHourglass
+from liftwild.network.joint_head import MobileJoints
+from liftwild.network.lifter import Lifter, read_joints
+from liftwild.network.mobilenet import MoveNet
+from liftwild.skeleton import MPII_16
+
+__all__ = [
+    "BASE", "PAPER", "SIZES", "SMALL", "Decoded", "Outputs", "PoseNet", "PoseNetConfig", "Prediction",
+    "infer", "macs", "outputs_of", "read",
+]  # fmt: skip
+
+
+class Prediction(NamedTuple):
+    """What the network says of a batch of crops.
+
+    ``heatmaps``: one (B, J, H, W) per stack, the last is the answer; log-odds where the network's config says
+    ``softmax``, and ``infer`` makes them heatmaps. ``depth``: (B, J), relative to the thorax, in the
+    [-1, 1] unit of the input (input_px / 2 = 1), or None if the depth module was not run.
+    The rest of a network with a lifter alone, else None. ``log_spread`` (B, J): log of the expected error of ``depth``.
+    ``inside``, ``visible`` (B, J): log-odds that the joint lies in the photo, and that nothing hides it. ``joints``
+    (B, J, 2): where the lifter puts the joints, those outside the photo too, in the [-1, 1] unit. ``lifted`` (B, J):
+    the lifter's depths by themselves.
+    """
+
+    heatmaps: list[Tensor]
+    depth: Tensor | None
+    log_spread: Tensor | None = None
+    inside: Tensor | None = None
+    visible: Tensor | None = None
+    joints: Tensor | None = None
+    lifted: Tensor | None = None
+
+
+class PoseNet(nn.Module):
+    """Crops in, heatmaps and depths out. Size and kind set by ``config``; parameters as PyTorch initialises them."""
+
+    def __init__(self, config: PoseNetConfig = PAPER) -> None:
+        super().__init__()
+        self.config = config
+        if config.subnetwork == "mobilenet":
+            self.subnetwork: nn.Module = MobileJoints(config)
+            self.lifter = Lifter(config.joints, config.lifter)
+            self.depth: nn.Module = ContextDepth(config)
+        else:
+            self.subnetwork, self.depth = StackedHourglass(config), DepthModule(config)
+
+    def forward(self, images: Tensor, with_depth: bool = True) -> Prediction:
+        """Predict from RGB crops.
+
+        ``images`` (B, 3, S, S), float in [0, 1] or uint8 in [0, 255]; S is ``config.input_px``, or any multiple of 64
+        if ``with_depth`` is False (an hourglass is convolutional, the depth module is not).
+        """
+        if images.dtype == torch.uint8:
+            images = images.float() / 255
+        found, features = self.subnetwork(images)
+        if self.config.subnetwork == "hourglass":
+            return Prediction(found, self.depth(features) if with_depth else None)
+        if not with_depth:
+            return Prediction([found], None)
+        reading, share = read_joints(found)
+        lifted, by_lifter = self.lifter(reading)
+        seen = self.depth(features, share, reading, lifted, by_lifter)
+        return Prediction(
+            [found], lifted.depth + seen.depth, lifted.log_spread + seen.log_spread, seen.inside, seen.visible,
+            lifted.joints, lifted.depth,
+        )  # fmt: skip
+
+    def init_from_shallower(self, other: PoseNet) -> None:
+        """Take over the weights of a network of the same size or with fewer stacks, the depth module's too.
+
+        Stacks beyond begin as copies of its last one that hand on their input as it came: depths stay what they were,
+        and joints nearly so (docs/log.md). ValueError if it differs in anything else.
+        """
+        if not self.config.extends(other.config):
+            raise ValueError(f"a network of {self.config} cannot take the weights of one of {other.config}")
+        self.load_state_dict({**self.state_dict(), **other.state_dict()})
+        if not isinstance(self.subnetwork, StackedHourglass) or not isinstance(other.subnetwork, StackedHourglass):
+            return
+        for stack in list(self.subnetwork.stacks)[len(other.subnetwork.stacks) :]:
+            assert isinstance(stack, Stack)
+            stack.load_state_dict(other.subnetwork.stacks[-1].state_dict())
+            for hand_on in (stack.from_features, stack.from_heatmaps):
+                for values in hand_on.parameters():
+                    nn.init.zeros_(values)
+
+    def init_from_pretrained(self, movenet: MoveNet) -> None:
+        """Take over a MoveNet's weights; only for a network with a MobileNet."""
+        assert isinstance(self.subnetwork, MobileJoints)
+        self.subnetwork.movenet.load_state_dict(movenet.state_dict())
+
+    def pretrained_modules(self, but_last: int = 0) -> list[nn.Module]:
+        """What of a MobileNet came with pretrained weights, without its ``but_last`` last blocks and what follows them;
+        empty for an hourglass."""
+        if not isinstance(self.subnetwork, MobileJoints):
+            return []
+        movenet = self.subnetwork.movenet
+        if not but_last:
+            return [movenet]
+        return [movenet.trunk.stem, *movenet.trunk.blocks[: len(movenet.trunk.blocks) - but_last]]
+
+    def depth_parameters(self) -> Iterator[nn.Parameter]:
+        """Parameters that only the depths depend on: the depth module, and what feeds nothing else."""
+        parts: list[nn.Module] = [self.depth]
+        if isinstance(self.subnetwork, StackedHourglass):
+            last = self.subnetwork.stacks[-1]
+            assert isinstance(last, Stack)
+            parts += [last.from_features, last.from_heatmaps]
+        else:
+            parts.append(self.lifter)
+        for part in parts:
+            yield from part.parameters()
+
+
+def macs(config: PoseNetConfig) -> int:
+    """Multiply-accumulates of convolutions and linear layers for one image of ``config.input_px``."""
+    total = 0
+
+    def count(layer: nn.Module, _inputs: object, output: Tensor) -> None:
+        nonlocal total
+        if isinstance(layer, nn.Conv2d):
+            total += output.numel() * layer.in_channels // layer.groups * layer.kernel_size[0] * layer.kernel_size[1]
+        elif isinstance(layer, nn.Linear):
+            total += layer.in_features * layer.out_features
+
+    with torch.device("meta"):  # shapes are worked out, nothing is computed
+        net = PoseNet(config)
+        for layer in net.modules():
+            layer.register_forward_hook(count)
+        net(torch.zeros(1, 3, config.input_px, config.input_px))
+    return total
+
+
+class Outputs(NamedTuple):
+    """What any runtime gives of B crops, fp32: ``heatmaps`` (B, J, H, W) and the rest as in ``Prediction``."""
+
+    heatmaps: Tensor
+    depth: Tensor | None
+    log_spread: Tensor | None = None
+    inside: Tensor | None = None
+    visible: Tensor | None = None
+    joints: Tensor | None = None
+
+
+def outputs_of(pred: Prediction, softmax: bool) -> Outputs:
+    """The last stack's answer, its log-odds made heatmaps where the network's config says ``softmax``."""
+    heatmaps = pred.heatmaps[-1].float()
+    more = (pred.depth, pred.log_spread, pred.inside, pred.visible, pred.joints)
+    return Outputs(
+        as_heatmaps(heatmaps) if softmax else heatmaps, *(None if each is None else each.float() for each in more)
+    )
+
+
+class Decoded(NamedTuple):
+    """What the network found, fp32.
+
+    ``joints_2d`` (B, J, 2) px of the input; ``peaks`` (B, J) of the heatmaps, times ``inside``; ``depth`` (B, J) as in
+    ``Prediction``. Of a network with a lifter: ``depth_spread`` (B, J): expected error of ``depth``, in its unit;
+    ``inside``, ``visible`` (B, J): chances that the joint lies in the photo, and that nothing hides it. Where a joint
+    is rather outside, ``joints_2d`` is where the lifter puts it.
+    """
+
+    joints_2d: Tensor
+    peaks: Tensor
+    depth: Tensor | None
+    depth_spread: Tensor | None = None
+    inside: Tensor | None = None
+    visible: Tensor | None = None
+
+
+def infer(net: PoseNet, images: Tensor, flip_test: bool = False, with_depth: bool = True) -> Decoded:
+    """Run ``net`` (in evaluation mode) on ``images`` as ``PoseNet.forward`` takes them, and decode.
+
+    ``flip_test``: also look at the mirrored images and average heatmaps and depths.
+    """
+    pred = net(torch.cat([images, images.flip(3)]) if flip_test else images, with_depth=with_depth)
+    softmax = net.config.softmax
+    return read(outputs_of(pred, softmax), images.shape[-1], softmax, flip_test)
+
+
+def read(found: Outputs, input_px: int, fine: bool, flip_test: bool = False) -> Decoded:
+    """Decode what a network gave of an input of ``input_px``.
+
+    ``fine``: as for ``heatmap.decode``; networks with ``softmax`` are read so. ``flip_test``: the second half of the
+    batch are the mirrored images of the first, and is averaged with it.
+    """
+    if flip_test:
+        found = _averaged(found)
+    joints_2d, peaks = decode(found.heatmaps, input_px, fine)
+    if found.inside is None or found.visible is None or found.joints is None or found.log_spread is None:
+        return Decoded(joints_2d, peaks, found.depth)
+    inside = found.inside.sigmoid()
+    beyond = (found.joints + 1) * (input_px / 2)
+    joints_2d = torch.where((inside < 0.5)[..., None], beyond, joints_2d)
+    return Decoded(joints_2d, peaks * inside, found.depth, found.log_spread.exp(), inside, found.visible.sigmoid())
+
+
+def _averaged(found: Outputs) -> Outputs:
+    """The mean of the first half of a batch and the second, which are its mirrored images; a mirror changes no depth."""
+    swap = list(MPII_16.flip_index)
+    plain, mirrored = found.heatmaps.chunk(2)
+    mean: list[Tensor | None] = [(plain + mirrored.flip(3)[:, swap]) / 2]
+    for name, each in zip(Outputs._fields[1:], found[1:], strict=True):
+        if each is None:
+            mean.append(None)
+            continue
+        plain, mirrored = each.chunk(2)
+        mirrored = mirrored[:, swap]
+        if name == "joints":
+            mirrored = mirrored * mirrored.new_tensor([-1.0, 1.0])
+        mean.append((plain + mirrored) / 2)
+    return Outputs(*mean)  # type: ignore[arg-type]
