@@ -1,0 +1,110 @@
+"""The time of a run: when a command must end, how much of that rendering may take, and a schedule that fits."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from liftwild.training.recipe import Stage
+
+RENDERING = 0.5  # of a budget, at most: the rest is for training
+MARGIN = 0.9  # of the time that is left, for the steps of a shortened schedule
+SKIPPED, TIMED = 5, 20  # a stage's pace is that of its first 20 steps without the first 5, which start things up
+
+
+def now() -> float:
+    """The clock of all budgets, s."""
+    return time.monotonic()
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Time for a whole command that began at ``begun`` (``now``, s): so many ``minutes``; None: no limit."""
+
+    begun: float
+    minutes: float | None = None
+
+    @property
+    def until(self) -> float | None:
+        """When the command should be over (``now``, s)."""
+        return None if self.minutes is None else self.begun + 60 * self.minutes
+
+    @property
+    def render_until(self) -> float | None:
+        """When rendering should be over (``now``, s)."""
+        return None if self.minutes is None else self.begun + RENDERING * 60 * self.minutes
+
+
+class Timer:
+    """The time of a running trainer: it must be over when ``now`` is ``until`` (None: no matter); with ``fit`` its
+    schedule is made to end by then. ``measuring_s``: how long it measures, as far as is known."""
+
+    def __init__(self, until: float | None = None, fit: bool = False) -> None:
+        self.until, self.fit, self.measuring_s = until, fit and until is not None, 0.0
+        self._paced, self._mark = False, 0.0
+
+    def over(self) -> bool:
+        """Whether to end now, measuring first."""
+        return self.until is not None and now() >= self.until - self.measuring_s
+
+    def can_measure_twice(self) -> bool:
+        """Whether there is time to measure now and at the end."""
+        return self.until is None or now() + 2 * self.measuring_s < self.until
+
+    def step(self, done: int) -> float | None:
+        """To be told of each step, ``done`` of this stage by this process: seconds a step, once, when that is known."""
+        if done == SKIPPED:
+            self._mark = now()
+        if done != TIMED or self._paced:
+            return None
+        self._paced = True
+        return max(1e-9, (now() - self._mark) / (TIMED - SKIPPED))
+
+    def steps_for(self, step_s: float, rest_s: float) -> float:
+        """How many steps of ``step_s`` there is time for, where ``rest_s`` go into other things."""
+        assert self.until is not None
+        return max(0.0, MARGIN * (self.until - now() - rest_s)) / step_s
+
+    def expectation(self, step_s: float, left_s: float) -> str:
+        """A line about a run that has work for ``left_s`` more."""
+        if self.until is not None:
+            left_s = min(left_s, max(0.0, self.until - now()))
+        at = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() + left_s))
+        return f"{step_s:.{2 if step_s < 10 else 0}f} s a step: the end is expected in {in_words(left_s)}, at {at}"
+
+
+def steps_left(stages: Sequence[Stage], index: int, done: int, network_px: int) -> float:
+    """What is left to do, in steps of stage ``index``, of which ``done`` are done. A step of another stage is taken to
+    cost what its images and their input size (0: ``network_px``) say."""
+
+    def cost(stage: Stage) -> float:
+        return stage.batch_size * (stage.input_px or network_px) ** 2
+
+    later = sum(stage.iterations * cost(stage) for stage in stages[index + 1 :])
+    return stages[index].iterations - done + later / cost(stages[index])
+
+
+def fit(stages: Sequence[Stage], index: int, done: int, steps: float, network_px: int) -> tuple[Stage, ...]:
+    """``stages`` with the rest of them made shorter, all by the same share, to fit into the time of ``steps`` steps.
+
+    ``index``, ``done``, ``network_px``: as in ``steps_left``, and ``steps`` are those of stage ``index``. Warm-ups
+    shrink with their stages. Later stages keep a step at least; no stage gets longer.
+    """
+    share = min(1.0, steps / max(1.0, steps_left(stages, index, done, network_px)))
+    fitted = list(stages)
+    for at in range(index, len(stages)):
+        stage, gone = stages[at], done if at == index else 0
+        iterations = max(gone, 1, gone + int((stage.iterations - gone) * share))
+        warmup = int(stage.warmup * iterations / stage.iterations)
+        fitted[at] = dataclasses.replace(stage, iterations=iterations, warmup=warmup)
+    return tuple(fitted)
+
+
+def in_words(seconds: float) -> str:
+    """A duration as people say it: "40 s", "12 min", "3 h 05 min"."""
+    if seconds < 90:
+        return f"{max(0, seconds):.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
