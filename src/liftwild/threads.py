@@ -33,10 +33,11 @@ def usable_cores() -> int:
 def split_cores(cores: int, workers: int | None, gpu: bool) -> tuple[int, int]:
     """(workers, threads): loader processes and torch threads of a training process that has ``cores``.
 
-    ``workers`` None: chosen here, so that both together are no more than ``cores``. On a ``gpu`` nearly all cores load;
-    on a CPU every fourth does (none of two or three: there each step loads its own batch). A number is kept, and the
-    threads get the other cores, at least one.
+    ``workers`` None: chosen here, so that both together are no more than ``cores``. On a ``gpu`` nearly all cores load,
+    on a CPU a quarter, at least one; a single core does both in turn. A number is kept, and the threads get the other
+    cores, at least one.
     """
     if workers is None:
-        workers = cores * 7 // 8 if gpu else cores // 4
+        share = cores * 7 // 8 if gpu else cores // 4
+        workers = max(min(1, cores - 1), share)
     return workers, max(1, cores - workers)

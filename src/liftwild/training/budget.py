@@ -11,7 +11,9 @@ from liftwild.training.recipe import Stage
 
 RENDERING = 0.5  # of a budget, at most: the rest is for training
 MARGIN = 0.9  # of the time that is left, for the steps of a shortened schedule
-SKIPPED, TIMED = 5, 20  # a stage's pace is that of its first 20 steps without the first 5, which start things up
+# The pace is that of a stage's first 20 steps without the first 2, which start things up; of fewer on a slow machine,
+# those of half a minute.
+SKIPPED, TIMED, ENOUGH_S = 2, 20, 30.0
 
 
 def now() -> float:
@@ -53,14 +55,18 @@ class Timer:
         """Whether there is time to measure now and at the end."""
         return self.until is None or now() + 2 * self.measuring_s < self.until
 
-    def step(self, done: int) -> float | None:
-        """To be told of each step, ``done`` of this stage by this process: seconds a step, once, when that is known."""
+    def step(self, done: int, alone: bool) -> float | None:
+        """To be told of each step, ``done`` of this stage by this process: seconds a step, once, when that is known.
+
+        Processes that are not ``alone`` know it after the same step.
+        """
         if done == SKIPPED:
             self._mark = now()
-        if done != TIMED or self._paced:
+        slow = alone and done > SKIPPED and now() - self._mark >= ENOUGH_S
+        if self._paced or not (done == TIMED or slow):
             return None
         self._paced = True
-        return max(1e-9, (now() - self._mark) / (TIMED - SKIPPED))
+        return max(1e-9, (now() - self._mark) / (done - SKIPPED))
 
     def steps_for(self, step_s: float, rest_s: float) -> float:
         """How many steps of ``step_s`` there is time for, where ``rest_s`` go into other things."""

@@ -128,7 +128,8 @@ class Trainer:
             f"training {recipe.name}: {recipe.steps} steps, {images} images"
             + (f", from step {at.total} on" if at.total else "")
             + f"; {stores}; checkpoints take up to {copies * (checkpoints.KEPT + 1) * weights_mb:.1f} MB; "
-            f"{self.workers} loader processes and {torch.get_num_threads()} threads"
+            f"loader processes: {self.workers}, threads: {torch.get_num_threads()}"
+            + ("; the val stores are measured first" if self.start is not None and not at.total else "")
         )
 
     def source(self, use: str) -> Source | None:
@@ -283,7 +284,7 @@ class Trainer:
             if self.average is not None:
                 follow(self.average, self.net, self.recipe.ema_decay, self.steps)
             monitor.step(stage, self.steps, len(batch) * fabric.world_size, report, stage.lr_at(step))
-            if step_s := self.timer.step(step - first + 1):
+            if step_s := self.timer.step(step - first + 1, fabric.world_size == 1):
                 self.pace(index, step + 1, step_s, monitor)
                 stage = self.recipe.stages[index]
             at_end = step + 1 == stage.iterations

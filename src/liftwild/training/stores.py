@@ -143,7 +143,7 @@ def render_store(entry: StoreEntry, device: str = "cpu", until: float | None = N
     batch = batch_size(RENDERED_PX, device)
     bar = tqdm(total=entry.count, unit="picture")
     with closing(samples), bar:  # after Ctrl-C its processes end at once
-        told = _estimated(_counted(samples, bar), entry.count, batch * processes, until)
+        told = estimated(_counted(samples, bar), entry.count, batch * processes, until)
         write_store(_until(told, until, batch), path)
         done = bar.n
     if done < entry.count:
@@ -157,7 +157,7 @@ def _counted(samples: Iterable[RenderedSample], bar: tqdm[Any]) -> Iterator[Rend
         yield rendered
 
 
-def _estimated(
+def estimated(
     samples: Iterable[RenderedSample], people: int, first: int, until: float | None
 ) -> Iterator[RenderedSample]:
     """``samples``; after the ``first`` of them one line says how long all ``people`` take, and how many MB."""
