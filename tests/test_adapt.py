@@ -90,15 +90,17 @@ def test_rendering_leaves_half_of_the_time(
     tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """At a second a person and a budget of a minute: 30 people, shared by the stores as they ask for people."""
-    clock, people = Clock(), list(render("wild", 8))
+    clock, people, processes = Clock(), list(render("wild", 8)), []
 
-    def slow(mode: str, count: int, *_: Any, **__: Any) -> Iterator[RenderedSample]:
+    def slow(mode: str, count: int, *_: Any, **how: Any) -> Iterator[RenderedSample]:
+        processes.append(how["processes"])
         for number in range(count):
             clock.time += 1.0
             yield people[number % 8]
 
     monkeypatch.setattr(budget, "now", clock)
     monkeypatch.setattr(stores, "render", slow)
+    monkeypatch.setattr(stores, "usable_cores", lambda: 4)
     recipe, out = table(tmp_path), tmp_path / "run"
     recipe["stores"]["rendered"]["count"] = 80
     val = {"path": str(tmp_path / "stores/v.arrow"), "use": "val", "render": "wild", "split": "test", "count": 40}
@@ -106,6 +108,7 @@ def test_rendering_leaves_half_of_the_time(
     trainer = adapt(recipe, out, tiny_weights, photos=world(tmp_path, 9), minutes=1)
     said = capsys.readouterr().err
     assert (len(trainer.stores["rendered"]), len(trainer.stores["rendered_val"])) == (20, 10)
+    assert processes == [4, 1]  # for ten seconds it pays to start none
     assert f"{tmp_path / 'stores/r.arrow'} holds 20 of 80 people: the share of --minutes for rendering is used" in said
     assert "20 people in rendered (" in said and "3 steps, 12 images" in said
     card = json.loads((out / "weights.json").read_text())

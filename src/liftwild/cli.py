@@ -150,7 +150,8 @@ def train(
         if not run.out_of_time:
             return
     elif run.shortened_from:
-        click.echo(f"{run.steps} steps, fewer than the recipe's {run.shortened_from}; for more go on --from {out}")
+        more = f"for more go on --from {out}, into another --out"
+        click.echo(f"{run.steps} steps, fewer than the recipe's {run.shortened_from}; {more}")
     if run.metrics_before:
         click.echo(before_and_after(run.metrics_before, run.metrics))
     if run.best:

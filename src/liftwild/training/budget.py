@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from liftwild.training.recipe import Stage
 
 RENDERING = 0.5  # of a budget, at most: the rest is for training
-MARGIN = 0.9  # of the time that is left, for the steps of a shortened schedule
+MARGIN = 0.8  # of the time that is left, for the steps of a shortened schedule
 # The pace is that of a stage's first 20 steps without the first 2, which start things up; of fewer on a slow machine,
 # those of half a minute.
 SKIPPED, TIMED, ENOUGH_S = 2, 20, 30.0
@@ -45,7 +45,7 @@ class Timer:
 
     def __init__(self, until: float | None = None, fit: bool = False) -> None:
         self.until, self.fit, self.measuring_s = until, fit and until is not None, 0.0
-        self._paced, self._mark = False, 0.0
+        self._paced, self._mark, self._each_s = False, 0.0, 0.0
 
     def over(self) -> bool:
         """Whether to end now, measuring first."""
@@ -68,13 +68,26 @@ class Timer:
         self._paced = True
         return max(1e-9, (now() - self._mark) / (done - SKIPPED))
 
-    def steps_for(self, step_s: float, rest_s: float) -> float:
-        """How many steps of ``step_s`` there is time for, where ``rest_s`` go into other things."""
-        assert self.until is not None
-        return max(0.0, MARGIN * (self.until - now() - rest_s)) / step_s
+    def foresee(self, step_s: float, people: int, stage: Stage, val_every: int) -> None:
+        """Note the pace of ``stage``: ``step_s`` a step, and ``people`` are measured every ``val_every`` steps."""
+        if not self.measuring_s:  # nothing measured yet: as if a person took what one takes to train
+            self.measuring_s = people * step_s / stage.batch_size
+        self._each_s = step_s + (self.measuring_s / val_every if val_every else 0.0)
 
-    def expectation(self, step_s: float, left_s: float) -> str:
-        """A line about a run that has work for ``left_s`` more."""
+    def fitted(self, stages: tuple[Stage, ...], index: int, done: int, network_px: int) -> tuple[Stage, ...]:
+        """``fit`` for the time that is left, as was foreseen."""
+        assert self.until is not None
+        free_s = MARGIN * (self.until - now() - self.measuring_s * (len(stages) - index))
+        return fit(stages, index, done, max(0.0, free_s) / self._each_s, network_px)
+
+    def expectation(
+        self, step_s: float, stages: Sequence[Stage], index: int, done: int, network_px: int, last: int | None
+    ) -> str:
+        """A line about when all of ``stages``, or the ``last`` steps, will be done, as was foreseen."""
+        left = steps_left(stages, index, done, network_px)
+        left_s = self._each_s * left + self.measuring_s * (len(stages) - index)
+        if last is not None and last < left:
+            left_s = self._each_s * last
         if self.until is not None:
             left_s = min(left_s, max(0.0, self.until - now()))
         at = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() + left_s))
@@ -95,15 +108,17 @@ def steps_left(stages: Sequence[Stage], index: int, done: int, network_px: int) 
 def fit(stages: Sequence[Stage], index: int, done: int, steps: float, network_px: int) -> tuple[Stage, ...]:
     """``stages`` with the rest of them made shorter, all by the same share, to fit into the time of ``steps`` steps.
 
-    ``index``, ``done``, ``network_px``: as in ``steps_left``, and ``steps`` are those of stage ``index``. Warm-ups
-    shrink with their stages. Later stages keep a step at least; no stage gets longer.
+    ``index``, ``done``, ``network_px``: as in ``steps_left``, and ``steps`` are those of stage ``index``. A warm-up
+    takes no more than a fifth of what is left of its stage. Later stages keep a step at least; none gets longer.
     """
-    share = min(1.0, steps / max(1.0, steps_left(stages, index, done, network_px)))
+    share = steps / max(1.0, steps_left(stages, index, done, network_px))
+    if share >= 1:
+        return tuple(stages)
     fitted = list(stages)
     for at in range(index, len(stages)):
         stage, gone = stages[at], done if at == index else 0
         iterations = max(gone, 1, gone + int((stage.iterations - gone) * share))
-        warmup = int(stage.warmup * iterations / stage.iterations)
+        warmup = min(stage.warmup, gone + (iterations - gone) // 5)
         fitted[at] = dataclasses.replace(stage, iterations=iterations, warmup=warmup)
     return tuple(fitted)
 

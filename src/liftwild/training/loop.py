@@ -6,7 +6,6 @@ import copy
 import dataclasses
 import importlib.metadata
 import math
-import os
 import platform
 import time
 from collections.abc import Iterator
@@ -115,23 +114,6 @@ class Trainer:
         self.shortened_from = self.recipe.steps
         self.recipe = dataclasses.replace(self.recipe, stages=stages)
 
-    def outlook(self, at: Position) -> str:
-        """A line about what is going to be done from ``at`` on, and the disk it takes."""
-        recipe, weights_mb = self.recipe, sum(value.nbytes for value in self.net.state_dict().values()) / 1e6
-        images = sum(stage.iterations * stage.batch_size for stage in recipe.stages)
-        stores = ", ".join(
-            f"{len(self.stores[name])} people in {name} ({os.path.getsize(entry.path) / 1e6:.1f} MB)"
-            for name, entry in recipe.stores.items()
-        )
-        copies = 3 + (self.average is not None)  # the network, and what an optimiser keeps of each parameter
-        return (
-            f"training {recipe.name}: {recipe.steps} steps, {images} images"
-            + (f", from step {at.total} on" if at.total else "")
-            + f"; {stores}; checkpoints take up to {copies * (checkpoints.KEPT + 1) * weights_mb:.1f} MB; "
-            f"loader processes: {self.workers}, threads: {torch.get_num_threads()}"
-            + ("; the val stores are measured first" if self.start is not None and not at.total else "")
-        )
-
     def source(self, use: str) -> Source | None:
         """The training stores of one use ("3d" or "2d") as one source; None if there is none."""
         names = [name for name, entry in self.recipe.stores.items() if entry.use == use]
@@ -239,23 +221,17 @@ class Trainer:
     def pace(self, index: int, done: int, step_s: float, monitor: Monitor) -> None:
         """Say when the run will end, where a step of stage ``index`` takes ``step_s`` and ``done`` of them are done; if
         it is to fit into its time, make it."""
-        recipe, timer = self.recipe, self.timer
+        recipe, px = self.recipe, self.recipe.network.input_px
         people = sum(min(VAL_PEOPLE, len(self.stores[n])) for n, e in recipe.stores.items() if e.use == "val")
-        if not timer.measuring_s:  # nothing measured yet: as if a person took what one takes to train
-            timer.measuring_s = people * step_s / recipe.stages[index].batch_size
-        rest_s = timer.measuring_s * (len(recipe.stages) - index)
-        each_s = step_s + (timer.measuring_s / recipe.val_every if recipe.val_every else 0.0)
-        if timer.fit:
-            steps = timer.steps_for(each_s, rest_s)
-            fitted = self.fabric.broadcast(budget.fit(recipe.stages, index, done, steps, recipe.network.input_px))
+        self.timer.foresee(step_s, people, recipe.stages[index], recipe.val_every)
+        if self.timer.fit:
+            fitted = self.fabric.broadcast(self.timer.fitted(recipe.stages, index, done, px))
             if fitted != recipe.stages:
                 self.shorten(fitted)
                 monitor.lasts(self.recipe.steps)
                 monitor.say(f"the schedule is made to fit: {self.recipe.steps} steps in place of {recipe.steps}")
-        left = budget.steps_left(self.recipe.stages, index, done, recipe.network.input_px)
-        if self.last is not None:
-            left = min(left, self.last - self.steps)
-        monitor.say(timer.expectation(step_s, left * each_s + rest_s))
+        last = None if self.last is None else self.last - self.steps
+        monitor.say(self.timer.expectation(step_s, self.recipe.stages, index, done, px, last))
 
     def stage(self, index: int, first: int, resume: Path | None, monitor: Monitor) -> None:
         """Train stage ``index`` from its step ``first``."""

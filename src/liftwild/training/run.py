@@ -108,12 +108,30 @@ def train(
     torch.backends.cudnn.deterministic = True
     torch.set_num_threads(min(before, threads))  # fewer where OMP_NUM_THREADS says so
     if fabric.is_global_zero:
-        print(trainer.outlook(at), file=sys.stderr, flush=True)
+        print(outlook(trainer, at), file=sys.stderr, flush=True)
     try:
         trainer.run(at, found, stop_after, time.until, fit=found is None and not keep_schedule)
     finally:
         torch.set_num_threads(before)
     return trainer
+
+
+def outlook(trainer: Trainer, at: Position) -> str:
+    """A line about what ``trainer`` is going to do from ``at`` on, and the disk that takes."""
+    recipe, weights_mb = trainer.recipe, sum(value.nbytes for value in trainer.net.state_dict().values()) / 1e6
+    images = sum(stage.iterations * stage.batch_size for stage in recipe.stages)
+    stores = ", ".join(
+        f"{len(trainer.stores[name])} people in {name} ({os.path.getsize(entry.path) / 1e6:.1f} MB)"
+        for name, entry in recipe.stores.items()
+    )
+    copies = 3 + (trainer.average is not None)  # the network, and what an optimiser keeps of each parameter
+    disk_mb = copies * (checkpoints.KEPT + 1) * weights_mb
+    begin = f", from step {at.total} on" if at.total else ""
+    first = "; the val stores are measured first" if trainer.start is not None and not at.total else ""
+    return (
+        f"training {recipe.name}: {recipe.steps} steps, {images} images{begin}; {stores}; checkpoints take up to "
+        f"{disk_mb:.1f} MB; loader processes: {trainer.workers}, threads: {torch.get_num_threads()}{first}"
+    )
 
 
 def precision_for(asked: str, accelerator: str) -> str:

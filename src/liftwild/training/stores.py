@@ -24,6 +24,7 @@ from liftwild.training import budget
 from liftwild.training.recipe import PHOTOS, PHOTOS_VAL, Recipe, StoreEntry
 
 MOST_PROCESSES = 8  # that render on a CPU
+SOON_S = 20.0  # with less time this process renders alone: others take seconds to start
 RENDERED_PX = 256  # side of the pictures
 ROW_BYTES = 500  # of a stored person beside the picture
 
@@ -132,7 +133,8 @@ def render_store(entry: StoreEntry, device: str = "cpu", until: float | None = N
 
     Not much longer than until ``budget.now()`` is ``until``, but one batch at least.
     """
-    processes = min(MOST_PROCESSES, usable_cores()) if device == "cpu" else 1
+    little = until is not None and until - budget.now() < SOON_S
+    processes = 1 if little or device != "cpu" else min(MOST_PROCESSES, usable_cores())
     samples = render(
         entry.render, entry.count, entry.render_seed, split=entry.split, backgrounds=entry.backgrounds or None,
         processes=processes, device=device,
