@@ -141,7 +141,7 @@ def test_how_long_rendering_takes_is_said(monkeypatch: pytest.MonkeyPatch, capsy
     assert len(list(stores.estimated(samples(), people=1000, first=10, until=600.0))) == 12
     said = capsys.readouterr().err.strip()
     size = (len(rendered_row(person)["image"]) + stores.ROW_BYTES) * 1000 / 1e6
-    assert said == (f"about 33 min more for all 1000, 2 s each; {size:.1f} MB; "
+    assert said == (f"about 33 min more for all 1000, 2 s each; about {size:.1f} MB; "
                     "the share of --minutes for rendering ends in 8 min")  # fmt: skip
 
 

@@ -173,7 +173,7 @@ def estimated(
             each = (budget.now() - start) / first
             left = (people - number) * each
             line = f"about {budget.in_words(left)} more for all {people}, {each:.2g} s each; "
-            line += f"{size / first * people / 1e6:.1f} MB"
+            line += f"about {size / first * people / 1e6:.1f} MB"
             if until is not None and budget.now() + left > until:
                 line += f"; the share of --minutes for rendering ends in {budget.in_words(until - budget.now())}"
             tqdm.write(line, file=sys.stderr)
