@@ -34,9 +34,9 @@ from plot import draw, log_axis, plain_axis
 
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
+from liftwild.network.posenet import SIZES, SMALL, PoseNet, PoseNetConfig, macs
 from liftwild.outputs.figure import write_png
 from liftwild.outputs.files import write_whole
-from liftwild.network.posenet import SIZES, SMALL, PoseNet, PoseNetConfig, macs
 from liftwild.predict.runtime import open_runtime
 from liftwild.weights import save_weights
 

@@ -21,9 +21,9 @@ from peak import DTYPES, best, torch_jobs
 from liftwild.data.augment import PAPER_2D
 from liftwild.data.mixed import MixedBatches, Source, as_batch, worker_init
 from liftwild.data.store import Store
+from liftwild.network.posenet import SIZES, PoseNet, macs
 from liftwild.people.generate import render
 from liftwild.people.write import write_store
-from liftwild.network.posenet import SIZES, PoseNet, macs
 from liftwild.sample import Batch
 from liftwild.training.allocator import keep_freed_memory
 from liftwild.training.average import follow

@@ -11,6 +11,17 @@ from liftwild.data.store import StoreWriter, stored_row
 from liftwild.sample import Sample
 from liftwild.skeleton import MPII_16
 
+
+class Clock:
+    """A clock that tests move on: put it in place of ``training.budget.now``."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
 CAMERA = Camera(150.0, 150.0, 64.0, 64.0)
 
 # A person facing the camera, mm: x right in the picture, so their right side has negative x.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,15 @@ import pytest
 
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
-from liftwild.people.generate import render
-from liftwild.people.write import write_store
+from liftwild.people.generate import CPU_BATCH, RenderedSample, render
+from liftwild.people.write import rendered_row, write_store
+from liftwild.training import budget, stores
 from liftwild.training import run as runs
 from liftwild.training.loop import Trainer
 from liftwild.training.monitor import before_and_after
-from liftwild.training.recipe import recipe_from_dict
+from liftwild.training.recipe import StoreEntry, recipe_from_dict
 from tests.data_fixtures import annotation, labels, write_labels, write_photo
-from tests.synthetic import tiny_recipe, to_toml
+from tests.synthetic import Clock, tiny_recipe, to_toml
 from tests.test_training import ENVIRONMENT, command
 
 
@@ -84,6 +86,65 @@ def test_photos_to_weights(tmp_path: Path, tiny_weights: Path, capsys: pytest.Ca
     assert set(card["metrics"]["photos_val"]) == set(card["metrics_before"]["photos_val"]) >= {"pck_torso", "people"}
 
 
+def test_rendering_leaves_half_of_the_time(
+    tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At a second a person and a budget of a minute: 30 people, shared by the stores as they ask for people."""
+    clock, people, processes = Clock(), list(render("wild", 8)), []
+
+    def slow(mode: str, count: int, *_: Any, **how: Any) -> Iterator[RenderedSample]:
+        processes.append(how["processes"])
+        for number in range(count):
+            clock.time += 1.0
+            yield people[number % 8]
+
+    monkeypatch.setattr(budget, "now", clock)
+    monkeypatch.setattr(stores, "render", slow)
+    monkeypatch.setattr(stores, "usable_cores", lambda: 4)
+    recipe, out = table(tmp_path), tmp_path / "run"
+    recipe["stores"]["rendered"]["count"] = 80
+    val = {"path": str(tmp_path / "stores/v.arrow"), "use": "val", "render": "wild", "split": "test", "count": 40}
+    recipe["stores"]["rendered_val"] = val
+    trainer = adapt(recipe, out, tiny_weights, photos=world(tmp_path, 9), minutes=1)
+    said = capsys.readouterr().err
+    assert (len(trainer.stores["rendered"]), len(trainer.stores["rendered_val"])) == (20, 10)
+    assert processes == [4, 1]  # for ten seconds it pays to start none
+    assert f"{tmp_path / 'stores/r.arrow'} holds 20 of 80 people: the share of --minutes for rendering is used" in said
+    assert "20 people in rendered (" in said and "3 steps, 12 images" in said
+    card = json.loads((out / "weights.json").read_text())
+    assert card["data"]["rendered"]["people"] == 20 and not trainer.stopped
+
+    stores_before = [path.read_bytes() for path in sorted((tmp_path / "stores").glob("*.arrow"))]
+    adapt(recipe, out, tiny_weights, photos=(tmp_path / "labels.json", tmp_path / "photos"), resume=True)
+    said = capsys.readouterr().err
+    assert f"{tmp_path / 'stores/r.arrow'} holds 20 people, the recipe asks for 80: it is taken as it is" in said
+    assert stores_before == [path.read_bytes() for path in sorted((tmp_path / "stores").glob("*.arrow"))]
+
+
+def test_without_time_a_batch_is_rendered(tmp_path: Path) -> None:
+    entry = StoreEntry(str(tmp_path / "r.arrow"), "3d", render="wild", count=24)
+    stores.render_missing([entry], until=budget.now() - 5)
+    assert len(Store(entry.path)) == CPU_BATCH
+
+
+def test_how_long_rendering_takes_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """From the pace after the first ones; the wait before them, for processes to start, is not counted in."""
+    clock, person = Clock(), next(iter(render("wild", 1)))
+
+    def samples() -> Iterator[RenderedSample]:
+        clock.time += 100.0
+        for _ in range(12):
+            yield person
+            clock.time += 2.0
+
+    monkeypatch.setattr(budget, "now", clock)
+    assert len(list(stores.estimated(samples(), people=1000, first=10, until=600.0))) == 12
+    said = capsys.readouterr().err.strip()
+    size = (len(rendered_row(person)["image"]) + stores.ROW_BYTES) * 1000 / 1e6
+    assert said == (f"about 33 min more for all 1000, 2 s each; about {size:.1f} MB; "
+                    "the share of --minutes for rendering ends in 8 min")  # fmt: skip
+
+
 def test_few_photos_are_all_trained_on(tmp_path: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trainer = adapt(table(tmp_path), tmp_path / "run", tiny_weights, photos=world(tmp_path, 9), stop_after=1)
     assert "10 people of 9 photos" in (said := capsys.readouterr().err)
@@ -126,7 +187,10 @@ def test_on_the_command_line_by_two_processes(tmp_path: Path, tiny_weights: Path
     begin = ("--from", tiny_weights, "--photos", tmp_path / "labels.json", tmp_path / "photos", "--minutes", 0)
     done = subprocess.run(command(*options, *begin, processes=2), env=ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == f"stopped after step 1 of 3; go on with --resume --out {out}\n"
+    stopped, head, row, last = done.stdout.splitlines()
+    assert stopped == f"stopped at step 1 of 3: 0 minutes are over; go on with --resume --out {out}"
+    assert head.split("  ")[0] == "val store" and row.startswith("photos_val") and last.startswith("weights in ")
+    assert json.loads((out / "weights.json").read_text())["metrics"]["photos_val"]["step"] == 1
     assert done.stderr.count("rendering 3 people") == 1
     assert done.stderr.count(f"9 people of 9 photos in {out / 'photos.arrow'}; 2 of 1 held back") == 1  # both of 1.png
     done = subprocess.run(command(*options, "--resume"), env=ENVIRONMENT, capture_output=True, text=True)

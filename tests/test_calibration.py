@@ -17,9 +17,9 @@ from liftwild.errors import LiftwildError
 from liftwild.evaluation import calibration as fits
 from liftwild.evaluation.calibration import Bin, Observed
 from liftwild.evaluation.measure import Measured
+from liftwild.network.posenet import PoseNet, PoseNetConfig, Prediction
 from liftwild.outputs.calibrate import calibrate_weights, draw_reliability
 from liftwild.pose import Pose, PoseTrack, hide
-from liftwild.network.posenet import PoseNet, PoseNetConfig, Prediction
 from liftwild.predict.estimator import OUTSIDE_CHANCE, Estimator
 from liftwild.skeleton import MPII_16, PELVIS, THORAX
 from liftwild.weights import CHANCE_IS, EDGES, PEAK_IS, Calibration, Chance, calibration_of, load_weights, save_weights

@@ -14,8 +14,8 @@ from torch.nn import functional
 import liftwild
 from liftwild.data.given import GivenBoxes
 from liftwild.errors import LiftwildError
-from liftwild.outputs.run import Counts
 from liftwild.network.posenet import Prediction
+from liftwild.outputs.run import Counts
 from liftwild.predict.estimator import Estimator
 from liftwild.skeleton import MPII_16, PELVIS, SCALE_BONES
 from tests.conftest import TINY, encode, picture

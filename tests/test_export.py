@@ -21,8 +21,8 @@ from click.testing import CliRunner, Result
 from liftwild import Estimator, __version__
 from liftwild.cli import cli
 from liftwild.errors import LiftwildError
-from liftwild.outputs import export as command
 from liftwild.network.posenet import PoseNet
+from liftwild.outputs import export as command
 from liftwild.predict import export as module
 from liftwild.predict.runtime import RUNTIMES, hash_of, open_runtime
 from liftwild.skeleton import MPII_16

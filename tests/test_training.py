@@ -23,6 +23,7 @@ from liftwild.training import loop, objective
 from liftwild.training import run as runs
 from liftwild.training.average import follow
 from liftwild.training.recipe import Stage, load_recipe, recipe_from_dict
+from liftwild.weights import load_weights
 from tests.synthetic import tiny_recipe, to_toml, write_store
 
 # Losses of the tiny recipe's 16 steps in fp32, as this code gave them on 2026-11-21: a change to data, augmentation,
@@ -348,11 +349,12 @@ def test_the_best_is_kept(stores: tuple[Path, Path], tmp_path: Path, monkeypatch
 
 
 def test_time_is_up(stores: tuple[Path, Path], tmp_path: Path) -> None:
-    """A checkpoint after the step under way, and on from there: the same as without the break."""
+    """A checkpoint and weights after the step under way, and on from there: the same as without the break."""
     trainer = run(tiny_recipe(*stores), tmp_path / "run", minutes=0)
-    assert trainer.stopped and trainer.steps == 1
+    assert trainer.stopped and trainer.out_of_time and trainer.steps == 1
     assert [path.name for path in checkpoints.checkpoints(tmp_path / "run" / "checkpoints")] == ["step-00000001"]
-    assert not (tmp_path / "run" / "weights.safetensors").exists()
+    _, card = load_weights(tmp_path / "run")
+    assert (card["step"], card["steps_planned"]) == (1, 16) and "steps_of_recipe" not in card
     broken = run(tiny_recipe(*stores), tmp_path / "run", resume=True, minutes=60)
     whole = run(tiny_recipe(*stores), tmp_path / "whole")
     assert not broken.stopped and broken.steps == whole.steps == 16

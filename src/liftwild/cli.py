@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,15 @@ for command in (predict, prepare, calibrate, train_finder, export):
     cli.add_command(command)
 
 
+def _workers(_: click.Context, option: click.Parameter, value: str) -> int | None:
+    """A number of processes, None for auto."""
+    if value == "auto":
+        return None
+    if not value.isdecimal():
+        raise click.BadParameter(f"{value!r} is not auto, nor a number of 0 or more", param=option)
+    return int(value)
+
+
 @cli.command()
 @click.argument("recipe")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the run.")
@@ -51,7 +61,14 @@ for command in (predict, prepare, calibrate, train_finder, export):
 @click.option("--store", "stores", multiple=True, metavar="NAME=PATH", help="Where a store of the recipe lies.")
 @click.option("--precision", type=click.Choice(["auto", "bf16-mixed", "32-true"]), default="auto", show_default=True)
 @click.option("--accelerator", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(min=0), help="Processes that load data.")
+@click.option(
+    "--workers",
+    default="auto",
+    show_default=True,
+    callback=_workers,
+    metavar="N|auto",
+    help="Processes that load data; torch computes with the other cores.",
+)
 @click.option(
     "--photos",
     nargs=2,
@@ -69,7 +86,13 @@ for command in (predict, prepare, calibrate, train_finder, export):
 )
 @click.option("--stage", metavar="NAME", help="With --from: begin at this stage of the recipe.")
 @click.option("--stop-after", type=click.IntRange(min=1), help="Stop after so many steps, with a checkpoint.")
-@click.option("--minutes", type=click.FloatRange(min=0), help="Stop after so much time, with a checkpoint.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0),
+    help="Time for all of it, photos and rendering included; ends with weights and a checkpoint. The schedule of a new "
+    "run is shortened to fit.",
+)
+@click.option("--keep-schedule", is_flag=True, help="With --minutes: do not shorten it; go on later with --resume.")
 @click.option(
     "--shard-mb", default=0.0, type=click.FloatRange(min=0), help="Write weights in files of at most so many MB."
 )
@@ -81,12 +104,13 @@ def train(
     stores: tuple[str, ...],
     precision: str,
     accelerator: str,
-    workers: int,
+    workers: int | None,
     photos: tuple[Path, Path] | None,
     photos_val: tuple[Path, Path] | None,
     stage: str | None,
     stop_after: int | None,
     minutes: float | None,
+    keep_schedule: bool,
     shard_mb: float,
 ) -> None:
     """Train as RECIPE says, a TOML file or the name of a shipped one (adapt); for several processes use torchrun.
@@ -94,6 +118,8 @@ def train(
     Leaves checkpoints, log.jsonl, TensorBoard files, predictions.png and, at the end, weights.safetensors in OUT.
     Stores that the recipe says how to render are rendered first, if they are not there.
     """
+    begun = time.monotonic()
+    wait_kindly()
     from liftwild.training.allocator import keep_freed_memory
 
     keep_freed_memory()
@@ -112,15 +138,20 @@ def train(
         run = train(
             plan, out, resume=resume, start=start, stage=stage, precision=precision, accelerator=accelerator,
             workers=workers, stop_after=stop_after, minutes=minutes, photos=photos, photos_val=photos_val,
-            shard_mb=shard_mb,
+            keep_schedule=keep_schedule, begun=begun, shard_mb=shard_mb,
         )  # fmt: skip
     except KeyboardInterrupt:
         raise LiftwildError(f"interrupted; go on from the last checkpoint with --resume --out {out}") from None
     if not run.fabric.is_global_zero:
         return
     if run.stopped:
-        click.echo(f"stopped after step {run.steps} of {plan.steps}; go on with --resume --out {out}")
-        return
+        over = f": {minutes:g} minutes are over" if run.out_of_time else ""
+        click.echo(f"stopped at step {run.steps} of {run.recipe.steps}{over}; go on with --resume --out {out}")
+        if not run.out_of_time:
+            return
+    elif run.shortened_from:
+        more = f"for more go on --from {out}, into another --out"
+        click.echo(f"{run.steps} steps, fewer than the recipe's {run.shortened_from}; {more}")
     if run.metrics_before:
         click.echo(before_and_after(run.metrics_before, run.metrics))
     if run.best:
@@ -247,6 +278,7 @@ def render(
 
     lab: seven subjects in a studio, five of them for training. wild: anybody, anywhere.
     """
+    wait_kindly()
     from tqdm import tqdm
 
     from liftwild.outputs.files import write_whole

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from liftwild.errors import LiftwildError
+from liftwild.threads import wait_kindly
 
 
 @click.command("train-finder")
@@ -59,6 +60,7 @@ def train_finder(
     It learns from scenes composed of people cut out of stores and of background photos. Leaves checkpoints, log.jsonl,
     TensorBoard files, found.png and, at the end, finder.safetensors in OUT; docs/finder.md.
     """
+    wait_kindly()
     from liftwild.training.allocator import keep_freed_memory
 
     keep_freed_memory()

@@ -1,4 +1,7 @@
-"""How torch's threads wait for each other. Set before torch is loaded, which reads it once."""
+"""How torch's threads wait for each other, and how many of them there are beside processes that load data.
+
+Imports no torch: how threads wait must be said before torch is loaded, which reads it once.
+"""
 
 from __future__ import annotations
 
@@ -17,3 +20,24 @@ def wait_kindly() -> None:
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
         os.environ.setdefault("GOMP_SPINCOUNT", str(TURNS))
+
+
+def usable_cores() -> int:
+    """How many cores this process may run on, 1 or more."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        return os.cpu_count() or 1
+
+
+def split_cores(cores: int, workers: int | None, gpu: bool) -> tuple[int, int]:
+    """(workers, threads): loader processes and torch threads of a training process that has ``cores``.
+
+    ``workers`` None: chosen here, so that both together are no more than ``cores``. On a ``gpu`` nearly all cores load,
+    on a CPU a quarter, at least one; a single core does both in turn. A number is kept, and the threads get the other
+    cores, at least one.
+    """
+    if workers is None:
+        share = cores * 7 // 8 if gpu else cores // 4
+        workers = max(min(1, cores - 1), share)
+    return workers, max(1, cores - workers)

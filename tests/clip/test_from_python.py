@@ -16,12 +16,12 @@ from liftwild import cli_predict
 from liftwild.boxes import Box
 from liftwild.cli import cli
 from liftwild.errors import LiftwildError
+from liftwild.network.posenet import Decoded
 from liftwild.outputs.clip import ClipDone, predict_clip
 from liftwild.outputs.finish import Claims, Wanted
 from liftwild.outputs.json import read_json
 from liftwild.outputs.run import Whom
 from liftwild.pose import Pose
-from liftwild.network.posenet import Decoded
 from liftwild.predict import estimator as estimator_module
 from liftwild.predict.estimator import Estimator
 from liftwild.predict.finder import Found

@@ -19,12 +19,12 @@ from liftwild.evaluation import calibration as fits
 from liftwild.evaluation import measure
 from liftwild.evaluation.calibration import Bin, Observed
 from liftwild.evaluation.predictions import check_names
+from liftwild.network.posenet import PoseNet
 from liftwild.outputs.draw import FAINT, FINE, GRID, INK, PAPER, Colour, disc, line, text
 from liftwild.outputs.figure import write_png
 from liftwild.outputs.files import write_whole
 from liftwild.outputs.page import shrunk
 from liftwild.outputs.plots import COLOURS
-from liftwild.network.posenet import PoseNet
 from liftwild.predict.runtime import find_device
 from liftwild.sample import Sample
 from liftwild.skeleton import MPII_16

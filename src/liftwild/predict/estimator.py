@@ -14,8 +14,8 @@ from liftwild.camera import in_unit, mm_per_unit
 from liftwild.crop import BOX_MARGIN, Crop
 from liftwild.data.photo import checked_photo
 from liftwild.errors import LiftwildError
-from liftwild.pose import Pose
 from liftwild.network.posenet import PoseNet
+from liftwild.pose import Pose
 from liftwild.predict.runtime import TorchRuntime, look, open_runtime
 from liftwild.skeleton import PELVIS
 from liftwild.weights import CHANCE_IS, PEAK_IS, calibration_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import importlib.metadata
 import math
 import platform
@@ -27,6 +28,7 @@ from liftwild.network.posenet import PoseNet
 from liftwild.people.pose_bank import read_poses
 from liftwild.people.pose_views import draw_views
 from liftwild.sample import Batch
+from liftwild.training import budget
 from liftwild.training import checkpoint as checkpoints
 from liftwild.training.average import follow
 from liftwild.training.monitor import PICTURES, Monitor
@@ -70,7 +72,10 @@ class Trainer:
         self.metrics_before: dict[str, Any] = {}
         self.best: dict[str, Any] = {}
         self.steps = 0  # done, over all stages
-        self.stopped = False
+        self.stopped = False  # before the last step
+        self.out_of_time = False  # and that because of the time
+        self.shortened_from = 0  # steps, where the schedule was made to fit into the time
+        self.timer = budget.Timer()
         self.exported: list[Path] = []
         self._check_best()
 
@@ -104,6 +109,16 @@ class Trainer:
         self.start, self.metrics = state["from"], state["metrics"]
         self.metrics_before, self.best = state.get("metrics_before", {}), state.get("best", {})
         self.sum_length_mm = state.get("sum_length_mm", self.sum_length_mm)
+        if "schedule" in state:  # as it was made to fit, so that the rest is what it would have been
+            self.shorten(tuple(
+                dataclasses.replace(stage, iterations=iterations, warmup=warmup)
+                for stage, (iterations, warmup) in zip(self.recipe.stages, state["schedule"], strict=True)
+            ))  # fmt: skip
+
+    def shorten(self, stages: tuple[Stage, ...]) -> None:
+        """Go on by these ``stages`` in place of the recipe's; they differ in iterations and warmup alone."""
+        self.shortened_from = self.recipe.steps
+        self.recipe = dataclasses.replace(self.recipe, stages=stages)
 
     def source(self, use: str) -> Source | None:
         """The training stores of one use ("3d" or "2d") as one source; None if there is none."""
@@ -167,12 +182,17 @@ class Trainer:
         if stage.train in ("depth", "lifter"):
             self.net.subnetwork.eval()
 
-    def run(self, at: Position, resume: Path | None, stop_after: int | None = None, until: float | None = None) -> None:
-        """Train from ``at`` to the end, or for ``stop_after`` more steps, or until ``time.monotonic()`` is ``until``.
+    def run(
+        self, at: Position, resume: Path | None, stop_after: int | None = None, until: float | None = None,
+        fit: bool = False,
+    ) -> None:  # fmt: skip
+        """Train from ``at`` to the end, or for ``stop_after`` more steps, or until ``budget.now()`` is ``until``.
 
-        Where it ends early a checkpoint is left, and ``stopped`` is true.
+        Where it ends early a checkpoint is left, and ``stopped`` is true; ``out_of_time`` too where the time is over,
+        and then there are measurements and weights as at the end. ``fit``: once the pace is known, make the rest of
+        the schedule short enough to end in time.
         """
-        self.steps, self.until = at.total, until
+        self.steps, self.timer = at.total, budget.Timer(until, fit)
         self.last = None if stop_after is None else at.total + stop_after
         with Monitor(
             self.out, self.recipe.steps, at.total, self.recipe.log_every, self.fabric.is_global_zero
@@ -183,23 +203,52 @@ class Trainer:
                 self.stage(index, at.step if index == at.stage else 0, resume, monitor)
                 resume = None
                 if self.stopped:
-                    return
-            if self.metrics_before and self.recipe.stages[-1].input_px not in (0, self.recipe.network.input_px):
-                self.metrics = self.measure(monitor, self.recipe.network.input_px)
+                    break
+            if self.stopped and not self.out_of_time:
+                return
+            self._measure_at_the_end(self.recipe.stages[index], monitor)
         self.net.eval()
         if self.fabric.is_global_zero:
             self.export("weights")
+
+    def _measure_at_the_end(self, stage: Stage, monitor: Monitor) -> None:
+        """Scores of the network as it is exported, where ``stage``, the last, has not just left them."""
+        input_px, network_px = stage.input_px or self.recipe.network.input_px, self.recipe.network.input_px
+        wanted_px = network_px if self.metrics_before else input_px
+        just_now = self.metrics and all(scores["step"] == self.steps for scores in self.metrics.values())
+        if not self.fabric.is_global_zero or (just_now and wanted_px == input_px):
+            return
+        if self.out_of_time or self.metrics_before:
+            self.metrics |= self.measure(monitor, wanted_px)
+        if self.out_of_time:
+            self.keep_best()
 
     def is_over(self) -> bool:
         """Whether to stop early, after this step; the same in all processes."""
         if self.steps == self.last:
             return True
-        if self.until is None:
+        if self.timer.until is None:
             return False
-        late = torch.tensor(float(time.monotonic() >= self.until), device=self.fabric.device)
+        late = torch.tensor(float(self.timer.over()), device=self.fabric.device)
         if self.fabric.world_size > 1:
             torch.distributed.all_reduce(late, torch.distributed.ReduceOp.MAX)
-        return bool(late)
+        self.out_of_time = bool(late)
+        return self.out_of_time
+
+    def pace(self, index: int, done: int, step_s: float, monitor: Monitor) -> None:
+        """Say when the run will end, where a step of stage ``index`` takes ``step_s`` and ``done`` of them are done; if
+        it is to fit into its time, make it."""
+        recipe, px = self.recipe, self.recipe.network.input_px
+        people = sum(min(VAL_PEOPLE, len(self.stores[n])) for n, e in recipe.stores.items() if e.use == "val")
+        self.timer.foresee(step_s, people, recipe.stages[index], recipe.val_every)
+        if self.timer.fit:
+            fitted = self.fabric.broadcast(self.timer.fitted(recipe.stages, index, done, px))
+            if fitted != recipe.stages:
+                self.shorten(fitted)
+                monitor.lasts(self.recipe.steps)
+                monitor.say(f"the schedule is made to fit: {self.recipe.steps} steps in place of {recipe.steps}")
+        last = None if self.last is None else self.last - self.steps
+        monitor.say(self.timer.expectation(step_s, self.recipe.stages, index, done, px, last))
 
     def stage(self, index: int, first: int, resume: Path | None, monitor: Monitor) -> None:
         """Train stage ``index`` from its step ``first``."""
@@ -224,6 +273,9 @@ class Trainer:
                 self._stop_on_nan(batch, stage, step)
             self.descend(model, optimizer, loss, stage)
             monitor.step(stage, self.steps, len(batch) * fabric.world_size, report, stage.lr_at(step))
+            if step_s := self.timer.step(step - first + 1, fabric.world_size == 1):
+                self.pace(index, step + 1, step_s, monitor)
+                stage = self.recipe.stages[index]
             at_end = step + 1 == stage.iterations
             self.stopped = self.steps < self.recipe.steps and self.is_over()
             if self._due(self.recipe.picture_every, at_end) and fabric.is_global_zero:
@@ -231,13 +283,14 @@ class Trainer:
                     with torch.no_grad():
                         pred = self.average(batch.images[:PICTURES], with_depth=False)
                 monitor.picture(batch, pred, input_px, self.steps)
-            if self._due(self.recipe.val_every, at_end) and fabric.is_global_zero:
+            val_every = self.recipe.val_every if self.timer.can_measure_twice() else 0
+            if self._due(val_every, at_end) and fabric.is_global_zero:
                 self.metrics |= self.measure(monitor, input_px)
                 self.keep_best()
                 self.training_mode(stage)
             if self._due(self.recipe.checkpoint_every, at_end or self.stopped):
                 self.checkpoint(Position(index, step + 1, self.steps), optimizer)
-            if self.stopped:
+            if self.stopped or at_end:
                 break
 
     def descend(self, model: Any, optimizer: Any, loss: torch.Tensor, stage: Stage) -> None:
@@ -291,7 +344,8 @@ class Trainer:
 
     def measure(self, monitor: Monitor, input_px: int) -> dict[str, Any]:
         """Scores on the val stores, in evaluation mode, at this input size; logged too."""
-        net, found = self.result.eval(), {}
+        net, start = self.result.eval(), budget.now()
+        found: dict[str, Any] = {}
         for name, entry in self.recipe.stores.items():
             if entry.use != "val":
                 continue
@@ -302,6 +356,7 @@ class Trainer:
                 scores.update(measure.scores_3d(measured).get("network", {}))
             found[name] = {"step": self.steps, **{key: round(value, 2) for key, value in scores.items()}}
             monitor.scores(name, scores, self.steps)
+        self.timer.measuring_s = budget.now() - start
         return found
 
     def keep_best(self) -> None:
@@ -320,10 +375,15 @@ class Trainer:
             state = {
                 "stage": at.stage, "stage_step": at.step, "metrics": self.metrics,
                 "metrics_before": self.metrics_before, "best": self.best, "sum_length_mm": self.sum_length_mm,
-                "network": asdict(self.recipe.network), **self.about(),
+                "network": asdict(self.recipe.network), **self.about(), **self.schedule(),
             }  # fmt: skip
             checkpoints.save_checkpoint(self.out / "checkpoints", at.total, self.net, raw, state, self.average)
         self.fabric.barrier()
+
+    def schedule(self) -> dict[str, Any]:
+        """For a checkpoint: iterations and warmup of each stage, where they are not the recipe's."""
+        stages = [[stage.iterations, stage.warmup] for stage in self.recipe.stages]
+        return {"schedule": stages} if self.shortened_from else {}
 
     def about(self) -> dict[str, Any]:
         """What a checkpoint and the weights say of their origin."""
@@ -354,6 +414,8 @@ class Trainer:
             "mean_pose_mm": None if self.mean_pose is None else np.round(self.mean_pose, 1).tolist(),
             "made": time.strftime("%Y-%m-%d"),
             "step": self.steps,
+            "steps_planned": self.recipe.steps,
+            **({"steps_of_recipe": self.shortened_from} if self.shortened_from else {}),
             "metrics": self.metrics,
             **({"metrics_before": self.metrics_before} if self.metrics_before else {}),
             **({"best": self.best} if stem == "best" else {}),

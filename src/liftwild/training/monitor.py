@@ -105,6 +105,17 @@ class Monitor:
             self.bar.write(f"step {total}, {store}: {shown}", file=sys.stderr)
             self.since = time.perf_counter()
 
+    def say(self, line: str) -> None:
+        """A line for whoever watches."""
+        if self.speaks:
+            self.bar.write(line, file=sys.stderr)
+
+    def lasts(self, total: int) -> None:
+        """The run has become one of ``total`` steps."""
+        self.total = total
+        if self.speaks:
+            self.bar.total = total
+
     def picture(self, batch: Batch, pred: Prediction, input_px: int, total: int) -> None:
         """A row of the batch's images with labelled joints (hollow) and predicted ones (filled), right orange, left
         blue; to TensorBoard and ``predictions.png``."""

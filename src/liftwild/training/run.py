@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
+import sys
 from pathlib import Path
 
 import torch
@@ -11,6 +11,8 @@ from lightning_fabric import Fabric
 
 from liftwild.errors import LiftwildError
 from liftwild.network.posenet import PoseNetConfig
+from liftwild.threads import split_cores, usable_cores
+from liftwild.training import budget
 from liftwild.training import checkpoint as checkpoints
 from liftwild.training.loop import Position, Trainer
 from liftwild.training.recipe import Recipe
@@ -57,9 +59,11 @@ def train(
     stage: str | None = None,
     precision: str = "auto",
     accelerator: str = "auto",
-    workers: int = 2,
+    workers: int | None = None,
     stop_after: int | None = None,
     minutes: float | None = None,
+    keep_schedule: bool = False,
+    begun: float | None = None,
     photos: Photos | None = None,
     photos_val: Photos | None = None,
     shard_mb: float = 0.0,
@@ -67,11 +71,14 @@ def train(
     """Run ``recipe`` in the folder ``out``, from the start, from weights (``start``), or from where it stopped.
 
     ``stage``: the name of the stage to begin at, with ``start``. ``precision``: auto (bf16 where the machine computes
-    in it, else fp32), bf16-mixed or 32-true. Under ``torchrun`` one process of several. ``stop_after`` steps or
-    ``minutes`` of wall time end early, with a checkpoint. ``photos``, ``photos_val``: labels and photos for the
+    in it, else fp32), bf16-mixed or 32-true. Under ``torchrun`` one process of several. ``workers``: processes that
+    load data (None: see ``split_cores``; torch computes with the cores that they leave). ``stop_after`` steps end
+    early, with a checkpoint. ``minutes`` of wall time since ``begun`` (``budget.now``; None: this call), in which all
+    is counted, end early with a checkpoint and weights; the schedule of a run that begins is made to fit into them,
+    unless ``keep_schedule``. ``photos``, ``photos_val``: labels and photos for the
     recipe's stores of these names (``stores.ready``). ``shard_mb``: as in ``save_weights``. Returns the trainer.
     """
-    until = None if minutes is None else time.monotonic() + 60 * minutes
+    time = budget.Budget(budget.now() if begun is None else begun, minutes)
     fabric = Fabric(
         accelerator=accelerator,
         devices=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
@@ -87,7 +94,11 @@ def train(
     begin = None if start is None or found is not None else load_weights(start)
     if begin is not None and not recipe.network.extends(begin[0].config):
         raise LiftwildError(f"weights {start} are of another network size than recipe {recipe.name}")
-    recipe = ready(recipe, out, fabric, photos, photos_val, resume)
+    one_machine = int(os.environ.get("GROUP_WORLD_SIZE", "1")) == 1  # several must render the same people
+    recipe = ready(recipe, out, fabric, photos, photos_val, resume, time.render_until if one_machine else None)
+    cores = max(1, usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    before = torch.get_num_threads()
+    workers, threads = split_cores(cores, workers, gpu=fabric.device.type != "cpu")
     trainer = Trainer(recipe, out, fabric, workers, shard_mb)
     if begin is not None:
         trainer.start_from(str(start), *begin)
@@ -95,8 +106,32 @@ def train(
         trainer.go_on_from(found)
     out.mkdir(parents=True, exist_ok=True)
     torch.backends.cudnn.deterministic = True
-    trainer.run(at, found, stop_after, until)
+    torch.set_num_threads(min(before, threads))  # fewer where OMP_NUM_THREADS says so
+    if fabric.is_global_zero:
+        print(outlook(trainer, at), file=sys.stderr, flush=True)
+    try:
+        trainer.run(at, found, stop_after, time.until, fit=found is None and not keep_schedule)
+    finally:
+        torch.set_num_threads(before)
     return trainer
+
+
+def outlook(trainer: Trainer, at: Position) -> str:
+    """A line about what ``trainer`` is going to do from ``at`` on, and the disk that takes."""
+    recipe, weights_mb = trainer.recipe, sum(value.nbytes for value in trainer.net.state_dict().values()) / 1e6
+    images = sum(stage.iterations * stage.batch_size for stage in recipe.stages)
+    stores = ", ".join(
+        f"{len(trainer.stores[name])} people in {name} ({os.path.getsize(entry.path) / 1e6:.1f} MB)"
+        for name, entry in recipe.stores.items()
+    )
+    copies = 3 + (trainer.average is not None)  # the network, and what an optimiser keeps of each parameter
+    disk_mb = copies * (checkpoints.KEPT + 1) * weights_mb
+    begin = f", from step {at.total} on" if at.total else ""
+    first = "; the val stores are measured first" if trainer.start is not None and not at.total else ""
+    return (
+        f"training {recipe.name}: {recipe.steps} steps, {images} images{begin}; {stores}; checkpoints take up to "
+        f"{disk_mb:.1f} MB; loader processes: {trainer.workers}, threads: {torch.get_num_threads()}{first}"
+    )
 
 
 def precision_for(asked: str, accelerator: str) -> str:

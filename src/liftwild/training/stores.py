@@ -6,9 +6,10 @@ import dataclasses
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from lightning_fabric import Fabric
 from tqdm import tqdm
@@ -16,24 +17,32 @@ from tqdm import tqdm
 from liftwild.data.prepare import HOLD_BACK_EVERY, left_out, prepare_coco, write_skips
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
-from liftwild.people.generate import render
+from liftwild.people.generate import RenderedSample, batch_size, render
 from liftwild.people.pose_bank import read_poses, write_poses
-from liftwild.people.write import write_store
+from liftwild.people.write import rendered_row, write_store
+from liftwild.threads import usable_cores
+from liftwild.training import budget
 from liftwild.training.recipe import PHOTOS, PHOTOS_VAL, Recipe, StoreEntry
 
 MOST_PROCESSES = 8  # that render on a CPU
+POSE_COST = 0.03  # of a pose without a picture, against a rendered person
+SOON_S = 20.0  # with less time this process renders alone: others take seconds to start
+RENDERED_PX = 256  # side of the pictures
+ROW_BYTES = 500  # of a stored person beside the picture
 
 Photos = tuple[Path, Path]  # a COCO keypoints file, and the folder of its photos
 
 
 def ready(
-    recipe: Recipe, out: Path, fabric: Fabric, photos: Photos | None, photos_val: Photos | None, reuse: bool
-) -> Recipe:
+    recipe: Recipe, out: Path, fabric: Fabric, photos: Photos | None, photos_val: Photos | None, reuse: bool,
+    render_until: float | None = None,
+) -> Recipe:  # fmt: skip
     """``recipe`` with all its stores there: ``photos`` and ``photos_val`` prepared in ``out``, missing ones rendered.
 
     Without ``photos_val``, every tenth photo goes into the store ``photos_val`` if the recipe has it and says no path
     for it; if nothing is held back, that store is left out. ``reuse``: what ``out`` holds is not prepared again. The
-    first process of a machine does it, the others wait. LiftwildError if a store is neither there nor can be made.
+    first process of a machine does it, the others wait. ``render_until``: as in ``render_missing``. LiftwildError if a
+    store is neither there nor can be made.
     """
     given = {PHOTOS: photos, PHOTOS_VAL: photos_val}
     paths = {PHOTOS: out / "photos.arrow", PHOTOS_VAL: out / "photos-val.arrow"}
@@ -70,8 +79,11 @@ def ready(
         for name in new:
             labels, images = given[name] or (Path(), Path())
             prepare_photos(labels, images, paths[name], paths[PHOTOS_VAL] if hold_back else None)
-        for entry in missing:
-            render_store(entry, str(fabric.device))
+        for entry in wanted:
+            if entry.render and entry not in missing and (people := len(Store(entry.path))) < entry.count:
+                _say(f"{entry.path} holds {people} people, the recipe asks for {entry.count}: it is taken as it is; "
+                     "to have all, delete it and train into a new --out")  # fmt: skip
+        render_missing(missing, str(fabric.device), render_until)
     else:  # in no collective call, which would give up after some minutes
         _wait_for([*(paths[name] for name in new), *(Path(entry.path) for entry in missing)])
     fabric.barrier()
@@ -106,22 +118,86 @@ def prepare_photos(labels: Path, images: Path, path: Path, held_back: Path | Non
     _say(f"{done.people} people of {done.photos} photos in {path}{back}{more}")
 
 
-def render_store(entry: StoreEntry, device: str = "cpu") -> None:
-    """Render the people of ``entry`` into its store, which appears whole or not at all; on CPU by several processes."""
+def render_missing(entries: Sequence[StoreEntry], device: str = "cpu", until: float | None = None) -> None:
+    """Render the stores of ``entries``, until ``budget.now()`` is ``until``: each gets its people's share of the time.
+
+    A store that is cut short holds fewer people than its entry asks for, and stderr says so.
+    """
+    people = sum(_cost(entry) for entry in entries)
+    for entry in entries:
+        start = budget.now()
+        render_store(entry, device, None if until is None else start + max(0.0, until - start) * _cost(entry) / people)
+        people -= _cost(entry)
+
+
+def _cost(entry: StoreEntry) -> float:
+    """How long a store takes beside others, in rendered people."""
+    return entry.count * (POSE_COST if entry.render == "poses" else 1.0)
+
+
+def render_store(entry: StoreEntry, device: str = "cpu", until: float | None = None) -> None:
+    """Render the people of ``entry`` into its store, which appears whole or not at all; on CPU by several processes.
+
+    Not much longer than until ``budget.now()`` is ``until``, but one batch at least.
+    """
     if entry.render == "poses":
         _say(f"drawing {entry.count} poses into {entry.path}, once")
         write_poses(entry.path, entry.count, entry.render_seed, lambda batches: tqdm(batches, unit="batch"))
         return
     assert entry.render
+    little = until is not None and until - budget.now() < SOON_S
+    processes = 1 if little or device != "cpu" else min(MOST_PROCESSES, usable_cores())
     samples = render(
         entry.render, entry.count, entry.render_seed, split=entry.split, backgrounds=entry.backgrounds or None,
-        processes=min(MOST_PROCESSES, os.cpu_count() or 1), device=device,
+        processes=processes, device=device,
     )  # fmt: skip
     path = Path(entry.path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _say(f"rendering {entry.count} people into {path}, once")
-    with closing(samples):  # after Ctrl-C its processes end at once
-        write_store(tqdm(samples, total=entry.count, unit="picture"), path)
+    batch = batch_size(RENDERED_PX, device)
+    bar = tqdm(total=entry.count, unit="picture")
+    with closing(samples), bar:  # after Ctrl-C its processes end at once
+        told = estimated(_counted(samples, bar), entry.count, batch * processes, until)
+        write_store(_until(told, until, batch), path)
+        done = bar.n
+    if done < entry.count:
+        _say(f"{path} holds {done} of {entry.count} people: the share of --minutes for rendering is used; it stays so, "
+             "also for --resume and other runs; to have all, delete it and train into a new --out")  # fmt: skip
+
+
+def _counted(samples: Iterable[RenderedSample], bar: tqdm[Any]) -> Iterator[RenderedSample]:
+    for rendered in samples:
+        bar.update(1)
+        yield rendered
+
+
+def estimated(
+    samples: Iterable[RenderedSample], people: int, first: int, until: float | None
+) -> Iterator[RenderedSample]:
+    """``samples``; after the ``first`` of them one line says how long all ``people`` take, and how many MB."""
+    start, size = 0.0, 0
+    for number, rendered in enumerate(samples):
+        if number == 0:  # the wait before is that for processes to start
+            start = budget.now()
+        if number < first:
+            size += len(rendered_row(rendered)["image"]) + ROW_BYTES
+        if number == first:
+            each = (budget.now() - start) / first
+            left = (people - number) * each
+            line = f"about {budget.in_words(left)} more for all {people}, {each:.2g} s each; "
+            line += f"about {size / first * people / 1e6:.1f} MB"
+            if until is not None and budget.now() + left > until:
+                line += f"; the share of --minutes for rendering ends in {budget.in_words(until - budget.now())}"
+            tqdm.write(line, file=sys.stderr)
+        yield rendered
+
+
+def _until(samples: Iterable[RenderedSample], until: float | None, least: int) -> Iterator[RenderedSample]:
+    """``samples`` until ``budget.now()`` is ``until``, but ``least`` of them, if there are so many."""
+    for number, rendered in enumerate(samples, start=1):
+        yield rendered
+        if until is not None and number >= least and budget.now() >= until:
+            return
 
 
 def _wait_for(paths: Iterable[Path]) -> None:
