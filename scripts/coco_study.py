@@ -2,8 +2,8 @@
 
 python scripts/coco_study.py --photos LABELS IMAGES [--weights base] [--runtime auto] [--most N]
 
-LABELS: COCO keypoints. Counted are the twelve limb joints; one is right that lies at most 0.2 torsos from its label (the
-mean of both diagonals between shoulders and hips; people without these four labels count where no torso is needed).
+LABELS: COCO keypoints. Counted are the twelve limb joints; one is right that lies at most 0.2 torsos from its label
+(mean of both diagonals between shoulders and hips; people without these four labels count where no torso is needed).
 First table: everybody of at least a fifth of the photo's height. Second: those whose box ends at the photo's edge;
 "outside" are hips, knees and ankles without a label of people whose box ends at the bottom (most are out of the photo),
 and AUC says how well ``inside`` tells labelled joints from these. Third: what confidence is worth.
@@ -95,6 +95,11 @@ def percent(values: np.ndarray) -> str:
     return f"{100 * values.mean():.1f}" if len(values) else ""
 
 
+def row(*cells: object) -> None:
+    """Print a row of a table."""
+    print("| " + " | ".join(map(str, cells)) + " |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", nargs=2, type=Path, metavar=("LABELS", "IMAGES"), required=True)
@@ -123,18 +128,30 @@ def main() -> None:
     for name, values in (("inside", found.inside), ("confidence", found.confidence)):
         if np.isfinite(values).all():
             told = auc(values[there], values[outside])
-            print(f"| `{name}` | {there.sum()} | {outside.sum()} | {told:.3f} | {percent(values[there])} | {percent(values[outside])} |")
+            row(
+                f"`{name}`", there.sum(), outside.sum(), f"{told:.3f}", percent(values[there]), percent(values[outside])
+            )
     if np.isfinite(found.visible).all():
         seen, hidden = (found.visible[found.labelled == flag] for flag in (VISIBLE, HIDDEN))
-        print(f"| `visible` of hidden joints | {len(seen)} | {len(hidden)} | {auc(seen, hidden):.3f} | {percent(seen)} | {percent(hidden)} |")
+        row(
+            "`visible`: seen, hidden",
+            len(seen),
+            len(hidden),
+            f"{auc(seen, hidden):.3f}",
+            percent(seen),
+            percent(hidden),
+        )
     error = expected_error(reliability(np.clip(found.confidence[scored], 0, 1), right[scored]))
-    print(f"\nConfidence: ECE {100 * error:.1f} %\n\n| joints | box | joints | stated, % | found, % |\n| --- | --- | --- | --- | --- |")
+    print(f"\nConfidence: ECE {100 * error:.1f} %\n")
+    print("| joints | box | joints | stated, % | found, % |\n| --- | --- | --- | --- | --- |")
     for what, flag in (("visible", VISIBLE), ("hidden", HIDDEN)):
         for where, which in (("inside the photo", ~found.edge), ("reaches its edge", found.edge)):
             these = scored & (found.labelled == flag) & which
             stated = percent(found.confidence[these])
             print(f"| labelled as {what} | {where} | {these.sum()} | {stated} | {percent(right[these])} |")
-    print(f"| legs without a label | reaches the bottom edge | {outside.sum()} | {percent(found.confidence[outside])} | |")
+    print(
+        f"| legs without a label | reaches the bottom edge | {outside.sum()} | {percent(found.confidence[outside])} | |"
+    )
 
 
 if __name__ == "__main__":

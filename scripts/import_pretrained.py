@@ -66,7 +66,7 @@ class Weights:
             raise SystemExit(f"error: {name}.bin has {len(content)} bytes, its json says {at}")
 
     def put(self, layer: nn.Conv2d, weight: str, bias: str | None) -> None:
-        """Fill ``layer``; TensorFlow keeps kernels as (height, width, inputs, outputs), depthwise ones with 1 output."""
+        """Fill ``layer``; TensorFlow keeps kernels as (height, width, inputs, outputs)."""
         axes = (2, 3, 0, 1) if layer.groups > 1 else (3, 2, 0, 1)
         kernel = torch.from_numpy(np.ascontiguousarray(self.tensors[weight].transpose(axes)))
         if kernel.shape != layer.weight.shape or (layer.bias is None) != (bias is None):
@@ -149,9 +149,8 @@ def main() -> None:
             weights = Weights(package, name)
             net = movenet(weights, config)
             weights.check_all_used(name, UNUSED)
-            origin: dict[str, Any] = {
-                "package": PACKAGE, "version": VERSION, "sha256": {each: SHA256[each] for each in SHA256 if name in each},
-            }  # fmt: skip
+            checked = {each: SHA256[each] for each in SHA256 if name in each}
+            origin: dict[str, Any] = {"package": PACKAGE, "version": VERSION, "sha256": checked}
             path = pretrained.save(arguments.out / f"{name}.safetensors", net, origin)
             print(f"{path}: {sum(each.numel() for each in net.parameters()) / 1e6:.2f} M parameters", file=sys.stderr)
 

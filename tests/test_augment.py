@@ -213,7 +213,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch, how: Augmentation, count: int) -> tup
 def test_the_papers_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asdict(PAPER_2D) == {
         "scale_octaves": 0.25, "rotation_deg": 30.0, "rotation_probability": 0.4, "flip_probability": 0.5,
-        "shift": 0.0, "colour": 0.4, "occlusion": 0.0,
+        "shift": 0.0, "colour": 0.4, "occlusion": 0.0, "cut": 0.0,
     }  # fmt: skip
     count = 3000
     seen, gains = drawn(monkeypatch, PAPER_2D, count)

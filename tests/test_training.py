@@ -321,7 +321,7 @@ def test_the_average_is_what_is_measured_and_exported(stores: tuple[Path, Path],
     saved = load_file(tmp_path / "run" / "weights.safetensors")
     average, net = trainer.average.state_dict(), trainer.net.state_dict()
     assert all(torch.equal(saved[name].float(), average[name].half().float()) for name in saved)
-    assert not torch.equal(average["stacks.0.to_heatmaps.weight"], net["stacks.0.to_heatmaps.weight"])
+    assert not torch.equal(average["subnetwork.stacks.0.to_heatmaps.weight"], net["stacks.0.to_heatmaps.weight"])
     measured = measure.run(trainer.average, measure.rows(Store(stores[0])), trainer.sum_length_mm)
     assert trainer.metrics["val"]["pck_torso"] == round(measure.scores_2d(measured)["pck_torso"], 2)
     kept = load_file(tmp_path / "run/checkpoints/step-00000016/average.safetensors")
@@ -341,8 +341,8 @@ def test_the_best_is_kept(stores: tuple[Path, Path], tmp_path: Path, monkeypatch
     assert trainer.best == {"of": "val:mpjpe_mm", "value": 80.0, "step": 6}
     card = json.loads((tmp_path / "run" / "best.json").read_text())
     assert card["step"] == 6 and card["best"] == trainer.best and card["metrics"]["val"]["mpjpe_mm"] == 80.0
-    at_6 = load_file(tmp_path / "run" / "best.safetensors")["stacks.0.to_heatmaps.weight"]
-    assert not torch.equal(at_6.float(), trainer.net.state_dict()["stacks.0.to_heatmaps.weight"].half().float()), card
+    at_6 = load_file(tmp_path / "run" / "best.safetensors")["subnetwork.stacks.0.to_heatmaps.weight"]
+    assert not torch.equal(at_6.float(), trainer.net.state_dict()["subnetwork.stacks.0.to_heatmaps.weight"].half().float()), card
     table["stores"]["val"]["path"] = str(stores[1])
     with pytest.raises(LiftwildError, match="store val has no 3D labels"):
         run(table, tmp_path / "other")

@@ -277,7 +277,7 @@ class Store:
             group=row["group"].as_py(),
             head_size_px=row["head_size_px"].as_py(),
             visibility=numbers("visibility", np.uint8) if row["visibility"].is_valid else None,
-            photo=tuple(numbers("photo").tolist()) if row["photo"].is_valid else None,  # type: ignore[arg-type]
+            photo=tuple(numbers("photo").tolist()) if row["photo"].is_valid else None,
         )
 
     def fingerprint(self) -> str:

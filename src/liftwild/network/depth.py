@@ -86,8 +86,8 @@ class ContextDepth(nn.Module):
         read = torch.matmul(share.flatten(2).to(each.dtype), each.flatten(2).transpose(1, 2))
         said = torch.cat(
             [
-                reading.joints, reading.second - reading.joints, reading.mass[..., None], reading.second_mass[..., None],
-                lifted.depth[..., None],
+                reading.joints, reading.second - reading.joints, reading.mass[..., None],
+                reading.second_mass[..., None], lifted.depth[..., None],
             ], dim=-1,
         )  # fmt: skip
         y = self.of_whole(functional.relu(self.whole(functional.relu(x))).flatten(1)) + self.of_each(read.flatten(1))

@@ -84,7 +84,7 @@ class StackedHourglass(nn.Module):
         self.stacks = nn.ModuleList(Stack(config) for _ in range(config.stacks))
 
     def forward(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
-        """``images`` (B, 3, S, S) in [0, 1] -> heatmaps (B, J, S/4, S/4) per stack, features (B, features, S/4, S/4)."""
+        """``images`` (B, 3, S, S) in [0, 1] -> per stack heatmaps (B, J, S/4, S/4), and features of that size."""
         x = self.stem(images - 0.5)
         heatmaps = []
         for stack in self.stacks:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from liftwild.network.config import PoseNetConfig
-from liftwild.network.mobilenet import KEYPOINTS, PYRAMID, Keypoints, MoveNet, distances, doubled
+from liftwild.network.mobilenet import KEYPOINTS, PYRAMID, Features, Keypoints, MoveNet, distances, doubled
 from liftwild.skeleton import COCO_17, MPII_16
 
 HEAD_ABOVE_EARS = 0.45  # how far the top of the head lies above the ears, in distances of ears from shoulders
@@ -73,11 +73,16 @@ class MobileJoints(nn.Module):
         self.out = nn.Conv2d(fine, 4 * joints, 1)  # the four cells in a cell of the refined map
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
+        self.cells = config.input_px // 16
+        self.grid: Tensor
         self.register_buffer("grid", _grid(config.input_px // 16), persistent=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Context]:
         """``images`` (B, 3, S, S) in [0, 1]."""
-        features, keypoints = self.movenet(images * 2 - 1)
+        return self.found(*self.movenet(images * 2 - 1))
+
+    def found(self, features: Features, keypoints: Keypoints) -> tuple[Tensor, Context]:
+        """As ``forward``, of what MoveNet makes of the images."""
         odds = keypoints.heatmaps.clamp(min=-12)
         x = (
             self.middle(features.middle)

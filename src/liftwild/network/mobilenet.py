@@ -90,6 +90,14 @@ class Features(NamedTuple):
     coarse: Tensor
 
 
+class Channels(NamedTuple):
+    """Channels of ``Features``."""
+
+    fine: int
+    middle: int
+    coarse: int
+
+
 class MobileNet(nn.Module):
     """Pictures in, ``Features`` out."""
 
@@ -99,7 +107,6 @@ class MobileNet(nn.Module):
         channels = config.channels(STEM)
         self.stem = SameConv(3, channels, 3, 2)
         self.blocks = nn.ModuleList()
-        self._taps: dict[int, str] = {}  # the last block at each size
         ends: list[int] = []
         for number, (base, count, stride) in enumerate(GROUPS):
             for index in range(count):
@@ -108,7 +115,7 @@ class MobileNet(nn.Module):
                 self.blocks.append(InvertedResidual(channels, outputs, step, EXPAND if number else 1))
                 channels = outputs
             ends.append(channels)
-        self.channels = Features(PYRAMID[3], ends[4], ends[6])
+        self.channels = Channels(PYRAMID[3], ends[4], ends[6])
         self.last = nn.Conv2d(channels, LAST, 1)
         sides = (LAST, ends[3], ends[2], ends[1])
         self.laterals = nn.ModuleList(nn.Conv2d(i, o, 1) for i, o in zip(sides, PYRAMID, strict=True))

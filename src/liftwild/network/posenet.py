@@ -14,7 +14,7 @@ from liftwild.network.depth import ContextDepth, DepthModule
 from liftwild.network.hourglass import Stack, StackedHourglass
 from liftwild.network.joint_head import MobileJoints
 from liftwild.network.lifter import Lifter, read_joints
-from liftwild.network.mobilenet import MoveNet
+from liftwild.network.mobilenet import Features, Keypoints, MoveNet
 from liftwild.skeleton import MPII_16
 
 __all__ = [
@@ -57,16 +57,23 @@ class PoseNet(nn.Module):
         else:
             self.subnetwork, self.depth = StackedHourglass(config), DepthModule(config)
 
-    def forward(self, images: Tensor, with_depth: bool = True) -> Prediction:
+    def forward(
+        self, images: Tensor, with_depth: bool = True, pretrained: tuple[Features, Keypoints] | None = None
+    ) -> Prediction:
         """Predict from RGB crops.
 
         ``images`` (B, 3, S, S), float in [0, 1] or uint8 in [0, 255]; S is ``config.input_px``, or any multiple of 64
-        if ``with_depth`` is False (an hourglass is convolutional, the depth module is not).
+        if ``with_depth`` is False (an hourglass is convolutional, the depth module is not). ``pretrained``: what the
+        MoveNet of this network makes of the images, where that is known already.
         """
         if images.dtype == torch.uint8:
             images = images.float() / 255
-        found, features = self.subnetwork(images)
-        if self.config.subnetwork == "hourglass":
+        if pretrained is not None:
+            assert isinstance(self.subnetwork, MobileJoints)
+            found, features = self.subnetwork.found(*pretrained)
+        else:
+            found, features = self.subnetwork(images)
+        if isinstance(found, list):  # per stack
             return Prediction(found, self.depth(features) if with_depth else None)
         if not with_depth:
             return Prediction([found], None)
@@ -208,7 +215,7 @@ def read(found: Outputs, input_px: int, fine: bool, flip_test: bool = False) -> 
 
 
 def _averaged(found: Outputs) -> Outputs:
-    """The mean of the first half of a batch and the second, which are its mirrored images; a mirror changes no depth."""
+    """The mean of a batch's first half and its second, the mirrored images of the first; a mirror changes no depth."""
     swap = list(MPII_16.flip_index)
     plain, mirrored = found.heatmaps.chunk(2)
     mean: list[Tensor | None] = [(plain + mirrored.flip(3)[:, swap]) / 2]

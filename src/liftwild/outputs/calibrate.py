@@ -97,8 +97,8 @@ def calibrate_weights(
     spread_rows: list[tuple[float, float, int]] = []
     if depths:
         peaks, errors, known, first = (np.concatenate(column) for column in zip(*(d[:4] for d in depths), strict=True))
-        own = [d[4] for d in depths]
-        by_network = all(each is not None for each in own)
+        own = [d[4] for d in depths if d[4] is not None]
+        by_network = len(own) == len(depths)
         by = -np.log(np.concatenate(own)) if by_network else result.confidence(peaks)
         stated = np.zeros_like(by)
         for half in (first, ~first):

@@ -7,6 +7,7 @@ that the networks were not trained on (docs/log.md).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -120,7 +121,7 @@ def spoil(joints: Tensor, rng: torch.Generator) -> tuple[Reading, Tensor]:
     jitter = torch.where(astray[..., None], normal(number, 2) * _ASTRAY_SIZE, jitter)
     found = found + jitter * size
 
-    inside = _cut(joints, draw, normal)
+    inside = _cut(joints, draw)
     lost = (draw(number) < _LOST) | ~inside
     middle = (found * inside[..., None]).sum(1, keepdim=True) / inside.sum(1)[:, None, None].clamp(min=1)
     anywhere = middle + normal(number, 2) * 0.2 * size
@@ -146,7 +147,7 @@ def spoil(joints: Tensor, rng: torch.Generator) -> tuple[Reading, Tensor]:
     return Reading(found, mass, spread, second, second_mass), inside
 
 
-def _cut(joints: Tensor, draw, normal) -> Tensor:  # type: ignore[no-untyped-def]
+def _cut(joints: Tensor, draw: Callable[..., Tensor]) -> Tensor:
     """Which joints (B, 16) a picture holds: of some people the legs, or one side, lie beyond its edge."""
     low, high = joints.amin(1, keepdim=True), joints.amax(1, keepdim=True)
     place = (joints - low) / (high - low).clamp(min=1e-3)

@@ -21,8 +21,10 @@ from liftwild.network.mobilenet import (
     distances,
 )
 from liftwild.network.posenet import PoseNet
-from liftwild.predict.graph import DEPTH, HEATMAPS, INSIDE, JOINTS, LOG_SPREAD, MAPS, VISIBLE, Shapes, Writer
+from liftwild.predict.graph import CROPS, DEPTH, HEATMAPS, INSIDE, JOINTS, LOG_SPREAD, MAPS, VISIBLE, Shapes, Writer
 from liftwild.skeleton import COCO_17, DEPTH_ROOT
+
+FEATURES = ("fine", "middle", "coarse", "keypoint_heatmaps", "regressed")  # what ``features`` gives
 
 
 class MobileWriter(Writer):
@@ -54,6 +56,28 @@ class MobileWriter(Writer):
         self.add("Identity", seen["inside"], out=INSIDE)
         self.add("Identity", seen["visible"], out=VISIBLE)
         self.add("Identity", lifted["joints"], out=JOINTS)
+
+    def features(self, net: PoseNet) -> bytes:
+        """The file of a graph that gives what MoveNet makes of crops: ``FEATURES``."""
+        head, side = net.subnetwork, net.config.input_px
+        assert isinstance(head, MobileJoints)
+        with torch.no_grad():
+            images = self.add("Sub", self.times(self.pixels(), 2 / 255), self.constant(1.0))
+            maps = self.trunk(images, head.movenet.trunk)
+            heatmaps = self.head(maps[0], head.movenet.heatmap)
+            points = self.regressed(maps[0], head)
+        for name, found in zip(FEATURES, (*maps, heatmaps, points), strict=True):
+            self.add("Identity", found, out=name)
+        cells = side // 4
+        channels = head.movenet.trunk.channels
+        shapes: Shapes = {
+            FEATURES[0]: ("people", channels[0], cells, cells),
+            FEATURES[1]: ("people", channels[1], cells // 4, cells // 4),
+            FEATURES[2]: ("people", channels[2], cells // 8, cells // 8),
+            FEATURES[3]: ("people", len(COCO_17), cells, cells),
+            FEATURES[4]: ("people", len(COCO_17), 2),
+        }
+        return self.written("features", {CROPS: ["people", side, side, 3]}, shapes)
 
     # Small steps.
 
@@ -183,25 +207,31 @@ class MobileWriter(Writer):
         found = self.add("DepthToSpace", out, blocksize=2, mode="CRD")
         return self.plus(self.prior(fine, heatmaps, net), found), context, coarse
 
-    def prior(self, fine: str, heatmaps: str, net: MobileJoints) -> str:
-        """As ``MoveNet.keypoints`` and ``MobileJoints.prior``."""
-        side, movenet, number = net.grid.shape[-1] * 4, net.movenet, len(COCO_17)
+    def regressed(self, fine: str, net: MobileJoints) -> str:
+        """As ``MoveNet.keypoints``: where the keypoints of the person in the middle are said to be, x and y in cells."""
+        side, movenet, number = net.cells * 4, net.movenet, len(COCO_17)
         weight = 1 / (distances(torch.full((1, 1, 2), side // 2).float(), side, side)[0] + MoveNet.NEAR)
         centre = self.add("Mul", self.add("Sigmoid", self.head(fine, movenet.centre)), self.constant(weight))
         at = self.add("ArgMax", self.shaped(centre, 0, -1), axis=1, keepdims=1)  # (people, 1)
-        # Counted in fp32: the place of a cell, and what is regressed there.
         chosen = self.add("Equal", self.constant(np.arange(side * side)[None], np.int64), at)
         chosen = self.shaped(self.add("Cast", chosen, to=self.onnx.TensorProto.FLOAT), 0, 1, -1)
         away = self.shaped(self.head(fine, movenet.regress), 0, 2 * number, -1)
-        away = self.shaped(self.sum(self.add("Mul", away, chosen), 2), 0, number, 2)  # y, x
-        cells = np.stack(np.divmod(np.arange(side * side), side))[None].astype(np.float32)
-        middle = self.sum(self.add("Mul", self.constant(cells), chosen), 2)  # (people, 2): y, x
-        points = self.add("MatMul", self.constant(net.place.weight), self.plus(away, self.shaped(middle, 0, 1, 2)))
-        grid = np.stack(np.mgrid[:side, :side]).astype(np.float32).reshape(2, 1, side, side)
+        away = self.shaped(self.sum(self.add("Mul", away, chosen), 2), 0, number, 2)
+        rows, columns = np.divmod(np.arange(side * side), side)
+        cells = np.stack([rows, columns])[None].astype(np.float32)
+        middle = self.sum(self.add("Mul", self.constant(cells), chosen), 2)  # (people, 2)
+        points = self.plus(away, self.shaped(middle, 0, 1, 2))  # it says y before x
+        return self.add("Concat", self.cut(points, 2, 1, 2), self.cut(points, 2, 0, 1), axis=2)
+
+    def prior(self, fine: str, heatmaps: str, net: MobileJoints) -> str:
+        """As ``MobileJoints.prior``."""
+        side = net.cells * 4
+        points = self.add("MatMul", self.constant(net.place.weight), self.regressed(fine, net))
+        grid = np.mgrid[:side, :side].astype(np.float32)
         squared = []
-        for axis in (0, 1):
+        for axis, line in ((0, grid[1]), (1, grid[0])):
             point = self.shaped(self.cut(points, 2, axis, axis + 1), 0, net.place.out_features, 1, 1)
-            apart = self.add("Sub", self.constant(grid[axis][None]), point)
+            apart = self.add("Sub", self.constant(line[None, None]), point)
             squared.append(self.add("Mul", apart, apart))
         distance = self.add("Sqrt", self.plus(*squared, self.constant(1e-12)))
         near = self.add("Log", self.add("Add", distance, self.constant(MoveNet.NEAR)))

@@ -133,7 +133,8 @@ class OpenVinoRuntime:
                 return self._infer(crops)
             self._went_singly += len(crops)
             each = [self._infer(crop[None]) for crop in crops]
-            return Outputs(*(None if parts[0] is None else torch.cat(parts) for parts in zip(*each, strict=True)))
+            parts = zip(*each, strict=True)
+            return Outputs(*(None if part[0] is None else torch.cat(part) for part in parts))  # type: ignore[arg-type]
 
     def _infer(self, crops: np.ndarray) -> Outputs:
         found = self._request(len(crops)).infer(
@@ -203,7 +204,7 @@ class OnnxRuntime:
 
 def _outputs(found: dict[str, Tensor]) -> Outputs:
     """By the names that the graph has for them."""
-    return Outputs(**{OUTPUTS[name]: each for name, each in found.items()})  # type: ignore[arg-type]
+    return Outputs(**{OUTPUTS[name]: each for name, each in found.items()})
 
 
 def look(runtime: Runtime, crops: np.ndarray, flip_test: bool = False) -> Decoded:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from liftwild.training.recipe import Stage
 
 RENDERING = 0.5  # of a budget, at most: the rest is for training
+LIFTED_PX = 12  # side of a picture that would cost what a pose without one costs a lifter
 MARGIN = 0.8  # of the time that is left, for the steps of a shortened schedule
 # The pace is that of a stage's first 20 steps without the first 2, which start things up; of fewer on a slow machine,
 # those of half a minute.
@@ -99,6 +100,8 @@ def steps_left(stages: Sequence[Stage], index: int, done: int, network_px: int) 
     cost what its images and their input size (0: ``network_px``) say."""
 
     def cost(stage: Stage) -> float:
+        if stage.train == "lifter":  # no pictures
+            return stage.batch_size * LIFTED_PX**2
         return stage.batch_size * (stage.input_px or network_px) ** 2
 
     later = sum(stage.iterations * cost(stage) for stage in stages[index + 1 :])

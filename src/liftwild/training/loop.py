@@ -32,6 +32,7 @@ from liftwild.training import budget
 from liftwild.training import checkpoint as checkpoints
 from liftwild.training.average import follow
 from liftwild.training.monitor import PICTURES, Monitor
+from liftwild.training.frozen import frozen_features
 from liftwild.training.objective import lifter_loss, step_losses, total_loss
 from liftwild.training.recipe import METRICS, Recipe, Stage
 from liftwild.weights import check_shards, pretrained, save_weights
@@ -84,6 +85,10 @@ class Trainer:
         store, _, metric = self.recipe.best.rpartition(":")
         if metric.endswith("_mm") and not self.stores[store].column("depth_valid").any():
             raise LiftwildError(f"best = {self.recipe.best!r}: store {store} has no 3D labels to measure it on")
+
+    def people(self, name: str) -> int:
+        """How many the store ``name`` holds."""
+        return len(self.stores[name]) if name in self.stores else len(read_poses(self.poses[name]))
 
     @property
     def result(self) -> PoseNet:
@@ -261,12 +266,16 @@ class Trainer:
             checkpoints.load_optimizer(resume, self.net, optimizer)
         model, optimizer = fabric.setup(self.net, optimizer)
         self.training_mode(stage)
+        bf16 = "bf16" in str(fabric.strategy.precision.precision)
+        frozen = frozen_features(self.net, fabric.device, bf16) if stage.train == "heads" else None
         input_px = stage.input_px or self.recipe.network.input_px
         for step, batch in enumerate(self.batches(index, first), start=first):
             for group in optimizer.param_groups:
                 group["lr"] = stage.lr_at(step) * group["share"]
             images = batch.images.to(memory_format=torch.channels_last)
-            pred = model(images, with_depth=stage.with_depth)
+            pred = model(
+                images, with_depth=stage.with_depth, pretrained=None if frozen is None else frozen(batch.images)
+            )
             found = step_losses(pred, batch, stage, step, input_px, self.recipe.network.softmax)
             loss, report = total_loss(fabric, found, stage)
             if not torch.isfinite(report["loss"]):
@@ -394,7 +403,7 @@ class Trainer:
             "data": {
                 name: {
                     "use": entry.use, "kind": entry.kind, "licence": entry.licence,
-                    "people": len(self.stores[name]) if name in self.stores else len(read_poses(entry.path)),
+                    "people": self.people(name),
                     "fingerprint": self.fingerprints[name],
                 }
                 for name, entry in self.recipe.stores.items()

@@ -53,9 +53,8 @@ def step_losses(
         unit = batch.joints_2d / (input_px / 2) - 1
         found["place"] = losses.place_loss(pred.joints, unit, batch.joints_2d_valid & batch.has_3d[:, None])
     if pred.inside is not None and pred.visible is not None and stage.presence_weight > 0:
-        inside = losses.presence_loss(pred.inside, batch.presence)
-        visible = losses.presence_loss(pred.visible, batch.visibility)
-        found["presence"] = losses.Masked(inside.total + visible.total, inside.count)
+        told = [losses.presence_loss(pred.inside, batch.presence), losses.presence_loss(pred.visible, batch.visibility)]
+        found["presence"] = losses.Masked(told[0].total + told[1].total, told[0].count)
     if pred.depth is not None and stage.geometric_weight > 0:
         on = {"2d": ~batch.has_3d, "3d": batch.has_3d, "all": torch.ones_like(batch.has_3d)}[stage.geometric_on]
         unit = batch.joints_2d / (input_px / 2) - 1

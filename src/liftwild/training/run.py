@@ -121,7 +121,7 @@ def outlook(trainer: Trainer, at: Position) -> str:
     recipe, weights_mb = trainer.recipe, sum(value.nbytes for value in trainer.net.state_dict().values()) / 1e6
     images = sum(stage.iterations * stage.batch_size for stage in recipe.stages)
     stores = ", ".join(
-        f"{len(trainer.stores[name])} people in {name} ({os.path.getsize(entry.path) / 1e6:.1f} MB)"
+        f"{trainer.people(name)} people in {name} ({os.path.getsize(entry.path) / 1e6:.1f} MB)"
         for name, entry in recipe.stores.items()
     )
     copies = 3 + (trainer.average is not None)  # the network, and what an optimiser keeps of each parameter

@@ -80,7 +80,10 @@ def ready(
             labels, images = given[name] or (Path(), Path())
             prepare_photos(labels, images, paths[name], paths[PHOTOS_VAL] if hold_back else None)
         for entry in wanted:
-            if entry.render and entry not in missing and (people := len(Store(entry.path))) < entry.count:
+            if not entry.render or entry in missing:
+                continue
+            people = len(read_poses(entry.path)) if entry.use == "poses" else len(Store(entry.path))
+            if people < entry.count:
                 _say(f"{entry.path} holds {people} people, the recipe asks for {entry.count}: it is taken as it is; "
                      "to have all, delete it and train into a new --out")  # fmt: skip
         render_missing(missing, str(fabric.device), render_until)

@@ -72,7 +72,7 @@ def test_flip_test_of_an_even_handed_network_changes_nothing() -> None:
     """A stub that sees a bright dot as the right wrist where its own left is dark, and mirrors with the image."""
 
     class Stub(PoseNet):
-        def forward(self, images: torch.Tensor, with_depth: bool = True) -> Prediction:
+        def forward(self, images: torch.Tensor, with_depth: bool = True, pretrained: object = None) -> Prediction:
             grey = images.float().mean(dim=1)[:, ::4, ::4]
             maps = torch.stack([grey if name == "pelvis" else grey * 0 for name in MPII_16.names], dim=1)
             return Prediction([maps], torch.arange(16.0).expand(len(images), 16) if with_depth else None)
@@ -94,7 +94,7 @@ def test_log_odds_become_heatmaps_before_flips_are_averaged() -> None:
     """Adding a constant to a map of log-odds means nothing; averaged raw, it would."""
 
     class Stub(PoseNet):
-        def forward(self, images: torch.Tensor, with_depth: bool = True) -> Prediction:
+        def forward(self, images: torch.Tensor, with_depth: bool = True, pretrained: object = None) -> Prediction:
             maps = torch.zeros(len(images), 16, 16, 16)
             maps[0, :, 3, 5], maps[1:, :, 3, 5] = 9.0, 7.0  # the mirrored image says another place, less surely
             return Prediction([maps + torch.arange(len(images)).view(-1, 1, 1, 1) * 100], None)
@@ -108,14 +108,14 @@ def test_a_network_takes_over_one_with_fewer_stacks() -> None:
     """Its first stack and its depths then say what the smaller one said, and its last is a copy of that one's;
     everything else must be alike."""
     small, large = PoseNet(dataclasses.replace(TINY, stacks=1)), PoseNet(TINY)
-    large.take(small)
+    large.init_from_shallower(small)
     image = torch.rand(1, 3, 64, 64)
     before, after = small.eval()(image), large.eval()(image)
     torch.testing.assert_close(after.heatmaps[0], before.heatmaps[0])
     torch.testing.assert_close(after.depth, before.depth)
-    features = small.stem(image - 0.5)
-    torch.testing.assert_close(large.stacks[1](features)[0], before.heatmaps[0])
+    features = small.subnetwork.stem(image - 0.5)
+    torch.testing.assert_close(large.subnetwork.stacks[1](features)[0], before.heatmaps[0])
     other = PoseNet(dataclasses.replace(TINY, features=32))
     for from_, to in ((large, small), (other, large)):
         with pytest.raises(ValueError, match="cannot take"):
-            to.take(from_)
+            to.init_from_shallower(from_)
