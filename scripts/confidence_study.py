@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from finder_study import COCO_JOINTS, read_labelled
+from detector_study import COCO_JOINTS, read_labelled
 
 from liftwild.evaluation.calibration import RIGHT_TORSOS, expected_error, reliability
 from liftwild.predict.estimator import Estimator

@@ -142,6 +142,7 @@ def test_the_table_has_every_joint_of_everybody(seed: int, tmp_path_factory: pyt
             "confidence": (float(track.confidence[i, joint]), 0.001),
             "depth_sd_mm": (None if track.depth_sd_mm is None else track.depth_sd_mm[i, joint], 0.1),
             **{key: (root[axis], 0.1) for axis, key in enumerate(("root_x_mm", "root_y_mm", "root_z_mm"))},
+            "score": (None if track.scores is None else track.scores[i], 0.001),
         }
         assert set(values) | {"frame", "person_id", "joint"} == set(row) == set(exact)
         for key, (value, step) in values.items():

@@ -9,7 +9,7 @@ from liftwild.skeleton import MPII_16, PELVIS, THORAX
 Box = tuple[float, float, float, float]  # x, y, w, h: top-left corner and size, px
 
 # How far the body goes beyond a joint, as a share of its torso or thigh, whichever is longer in the picture. Medians
-# of the gap between the outermost joint and the side of the labelled box, 298 COCO photos (docs/finder.md).
+# of the gap between the outermost joint and the side of the labelled box, 298 COCO photos.
 BODY_MARGIN = {
     "ankle": 0.27, "knee": 0.17, "hip": 0.24, "pelvis": 0.2, "thorax": 0.1, "upper_neck": 0.15, "head_top": 0.1,
     "wrist": 0.2, "elbow": 0.12, "shoulder": 0.19,
@@ -70,3 +70,23 @@ def suppress(boxes: np.ndarray, scores: np.ndarray, most: float) -> list[int]:
         if all(table[i, j] <= most for j in kept):
             kept.append(i)
     return kept
+
+
+def suppress_softly(
+    boxes: np.ndarray, scores: np.ndarray, most: float, softness: float
+) -> tuple[list[int], np.ndarray]:
+    """As ``suppress``, and of those that stay the scores, lowered by exp(-IoU^2 / softness) for each better one.
+
+    Bodla et al. 2017, Soft-NMS. The best come first. Of two that overlap the less sure is oftener the same person again.
+    """
+    lowered = np.array(scores, dtype=np.float64)
+    waiting = np.ones(len(lowered), dtype=bool)
+    table = ious(boxes, boxes)
+    kept: list[int] = []
+    while waiting.any():
+        best = int(np.where(waiting, lowered, -1.0).argmax())
+        kept.append(best)
+        waiting[best] = False
+        waiting &= table[best] <= most
+        lowered[waiting] *= np.exp(-(table[best, waiting] ** 2) / softness)
+    return kept, lowered[kept]

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from liftwild import cli_predict
 from liftwild.boxes import Box
 from liftwild.cli import cli
+from liftwild.detection.detector import Detection
 from liftwild.errors import LiftwildError
 from liftwild.outputs.clip import ClipDone, predict_clip
 from liftwild.outputs.finish import Claims, Wanted
@@ -24,7 +25,6 @@ from liftwild.pose import Pose
 from liftwild.posenet import Decoded
 from liftwild.predict import estimator as estimator_module
 from liftwild.predict.estimator import Estimator
-from liftwild.predict.finder import Found
 from liftwild.predict.record import record
 from liftwild.predict.video import Frame
 from tests.clip.conftest import BOX, document, figure, names
@@ -65,7 +65,7 @@ def made(estimator: Estimator, clip: Numbered, out: Path, whom: Whom | None = No
 
 def test_a_clip_with_nobody_is_one_line(estimator: Estimator, tmp_path: Path) -> None:
     with pytest.raises(LiftwildError, match=r"^made.mp4: nobody was found in its 30 frames") as caught:
-        made(estimator, Numbered(30), tmp_path, Whom(find=lambda image, most: []))
+        made(estimator, Numbered(30), tmp_path, Whom(detect=lambda image, most: []))
     assert "\n" not in str(caught.value) and names(tmp_path) == ["made.spool"]
 
 
@@ -114,11 +114,11 @@ def test_the_call_from_python_gives_what_the_command_writes(
         record(estimator, tmp_path / "frames")
 
 
-class FakeFinder:
+class FakeDetector:
     """Finds the same two people in every picture, or nobody in a dark one."""
 
-    def find(self, image: np.ndarray, most: int | None = None) -> list[Found]:
-        people = [Found((30.0, 4.0, 30.0, 40.0), 0.7), Found((2.0, 4.0, 24.0, 36.0), 0.9)]
+    def detect(self, image: np.ndarray, most: int | None = None) -> list[Detection]:
+        people = [Detection((30.0, 4.0, 30.0, 40.0), 0.7), Detection((2.0, 4.0, 24.0, 36.0), 0.9)]
         return people[:most] if image.max() > 0 else []
 
     def fingerprint(self) -> str:
@@ -139,7 +139,7 @@ def test_people_are_found_in_photos_and_clips(
     options: tuple[object, ...], expected: list[list[int]], video: Path, tmp_path: Path, tiny_weights: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(cli_predict, "_finder", lambda device, estimator: FakeFinder())
+    monkeypatch.setattr(cli_predict, "_detector", lambda options: FakeDetector())
     (tmp_path / "photo.png").write_bytes(encode(".png", frame_of(5)))
     (tmp_path / "dark.png").write_bytes(encode(".png", frame_of(5) * 0))
     sources = [str(tmp_path / "photo.png"), str(tmp_path / "dark.png"), str(video)]
@@ -170,7 +170,7 @@ def test_a_track_of_a_frame_or_two_is_a_slip(estimator: Estimator, tmp_path: Pat
         return [Found()] if image[0, 0, 0] == 0 else []
 
     with pytest.raises(LiftwildError, match="nobody was found"):
-        made(vanishing(estimator), Numbered(40), tmp_path, Whom(find=find))
+        made(vanishing(estimator), Numbered(40), tmp_path, Whom(detect=find))
     assert calls[0] == 0 and len(calls) > 3
 
 
