@@ -202,6 +202,14 @@ def test_coco_labels_are_read_by_liftwild(tmp_path: Path) -> None:
     assert found[0]["score"] == 0.8 and found[0]["keypoints"][2::3] == [1] * 16
 
 
+def test_the_score_of_coco_is_the_detectors(tmp_path: Path) -> None:
+    tracks = (replace(photo(1).tracks[0], scores=np.array([0.6254])), photo(2).tracks[1])
+    labels, results = write_formats(photo(tracks=tracks), tmp_path, "a", ["coco"])
+    assert [entry["score"] for entry in json.loads(results.read_text(encoding="utf-8"))] == [0.625, 0.8]
+    annotations = json.loads(labels.read_text(encoding="utf-8"))["annotations"]
+    assert [entry["score"] for entry in annotations] == [0.625, 0.8]
+
+
 def test_coco17_is_what_coco_calls_it(tmp_path: Path) -> None:
     recording = photo()
     recording = replace(recording, tracks=(hide(recording.tracks[0], "left_knee"), recording.tracks[1]))
