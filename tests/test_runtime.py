@@ -216,7 +216,7 @@ def test_auto_takes_the_fastest_that_is_installed(tiny_weights: Path, capsys: py
 def test_the_fastest_depends_on_the_cpu(able: bool, first: str, monkeypatch: pytest.MonkeyPatch) -> None:
     need("openvino")
     need("onnx")
-    monkeypatch.setattr(module, "_computes_bf16", lambda core: able)
+    monkeypatch.setattr(module, "computes_bf16", lambda core: able)
     assert module.fastest()[0] == first and sorted(module.fastest()) == ["onnx", "openvino", "torch"]
 
 

@@ -61,23 +61,13 @@ def ious(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return common / np.maximum(either, 1e-12)
 
 
-def suppress(boxes: np.ndarray, scores: np.ndarray, most: float) -> list[int]:
-    """Which of ``boxes`` (N, 4) to keep, best ``scores`` (N,) first: those with no better at an IoU above ``most``."""
-    kept: list[int] = []
-    order = np.argsort(-np.asarray(scores), kind="stable")
-    table = ious(boxes, boxes)
-    for i in order.tolist():
-        if all(table[i, j] <= most for j in kept):
-            kept.append(i)
-    return kept
-
-
-def suppress_softly(
-    boxes: np.ndarray, scores: np.ndarray, most: float, softness: float
+def suppress(
+    boxes: np.ndarray, scores: np.ndarray, most: float, softness: float = np.inf
 ) -> tuple[list[int], np.ndarray]:
-    """As ``suppress``, and of those that stay the scores, lowered by exp(-IoU^2 / softness) for each better one.
+    """Which of ``boxes`` (N, 4) to keep, best first: those with no better at an IoU above ``most``; and their scores.
 
-    Bodla et al. 2017, Soft-NMS. The best come first. Of two that overlap the less sure is oftener the same person again.
+    Each better one lowers a score by exp(-IoU^2 / ``softness``), not at all where that is infinite: of two boxes that
+    overlap, the less sure is oftener the same person again. Bodla et al. 2017, Soft-NMS.
     """
     lowered = np.array(scores, dtype=np.float64)
     waiting = np.ones(len(lowered), dtype=bool)

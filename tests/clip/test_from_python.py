@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import tracemalloc
 import json
+import tracemalloc
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any

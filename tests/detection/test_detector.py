@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liftwild.boxes import BODY_MARGIN, body_box, clipped, ious, suppress, suppress_softly
+from liftwild.boxes import BODY_MARGIN, body_box, clipped, ious, suppress
 from liftwild.detection.detector import Detection, Detector, largest, under
 from liftwild.detection.network import DetectorMaps
 from liftwild.detection.weights import load_detector
@@ -70,19 +70,20 @@ def test_iou_agrees_with_the_common_box(a: tuple, b: tuple) -> None:
 
 def test_of_boxes_that_say_the_same_the_best_stays() -> None:
     boxes = np.array([[0, 0, 10, 20], [1, 0, 10, 20], [30, 0, 10, 20], [0, 0, 10, 10]])
-    assert suppress(boxes, np.array([0.5, 0.9, 0.1, 0.3]), 0.6) == [1, 3, 2]
-    assert suppress(boxes, np.array([0.5, 0.9, 0.1, 0.3]), 0.4) == [1, 2]
-    assert suppress(np.zeros((0, 4)), np.zeros(0), 0.5) == []
+    kept, scores = suppress(boxes, np.array([0.5, 0.9, 0.1, 0.3]), 0.6)
+    assert kept == [1, 3, 2] and scores.tolist() == [0.9, 0.3, 0.1]
+    assert suppress(boxes, np.array([0.5, 0.9, 0.1, 0.3]), 0.4)[0] == [1, 2]
+    assert suppress(np.zeros((0, 4)), np.zeros(0), 0.5)[0] == []
 
 
 def test_who_overlaps_a_surer_one_is_doubted() -> None:
     boxes = np.array([[0, 0, 10, 20], [0, 10, 10, 20], [30, 0, 10, 20], [0, 1, 10, 20]])
-    kept, scores = suppress_softly(boxes, np.array([0.9, 0.8, 0.5, 0.7]), 0.6, 0.5)
+    kept, scores = suppress(boxes, np.array([0.9, 0.8, 0.5, 0.7]), 0.6, 0.5)
     assert kept == [0, 1, 2]  # the last is the first once more
     np.testing.assert_allclose(scores, [0.9, 0.8 * np.exp(-((1 / 3) ** 2) / 0.5), 0.5])
-    kept, scores = suppress_softly(boxes, np.array([0.9, 0.55, 0.5, 0.1]), 0.6, 0.5)
+    kept, scores = suppress(boxes, np.array([0.9, 0.55, 0.5, 0.1]), 0.6, 0.5)
     assert kept == [0, 2, 1] and scores.tolist() == sorted(scores, reverse=True)
-    kept, scores = suppress_softly(np.zeros((0, 4)), np.zeros(0), 0.5, 0.5)
+    kept, scores = suppress(np.zeros((0, 4)), np.zeros(0), 0.5, 0.5)
     assert kept == [] and scores.shape == (0,)
 
 

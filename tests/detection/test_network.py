@@ -14,6 +14,7 @@ from liftwild.detection.detector import Detector
 from liftwild.detection.network import STRIDES, DetectorConfig, DetectorNet, decode
 from liftwild.detection.runtime import open_detector_runtime
 from liftwild.detection.weights import load_detector
+from liftwild.predict.runtime import computes_bf16, openvino_core
 from tests.conftest import picture
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +47,9 @@ def test_the_shipped_json_says_where_the_weights_are_from() -> None:
     assert 0.2 < card["min_score"] < 0.6 and card["measured"] and card["min_score_is"]
 
 
-@pytest.mark.parametrize(("kind", "modules"), [("openvino", ("openvino", "onnx")), ("onnx", ("onnxruntime", "onnx"))])
+@pytest.mark.parametrize(
+    ("kind", "modules"), [("openvino-fp32", ("openvino", "onnx")), ("onnx", ("onnxruntime", "onnx"))]
+)
 def test_runtimes_agree(kind: str, modules: tuple[str, ...], tiny_net: DetectorNet) -> None:
     for name in modules:
         pytest.importorskip(name, reason=f"{name} is not installed")
@@ -55,7 +58,7 @@ def test_runtimes_agree(kind: str, modules: tuple[str, ...], tiny_net: DetectorN
     pixels = np.stack([picture(side, side, seed) for seed in range(3)])
     wanted = open_detector_runtime(tiny_net, "torch", cpu)(pixels)
     runtime = open_detector_runtime(tiny_net, kind, cpu)
-    assert runtime.name == f"{kind} fp32"
+    assert runtime.name == f"{kind.partition('-')[0]} fp32"
     found = runtime(pixels)
     for one, other in zip(found, wanted, strict=True):
         assert one.shape == other.shape
@@ -68,9 +71,22 @@ def test_the_shipped_detector_agrees_with_itself_in_openvino() -> None:
     import cv2
 
     photo = cv2.imread(str(ROOT / "examples" / "person.jpg"))[:, :, ::-1].copy()
-    (one,), (other,) = (Detector(device="cpu", runtime=kind).detect(photo) for kind in ("torch", "openvino"))
+    (one,), (other,) = (Detector(device="cpu", runtime=kind).detect(photo) for kind in ("torch", "openvino-fp32"))
     np.testing.assert_allclose(one.box, other.box, atol=0.05)
     assert one.score == pytest.approx(other.score, abs=1e-3) and one.score > 0.4
+
+
+def test_bf16_changes_little() -> None:
+    for name in ("openvino", "onnx"):
+        pytest.importorskip(name, reason=f"{name} is not installed")
+    if not computes_bf16(openvino_core()):
+        pytest.skip("this CPU does not compute in bf16")
+    net, _ = load_detector("detector")
+    pixels = reference().pixels()[None, : net.config.input_px, : net.config.input_px]
+    exact, rough = (open_detector_runtime(net, kind, torch.device("cpu")) for kind in ("openvino-fp32", "openvino"))
+    assert rough.name == "openvino bf16"
+    scores = [runtime(np.ascontiguousarray(pixels)).scores.sigmoid().numpy() for runtime in (exact, rough)]
+    assert 0 < np.abs(scores[0] - scores[1]).max() < 0.03
 
 
 def test_a_box_is_the_mean_of_its_distances(tiny_net: DetectorNet) -> None:

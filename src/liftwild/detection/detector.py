@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from liftwild.boxes import Box, clipped, suppress_softly
+from liftwild.boxes import Box, clipped, suppress
 from liftwild.crop import Crop
 from liftwild.data.photo import checked_photo
 from liftwild.detection.network import decode
@@ -18,7 +18,7 @@ from liftwild.errors import LiftwildError
 from liftwild.predict.runtime import find_device, hash_of
 
 SAME_IOU = 0.5  # two boxes with a larger IoU are one person: docs/detection.md
-SOFTNESS = 0.5  # how much a box is doubted that overlaps a surer one: ``boxes.suppress_softly``
+SOFTNESS = 0.5  # how much a box is doubted that overlaps a surer one: ``boxes.suppress``
 MAX_CANDIDATES = 300  # cells of a photo, the best, whose boxes are compared
 MIN_SIDE_PX = 2.0  # of the network's input; a smaller box shows nobody
 MIN_PHOTO_PX = 1.0  # of the photo, for the longer side: the estimator takes no smaller box
@@ -47,7 +47,7 @@ class Detector:
 
     ``weights``: "detector", which ships, or the path of a .safetensors file. ``device``: as for ``Estimator``.
     ``min_score`` in [0, 1]: who scores less is left out; None is what the json of the weights says. ``batch_size``:
-    photos that go through the network together. ``runtime``: what computes, as for ``Estimator``, always in fp32.
+    photos that go through the network together. ``runtime``: what computes, as for ``Estimator``.
     ``input_px``: longer side of the photo as the network sees it, a multiple of 32; None is what the json says; less is
     faster and misses small people (docs/detection.md). LiftwildError if weights, device or runtime cannot be used.
     Calls do not change it.
@@ -86,7 +86,7 @@ class Detector:
 
     def fingerprint(self) -> str:
         """What tells its answers from those of others."""
-        return f"{self._hash} {self.min_score:g} {self.input_px}"
+        return f"{self._hash} {self.min_score:g} {self.input_px} {self.runtime_name}"
 
     def detect(self, image: np.ndarray, most: int | None = None) -> list[Detection]:
         """The people in a photo, largest box first; empty if there are none.
@@ -129,7 +129,7 @@ class Detector:
         corners = crop.to_photo(corners, self.input_px).clip(0, whole[2:])
         boxes = np.concatenate([corners[:, 0], corners[:, 1] - corners[:, 0]], axis=1)
         people = []
-        kept, lowered = suppress_softly(boxes, scores, SAME_IOU, SOFTNESS)
+        kept, lowered = suppress(boxes, scores, SAME_IOU, SOFTNESS)
         for (x, y, w, h), score in zip(boxes[kept].tolist(), lowered.tolist(), strict=True):
             box = clipped((x, y, w, h), whole)
             if box is not None and max(box[2:]) >= MIN_PHOTO_PX and score >= self.min_score:

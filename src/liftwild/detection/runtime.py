@@ -1,4 +1,4 @@
-"""What runs the detector's network: torch, OpenVINO or ONNX Runtime. Pictures in, ``DetectorMaps`` out, in fp32."""
+"""What runs the detector's network: torch, OpenVINO or ONNX Runtime. Pictures in, ``DetectorMaps`` out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from liftwild.detection.graph import CELLS, PHOTOS, detector_graph
 from liftwild.detection.network import DetectorMaps, DetectorNet, split_cells
 from liftwild.errors import LiftwildError
-from liftwild.predict.runtime import RUNTIMES, fastest, first_of, openvino_core
+from liftwild.predict.runtime import RUNTIMES, computes_bf16, fastest, first_of, openvino_core
 
 
 class DetectorRuntime(Protocol):
@@ -42,19 +42,25 @@ class TorchDetector:
 
 
 class OpenVinoDetector:
-    """The network in OpenVINO on the CPU. LiftwildError without OpenVINO or onnx."""
+    """The network in OpenVINO on the CPU; ``precision``: fp32, bf16, or None for bf16 where the CPU computes in it.
 
-    name = "openvino fp32"
+    LiftwildError without OpenVINO or onnx, or bf16 if the CPU has none.
+    """
 
-    def __init__(self, net: DetectorNet) -> None:
+    def __init__(self, net: DetectorNet, precision: str | None = None) -> None:
         core = openvino_core()
+        able = computes_bf16(core)
+        if precision == "bf16" and not able:
+            raise LiftwildError("this CPU does not compute in bf16; take the runtime openvino")
+        precision = precision or ("bf16" if able else "fp32")
+        self.name = f"openvino {precision}"
         model = core.read_model(detector_graph(net))
         side, self._bins = net.config.input_px, net.config.bins
         model.reshape({PHOTOS: [1, side, side, 3]})  # for one photo at a time: faster than for any number
         options = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": {"fp32": "f32"}.get(precision, precision),
         }
         self._request = core.compile_model(model, "CPU", options).create_infer_request()
         self._lock = threading.Lock()
@@ -95,14 +101,14 @@ class OnnxDetector:
 
 
 def open_detector_runtime(net: DetectorNet, kind: str | None, device: torch.device) -> DetectorRuntime:
-    """What runs ``net``: ``kind`` is one of ``predict.runtime.RUNTIMES``, of which only the family counts.
+    """What runs ``net``: ``kind`` is one of ``predict.runtime.RUNTIMES``; torch and ONNX Runtime compute in fp32.
 
     auto is the fastest that is installed, and torch on a GPU; if one cannot be used, the next, with a line on stderr
     that says why. None: torch. LiftwildError if nothing can run it.
     """
     if kind is not None and kind not in RUNTIMES:
         raise LiftwildError(f"no runtime {kind!r}; there are {', '.join(RUNTIMES)}")
-    family = (kind or "torch").partition("-")[0]
+    family, _, precision = (kind or "torch").partition("-")
     kinds = [family]
     if family == "auto":
         kinds = fastest() if device.type == "cpu" else ["torch"]
@@ -110,7 +116,7 @@ def open_detector_runtime(net: DetectorNet, kind: str | None, device: torch.devi
     def of(each: str) -> DetectorRuntime:
         if each == "torch":
             return TorchDetector(net, device)
-        return OpenVinoDetector(net) if each == "openvino" else OnnxDetector(net)
+        return OpenVinoDetector(net, precision or None) if each == "openvino" else OnnxDetector(net)
 
     runtime: DetectorRuntime = first_of(kinds, of, f"the detector cannot be run in {family}")
     return runtime

@@ -107,7 +107,7 @@ class OpenVinoRuntime:
 
     def __init__(self, graph: bytes, weights: bytes | None = None, precision: str | None = None) -> None:
         self._core = openvino_core()
-        able = _computes_bf16(self._core)
+        able = computes_bf16(self._core)
         if precision == "bf16" and not able:
             raise LiftwildError("this CPU does not compute in bf16; take the runtime openvino")
         self.precision = precision or ("bf16" if able else "fp32")
@@ -272,13 +272,13 @@ def fastest() -> list[str]:
     best = "fp32"
     if {"openvino", "onnx"} <= there:  # else there is nothing to choose
         try:
-            best = "bf16" if _computes_bf16(openvino_core()) else "fp32"
+            best = "bf16" if computes_bf16(openvino_core()) else "fp32"
         except Exception:  # a broken one is tried first, so that its fault is told
             best = "bf16"
     return [each for each in FASTEST_FIRST[best] if each in there]
 
 
-def _computes_bf16(core: Any) -> bool:
+def computes_bf16(core: Any) -> bool:
     """Whether the CPU does, as OpenVINO sees it."""
     return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
