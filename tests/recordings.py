@@ -26,6 +26,7 @@ def random_track(rng: np.random.Generator, frames: np.ndarray, person_id: int, s
     count, joints = len(frames), len(skeleton)
     hidden = rng.random((count, joints)) < rng.choice([0.0, 0.2])
     spread = np.where(hidden, np.nan, rng.uniform(1, 200, (count, joints)))
+    scores = np.where(rng.random(count) < 0.3, np.nan, rng.random(count))
     ids = tuple(None if rng.random() < 0.3 else int(rng.integers(-5, 2**40)) for _ in frames)
     return PoseTrack(
         person_id=person_id,
@@ -38,6 +39,7 @@ def random_track(rng: np.random.Generator, frames: np.ndarray, person_id: int, s
         root_mm=rng.normal((0, 0, 4000), 500, (count, 3)) if rng.random() < 0.5 else None,
         annotation_ids=ids if rng.random() < 0.5 and any(value is not None for value in ids) else None,
         skeleton=skeleton,
+        scores=scores if rng.random() < 0.5 and not np.isnan(scores).all() else None,
     )
 
 
@@ -108,7 +110,7 @@ def assert_same(first: Recording, second: Recording, exact: bool) -> None:
         assert getattr(first, name) == getattr(second, name), name
     steps = {
         "times_s": 1e-6, "joints_2d": 0.01, "joints_3d": 0.1, "confidence": 0.001, "boxes": 0.01, "depth_sd_mm": 0.1,
-        "root_mm": 0.1, "turn": 0, "camera_height_mm": 0, "frames": 0,
+        "scores": 0.001, "root_mm": 0.1, "turn": 0, "camera_height_mm": 0, "frames": 0,
     }  # fmt: skip
 
     def same(a: object, b: object, name: str) -> None:
@@ -127,7 +129,7 @@ def assert_same(first: Recording, second: Recording, exact: bool) -> None:
         assert (own.person_id, own.annotation_ids, own.skeleton) == (
             other.person_id, other.annotation_ids, other.skeleton,
         )  # fmt: skip
-        for name in ("frames", "joints_2d", "joints_3d", "confidence", "boxes", "depth_sd_mm", "root_mm"):
+        for name in ("frames", "joints_2d", "joints_3d", "confidence", "boxes", "depth_sd_mm", "root_mm", "scores"):
             same(own, other, name)
 
 

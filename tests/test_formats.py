@@ -142,6 +142,7 @@ def test_the_table_has_every_joint_of_everybody(seed: int, tmp_path_factory: pyt
             "confidence": (float(track.confidence[i, joint]), 0.001),
             "depth_sd_mm": (None if track.depth_sd_mm is None else track.depth_sd_mm[i, joint], 0.1),
             **{key: (root[axis], 0.1) for axis, key in enumerate(("root_x_mm", "root_y_mm", "root_z_mm"))},
+            "score": (None if track.scores is None else track.scores[i], 0.001),
         }
         assert set(values) | {"frame", "person_id", "joint"} == set(row) == set(exact)
         for key, (value, step) in values.items():
@@ -199,6 +200,14 @@ def test_coco_labels_are_read_by_liftwild(tmp_path: Path) -> None:
     found = json.loads(results.read_text(encoding="utf-8"))
     assert [entry["image_id"] for entry in found] == [12, 12] and found[0]["category_id"] == 1
     assert found[0]["score"] == 0.8 and found[0]["keypoints"][2::3] == [1] * 16
+
+
+def test_the_score_of_coco_is_the_detectors(tmp_path: Path) -> None:
+    tracks = (replace(photo(1).tracks[0], scores=np.array([0.6254])), photo(2).tracks[1])
+    labels, results = write_formats(photo(tracks=tracks), tmp_path, "a", ["coco"])
+    assert [entry["score"] for entry in json.loads(results.read_text(encoding="utf-8"))] == [0.625, 0.8]
+    annotations = json.loads(labels.read_text(encoding="utf-8"))["annotations"]
+    assert [entry["score"] for entry in annotations] == [0.625, 0.8]
 
 
 def test_coco17_is_what_coco_calls_it(tmp_path: Path) -> None:

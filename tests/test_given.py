@@ -174,6 +174,14 @@ def test_of_several_names_the_longest_counts(tmp_path: Path) -> None:
     assert not boxes.of(tmp_path / "b" / "im2.jpg") and not boxes.of(tmp_path / "im4.jpg")
 
 
+def test_a_result_has_its_score_and_a_label_has_none(tmp_path: Path) -> None:
+    boxes = given(tmp_path, [result(score=0.75), result(score=0.4), result(score=1.5)])
+    assert [boxes.score_of(key) for key, _ in boxes.of(Path("12.jpg"))] == [0.75, 0.4, 1.0]
+    assert boxes.score_of(None) is None and boxes.score_of(9) is None
+    unscored = {key: value for key, value in result().items() if key != "score"}
+    assert given(tmp_path, [unscored]).score_of(1) is None
+
+
 def test_the_fingerprint_tells_boxes_apart(tmp_path: Path) -> None:
     one, same, moved, other = (
         given(tmp_path, [entry]) for entry in (result(), result(), result(bbox=list(OTHER)), result(13))

@@ -53,8 +53,9 @@ def test_the_document(tmp_path: Path) -> None:
     assert document["frame"]["axes"].startswith("x right, y down, z away from the camera")
     assert document["frame"]["root_mm"].startswith("not estimated")
     first, second = document["people"]
-    assert list(first) == ["person_id", "box", "joints_2d", "joints_3d", "confidence"]
-    assert list(second) == ["person_id", "box", "annotation_id", "joints_2d", "joints_3d", "confidence"]
+    assert list(first) == ["person_id", "box", "score", "joints_2d", "joints_3d", "confidence"]
+    assert first["score"] is None
+    assert list(second) == ["person_id", "box", "annotation_id", "score", "joints_2d", "joints_3d", "confidence"]
     assert second["annotation_id"] == 7 and (first["person_id"], second["person_id"]) == (0, 1)
     assert first["box"] == [15, 5, 50, 50]
     assert np.array(first["joints_3d"]).tolist() == STANDING.tolist()

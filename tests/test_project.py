@@ -23,11 +23,11 @@ TIERS = (
     {"errors", "threads", "skeleton"},
     {"boxes", "camera", "crop", "heatmap"},
     {"sample", "pose"},
-    {"finder_net", "posenet", "losses"},
+    {"posenet", "losses"},
     {"data", "people", "weights"},
-    {"training", "evaluation", "predict"},
+    {"detection", "training", "evaluation", "predict"},
     {"outputs", "app"},
-    {"cli_calibrate", "cli_export", "cli_finder", "cli_predict", "cli_prepare"},
+    {"cli_calibrate", "cli_export", "cli_predict", "cli_prepare"},
     {"cli", "__main__"},
 )
 # Arrows that the tiers allow and the design does not: (importer, imported).

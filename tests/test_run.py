@@ -13,6 +13,7 @@ import pytest
 from torch import Tensor
 
 from liftwild import Estimator
+from liftwild.detection.detector import Detection
 from liftwild.errors import LiftwildError
 from liftwild.outputs.finish import Claims, Wanted
 from liftwild.outputs.json import read_json
@@ -96,11 +97,11 @@ def test_results_and_errors_come_in_order(
 def test_the_next_batch_is_read_while_the_network_looks(estimator: Estimator, tmp_path: Path) -> None:
     paths, read, enough = photos(tmp_path, 20), [], threading.Event()
 
-    def boxes_in(image: np.ndarray) -> list[tuple[float, float, float, float]]:
+    def people_in(image: np.ndarray) -> list[Detection]:
         read.append(image.shape[1] - 30)
         if len(read) >= 2 * BATCH:
             enough.set()
-        return [(0.0, 0.0, 30.0, 40.0)]
+        return [Detection((0.0, 0.0, 30.0, 40.0), 0.9)]
 
     seen: list[int] = []
 
@@ -111,7 +112,7 @@ def test_the_next_batch_is_read_while_the_network_looks(estimator: Estimator, tm
         seen.append(len(read))
 
     estimator.runtime = Slow(estimator, before)
-    assert run(estimator, paths, Whom(boxes_in=boxes_in)).done == 20
+    assert run(estimator, paths, Whom(people_in=people_in)).done == 20
     assert read == list(range(20))
     # A batch is with the network, a batch waits, and one photo more is being handed over; one is just read.
     assert 2 * BATCH <= seen[0] <= 2 * BATCH + 2
@@ -140,10 +141,10 @@ def test_an_interruption_ends_the_run(estimator: Estimator, tmp_path: Path) -> N
     assert stems(tmp_path) == {"0", "1", "2"}
 
 
-def test_a_slip_of_the_finder_is_no_photos_fault(
+def test_a_slip_of_the_detector_is_no_photos_fault(
     estimator: Estimator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def boxes_in(image: np.ndarray) -> list[tuple[float, float, float, float]]:
+    def people_in(image: np.ndarray) -> list[Detection]:
         if image.shape[1] == 34:
             raise ZeroDivisionError("slip")
         if image.shape[1] == 31:
@@ -151,7 +152,7 @@ def test_a_slip_of_the_finder_is_no_photos_fault(
         return []
 
     with pytest.raises(ZeroDivisionError, match="slip"):
-        run(estimator, photos(tmp_path, 30), Whom(boxes_in=boxes_in))
+        run(estimator, photos(tmp_path, 30), Whom(people_in=people_in))
     assert capsys.readouterr().err == "error: this photo cannot be looked at\n"
 
 

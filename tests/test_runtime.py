@@ -164,7 +164,7 @@ def test_the_graph_is_the_network(config: PoseNetConfig) -> None:
     crops = np.random.default_rng(2).integers(0, 256, (3, config.input_px, config.input_px, 3), dtype=np.uint8)
     exact = TorchRuntime(net, CPU)(crops)
     makers: list[Callable[[], Any]] = [lambda: OnnxRuntime(graph)]
-    if "openvino" in module._fastest():
+    if "openvino" in module.fastest():
         makers.append(lambda: OpenVinoRuntime(graph, None, "fp32"))
     for make in makers:
         for one, other in zip(exact, make()(crops), strict=True):
@@ -203,7 +203,7 @@ def test_signals_are_heard_after_estimators_have_come_and_gone(tiny_weights: Pat
 
 def test_auto_takes_the_fastest_that_is_installed(tiny_weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
     estimator = Estimator(tiny_weights, "cpu", runtime="auto")
-    fastest = module._fastest()[0]
+    fastest = module.fastest()[0]
     assert estimator.runtime_name.startswith(fastest) and capsys.readouterr().err == ""
     assert fastest == "torch" or estimator.runtime_name in ("openvino bf16", "onnx fp32", "openvino fp32")
     assert Estimator(tiny_weights, "cpu").runtime_name == "torch fp32"
@@ -216,8 +216,8 @@ def test_auto_takes_the_fastest_that_is_installed(tiny_weights: Path, capsys: py
 def test_the_fastest_depends_on_the_cpu(able: bool, first: str, monkeypatch: pytest.MonkeyPatch) -> None:
     need("openvino")
     need("onnx")
-    monkeypatch.setattr(module, "_computes_bf16", lambda core: able)
-    assert module._fastest()[0] == first and sorted(module._fastest()) == ["onnx", "openvino", "torch"]
+    monkeypatch.setattr(module, "computes_bf16", lambda core: able)
+    assert module.fastest()[0] == first and sorted(module.fastest()) == ["onnx", "openvino", "torch"]
 
 
 def test_falling_back_is_said(
@@ -226,7 +226,7 @@ def test_falling_back_is_said(
     def broken(*arguments: object) -> None:
         raise RuntimeError("Exception from core.cpp:105:\nno such instruction\n\n")
 
-    monkeypatch.setattr(module, "_fastest", lambda: ["openvino", "onnx", "torch"])
+    monkeypatch.setattr(module, "fastest", lambda: ["openvino", "onnx", "torch"])
     monkeypatch.setattr(module, "graph_of", lambda net: b"")
     monkeypatch.setattr(module, "OpenVinoRuntime", broken)
     monkeypatch.setattr(module, "OnnxRuntime", lambda graph: TorchRuntime(load_weights(tiny_weights)[0], CPU))
@@ -250,7 +250,7 @@ def test_a_runtime_that_gives_something_else_is_not_used(
         def __call__(self, crops: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
             return torch.zeros(len(crops), 16, 8, 8), torch.zeros(len(crops), 16)
 
-    monkeypatch.setattr(module, "_fastest", lambda: ["openvino", "torch"])
+    monkeypatch.setattr(module, "fastest", lambda: ["openvino", "torch"])
     monkeypatch.setattr(module, "graph_of", lambda net: b"")
     monkeypatch.setattr(module, "OpenVinoRuntime", lambda *arguments: Wrong())
     assert Estimator(tiny_weights, "cpu", runtime="auto").runtime_name == "torch fp32"
@@ -279,11 +279,11 @@ def test_a_missing_library_is_named_with_its_extra(
     monkeypatch.setattr(module, "graph_of", lambda net: b"")
     with pytest.raises(LiftwildError, match=rf"runtime {kind} cannot be used: it needs .*'liftwild\[{kind}\]'"):
         Estimator(tiny_weights, "cpu", runtime=kind)
-    assert kind not in module._fastest()  # so auto does not try
+    assert kind not in module.fastest()  # so auto does not try
 
 
 def test_fingerprints_tell_weights_apart(tiny_weights: Path) -> None:
-    kinds = module._fastest()
+    kinds = module.fastest()
     prints = [open_runtime(weights, kind)[0].fingerprint() for weights in (tiny_weights, "small") for kind in kinds]
     assert prints == [open_runtime(w, kind)[0].fingerprint() for w in (tiny_weights, "small") for kind in kinds]
     assert len(set(prints[: len(kinds)]) & set(prints[len(kinds) :])) == 0

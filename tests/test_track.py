@@ -39,8 +39,8 @@ class Body:
         return joints + self.place(frame)
 
 
-class Found(NamedTuple):
-    """What the world's finder gives."""
+class Shown(NamedTuple):
+    """What the world's detector gives."""
 
     box: Box
     score: float
@@ -48,7 +48,7 @@ class Found(NamedTuple):
 
 @dataclass
 class World:
-    """Stands for estimator and finder: knows who is where, the last of ``bodies`` in front."""
+    """Stands for estimator and detector: knows who is where, the last of ``bodies`` in front."""
 
     bodies: Sequence[Body]
     frame: int = 0
@@ -88,7 +88,7 @@ class World:
             joints, sure = STANDING[:, :2] * (h / 2500) + (x + w / 2, y + h / 2), 0.2
         return Pose(joints, STANDING * 1.0, np.full(16, sure), whole)
 
-    def find(self, image: np.ndarray, most: int | None) -> list[Found]:
+    def find(self, image: np.ndarray, most: int | None) -> list[Shown]:
         """Everybody who is not hidden behind somebody, largest first."""
         self.asked.append(self.frame)
         boxes = []
@@ -99,7 +99,7 @@ class World:
             ]
             hidden = any(ious([box], [other])[0, 0] > 0.4 for other in before)
             if body.seen(self.frame) and body.found(self.frame) and not hidden:
-                boxes.append(Found(box, 0.9))
+                boxes.append(Shown(box, 0.9))
         return sorted(boxes, key=lambda found: -found.box[2] * found.box[3])[:most]
 
 
@@ -223,17 +223,25 @@ def test_the_one_under_the_point() -> None:
     assert nobody == [[]] * 30
 
 
-@pytest.mark.parametrize("with_finder", [True, False])
-def test_a_box_says_whom_to_begin_with(with_finder: bool) -> None:
+def test_scores_are_of_the_frames_that_the_detector_looked_at() -> None:
+    world = World([Body(walk(300, 0))])
+    found = run(world, 60)
+    scored = [frame for frame, (seen,) in enumerate(found) if seen.pose.score is not None]
+    assert scored == world.asked and scored[0] == 0 and 2 < len(scored) < 10
+    assert {seen.pose.score for (seen,) in found} == {None, float(np.float32(0.9))}
+
+
+@pytest.mark.parametrize("with_detector", [True, False])
+def test_a_box_says_whom_to_begin_with(with_detector: bool) -> None:
     world = World([Body(walk(120, 30)), Body(walk(450, -20), BLUE, size=220)])
     box = body_box(world.bodies[0].joints(0), KNOWN)
-    find = world.find if with_finder else None
+    find = world.find if with_detector else None
     found = run(world, 50, Follower(world, find, box=box))  # type: ignore[arg-type]
     assert who(world, found) == [{0: 0}] * 50
     assert found[0][0].pose.box == pytest.approx(box, abs=1e-3)
 
 
-def test_without_a_finder_one_person_fills_the_first_frame() -> None:
+def test_without_a_detector_one_person_fills_the_first_frame() -> None:
     world = World([Body(walk(320, 10))])
     found = run(world, 20, Follower(world))  # type: ignore[arg-type]
     assert world.looked[0] is None and numbers(found) == [[0]] * 20
@@ -272,8 +280,8 @@ def test_the_peaks_say_whether_somebody_is_there(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("is_found", [True, False])
-def test_doubt_is_settled_by_the_finder(is_found: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pose that is less sure than usual stays if the finder sees somebody there, and goes if not."""
+def test_doubt_is_settled_by_the_detector(is_found: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pose that is less sure than usual stays if the detector sees somebody there, and goes if not."""
     world = World([Body(walk(300, 0), found=lambda frame: frame < 20 or is_found)])
     real = World._pose
 

@@ -342,7 +342,9 @@ def test_the_best_is_kept(stores: tuple[Path, Path], tmp_path: Path, monkeypatch
     card = json.loads((tmp_path / "run" / "best.json").read_text())
     assert card["step"] == 6 and card["best"] == trainer.best and card["metrics"]["val"]["mpjpe_mm"] == 80.0
     at_6 = load_file(tmp_path / "run" / "best.safetensors")["subnetwork.stacks.0.to_heatmaps.weight"]
-    assert not torch.equal(at_6.float(), trainer.net.state_dict()["subnetwork.stacks.0.to_heatmaps.weight"].half().float()), card
+    assert not torch.equal(
+        at_6.float(), trainer.net.state_dict()["subnetwork.stacks.0.to_heatmaps.weight"].half().float()
+    ), card
     table["stores"]["val"]["path"] = str(stores[1])
     with pytest.raises(LiftwildError, match="store val has no 3D labels"):
         run(table, tmp_path / "other")

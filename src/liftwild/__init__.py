@@ -1,7 +1,7 @@
 """liftwild: one photo of a person in, a 3D pose out; and a way to teach it your own world.
 
-``Estimator`` finds poses in photos, ``Pose`` is what it returns; ``Finder`` finds whom to look at; ``record`` follows
-the people of a video. Heavy imports wait until one of them is used.
+``Estimator`` finds poses in photos, ``Pose`` is what it returns; ``Detector`` finds the people in a photo; ``record``
+follows the people of a video. Heavy imports wait until one of them is used.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Estimator", "Finder", "LiftwildError", "Pose", "__version__", "record"]
+__all__ = ["Detector", "Estimator", "LiftwildError", "Pose", "__version__", "record"]
 
 if TYPE_CHECKING:
+    from liftwild.detection.detector import Detector
     from liftwild.errors import LiftwildError
     from liftwild.pose import Pose
     from liftwild.predict.estimator import Estimator
-    from liftwild.predict.finder import Finder
     from liftwild.predict.record import record
 
 
@@ -25,10 +25,10 @@ def __getattr__(name: str) -> Any:
         from liftwild.predict.estimator import Estimator
 
         return Estimator
-    if name == "Finder":
-        from liftwild.predict.finder import Finder
+    if name == "Detector":
+        from liftwild.detection.detector import Detector
 
-        return Finder
+        return Detector
     if name == "record":
         from liftwild.predict.record import record
 

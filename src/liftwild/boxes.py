@@ -9,7 +9,7 @@ from liftwild.skeleton import MPII_16, PELVIS, THORAX
 Box = tuple[float, float, float, float]  # x, y, w, h: top-left corner and size, px
 
 # How far the body goes beyond a joint, as a share of its torso or thigh, whichever is longer in the picture. Medians
-# of the gap between the outermost joint and the side of the labelled box, 298 COCO photos (docs/finder.md).
+# of the gap between the outermost joint and the side of the labelled box, 298 COCO photos.
 BODY_MARGIN = {
     "ankle": 0.27, "knee": 0.17, "hip": 0.24, "pelvis": 0.2, "thorax": 0.1, "upper_neck": 0.15, "head_top": 0.1,
     "wrist": 0.2, "elbow": 0.12, "shoulder": 0.19,
@@ -61,12 +61,22 @@ def ious(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return common / np.maximum(either, 1e-12)
 
 
-def suppress(boxes: np.ndarray, scores: np.ndarray, most: float) -> list[int]:
-    """Which of ``boxes`` (N, 4) to keep, best ``scores`` (N,) first: those with no better at an IoU above ``most``."""
-    kept: list[int] = []
-    order = np.argsort(-np.asarray(scores), kind="stable")
+def suppress(
+    boxes: np.ndarray, scores: np.ndarray, most: float, softness: float = np.inf
+) -> tuple[list[int], np.ndarray]:
+    """Which of ``boxes`` (N, 4) to keep, best first: those with no better at an IoU above ``most``; and their scores.
+
+    Each better one lowers a score by exp(-IoU^2 / ``softness``), not at all where that is infinite: of two boxes that
+    overlap, the less sure is oftener the same person again. Bodla et al. 2017, Soft-NMS.
+    """
+    lowered = np.array(scores, dtype=np.float64)
+    waiting = np.ones(len(lowered), dtype=bool)
     table = ious(boxes, boxes)
-    for i in order.tolist():
-        if all(table[i, j] <= most for j in kept):
-            kept.append(i)
-    return kept
+    kept: list[int] = []
+    while waiting.any():
+        best = int(np.where(waiting, lowered, -1.0).argmax())
+        kept.append(best)
+        waiting[best] = False
+        waiting &= table[best] <= most
+        lowered[waiting] *= np.exp(-(table[best, waiting] ** 2) / softness)
+    return kept, lowered[kept]

@@ -12,7 +12,6 @@ import click
 from liftwild import __version__
 from liftwild.cli_calibrate import calibrate
 from liftwild.cli_export import export
-from liftwild.cli_finder import train_finder
 from liftwild.cli_predict import predict
 from liftwild.cli_prepare import prepare
 from liftwild.errors import LiftwildError
@@ -40,7 +39,7 @@ def cli() -> None:
     """One photo of a person in, a 3D pose out."""
 
 
-for command in (predict, prepare, calibrate, train_finder, export):
+for command in (predict, prepare, calibrate, export):
     cli.add_command(command)
 
 

@@ -16,10 +16,10 @@ from liftwild.threads import wait_kindly
 if TYPE_CHECKING:
     import numpy as np
 
+    from liftwild.detection.detector import Detection, Detector
     from liftwild.outputs.finish import Claims, Wanted
     from liftwild.outputs.run import Whom
-    from liftwild.predict.estimator import Box, Estimator
-    from liftwild.predict.finder import Finder
+    from liftwild.predict.estimator import Estimator
     from liftwild.predict.video import Clip
 
 STREAM = "-"
@@ -82,6 +82,7 @@ class People(click.ParamType):
 )
 @click.option("--photo-ids", type=click.Path(path_type=Path), help="COCO labels that say which photo a result's id is.")
 @click.option("--box-score", type=click.FloatRange(0, 1), help="Leave out less sure results.  [default: 0.3]")
+@click.option("--min-score", type=click.FloatRange(0, 1), help="Of the detector: leave out who scores less.")
 @click.option("--people", default="all", show_default=True, type=People(), help="The largest N people, or all.")
 @click.option("--at", type=Numbers("x,y", "px"), help="The one person under this point.")
 @click.option("--whole", is_flag=True, help="Look for nobody: one person fills each photo, or the first frame.")
@@ -139,7 +140,7 @@ def predict(ctx: click.Context, sources: tuple[Path, ...], out: Path, **options:
     estimator = Estimator(
         options["weights"], options["device"], options["flip_test"], options["batch_size"], options["runtime"]
     )
-    whom = _whom(options, estimator, needs_finder=bool(clips) or options["box"] is None)
+    whom = _whom(options, needs_detector=bool(clips) or options["box"] is None)
     if whom.index is not None:
         whom.index.check(found, f"--boxes {options['boxes']}")
     make_folder(out)
@@ -164,6 +165,9 @@ def _check(options: dict[str, Any]) -> None:
     for one, other in (("box", "boxes"), ("camera", "fov"), ("box", "at"), ("boxes", "at"), ("whole", "at")):
         if options[one] not in (None, False) and options[other] not in (None, False):
             raise click.UsageError(f"--{one} and --{other} exclude each other")
+    if options["min_score"] is not None and (options["boxes"] is not None or options["whole"]):
+        instead = "--box-score is that of --boxes" if options["boxes"] is not None else "--whole looks for nobody"
+        raise click.UsageError(f"--min-score is for the detector; {instead}")
     for name in ("photo_ids", "box_score"):
         if options[name] is not None and options["boxes"] is None:
             raise click.UsageError(f"--{name.replace('_', '-')} is for --boxes")
@@ -193,8 +197,8 @@ def _wanted(options: dict[str, Any]) -> Wanted:
     )
 
 
-def _whom(options: dict[str, Any], estimator: Estimator, needs_finder: bool) -> Whom:
-    """Whom to look at; LiftwildError on broken labels, or where the finder cannot be used."""
+def _whom(options: dict[str, Any], needs_detector: bool) -> Whom:
+    """Whom to look at; LiftwildError on broken labels, or where the detector cannot be used."""
     from liftwild.data.given import LEAST_SCORE, GivenBoxes
     from liftwild.outputs.run import Whom
 
@@ -202,29 +206,29 @@ def _whom(options: dict[str, Any], estimator: Estimator, needs_finder: bool) -> 
         least = LEAST_SCORE if options["box_score"] is None else options["box_score"]
         index = GivenBoxes.read(options["boxes"], options["photo_ids"], least)
         return Whom(index=index, named=(("--boxes", index.fingerprint),))
-    finder = None if options["whole"] or not needs_finder else _finder(options["device"], estimator)
-    if finder is None:
+    detector = None if options["whole"] or not needs_detector else _detector(options)
+    if detector is None:
         return Whom(box=options["box"], named=(("--whole", "True"),))
-    from liftwild.predict.finder import under
+    from liftwild.detection.detector import under
 
     most, at = options["people"] or None, options["at"]
 
-    def boxes_in(image: np.ndarray) -> list[Box]:
-        people = finder.find(image, None if at is not None else most)
+    def people_in(image: np.ndarray) -> list[Detection]:
+        people = detector.detect(image, None if at is not None else most)
         if at is None:
-            return [found.box for found in people]
+            return people
         chosen = under(people, *at)
-        return [] if chosen is None else [chosen.box]
+        return [] if chosen is None else [chosen]
 
-    named = (("--people", str(most)), ("--at", str(at)), ("finder", finder.fingerprint()))
-    return Whom(options["box"], None, boxes_in, finder.find, most, at, named)
+    named = (("--people", str(most)), ("--at", str(at)), ("detector", detector.fingerprint()))
+    return Whom(options["box"], None, people_in, detector.detect, most, at, named)
 
 
-def _finder(device: str | None, estimator: Estimator) -> Finder:
-    """The finder that ships; ``estimator`` judges what it proposes."""
-    from liftwild.predict.finder import Finder
+def _detector(options: dict[str, Any]) -> Detector:
+    """The detector that ships."""
+    from liftwild.detection.detector import Detector
 
-    return Finder(device=device, estimator=estimator)
+    return Detector(device=options["device"], min_score=options["min_score"], runtime=options["runtime"])
 
 
 def _sorted_out(sources: Sequence[Path], as_clip: bool) -> tuple[list[Path], list[Path]]:

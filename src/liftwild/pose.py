@@ -29,6 +29,8 @@ class Pose:
     not whether joints are right.
     ``inside``, ``visible`` (J,): chances in [0, 1] that the joint lies in the photo, and that nothing hides it, or None
     where the weights do not tell; a joint that is rather outside is where the rest of the body says.
+    ``score``: how sure the detector is that there is somebody, in [0, 1]; None where it was not asked: a box was given
+    without one, or the person was followed from an earlier frame.
     A joint that was hidden on request is NaN in ``joints_2d``, ``joints_3d`` and ``depth_sd_mm``.
     """
 
@@ -44,6 +46,7 @@ class Pose:
     peak: float | None = None
     inside: np.ndarray | None = None
     visible: np.ndarray | None = None
+    score: float | None = None
 
     @property
     def joint_names(self) -> tuple[str, ...]:
@@ -57,7 +60,8 @@ class PoseTrack:
 
     ``frames`` (T,) int: indices of the clip's frames, rising; a frame in which the person was not seen is not there.
     ``joints_2d`` (T, J, 2), ``joints_3d`` (T, J, 3), ``confidence`` (T, J), ``boxes`` (T, 4), ``depth_sd_mm`` (T, J) or
-    None, ``root_mm`` (T, 3) or None: as in ``Pose``. ``annotation_ids``: T of them, or None.
+    None, ``root_mm`` (T, 3) or None: as in ``Pose``. ``annotation_ids``: T of them, or None. ``scores`` (T,): as in
+    ``Pose``, NaN where there is none, or None where there is none at all.
     """
 
     person_id: int
@@ -70,6 +74,7 @@ class PoseTrack:
     root_mm: np.ndarray | None = None
     annotation_ids: tuple[int | None, ...] | None = None
     skeleton: Skeleton = MPII_16
+    scores: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -87,6 +92,7 @@ class PoseTrack:
             depth_sd_mm=None if self.depth_sd_mm is None else self.depth_sd_mm[i],
             root_mm=None if self.root_mm is None else self.root_mm[i],
             person_id=self.person_id,
+            score=None if self.scores is None or np.isnan(self.scores[i]) else float(self.scores[i]),
         )
 
     @classmethod
@@ -97,6 +103,7 @@ class PoseTrack:
         spreads = [pose.depth_sd_mm for pose in poses if pose.depth_sd_mm is not None]
         roots = [pose.root_mm for pose in poses if pose.root_mm is not None]
         ids = tuple(pose.annotation_id for pose in poses)
+        scores = np.array([np.nan if pose.score is None else pose.score for pose in poses], dtype=np.float64)
         return cls(
             person_id=person_id,
             frames=np.asarray(frames, dtype=np.int64),
@@ -108,6 +115,7 @@ class PoseTrack:
             root_mm=np.array(roots) if len(roots) == len(poses) else None,
             annotation_ids=None if all(value is None for value in ids) else ids,
             skeleton=poses[0].skeleton,
+            scores=None if np.isnan(scores).all() else scores,
         )
 
 

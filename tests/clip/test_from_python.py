@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tracemalloc
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -15,6 +16,7 @@ from click.testing import CliRunner, Result
 from liftwild import cli_predict
 from liftwild.boxes import Box
 from liftwild.cli import cli
+from liftwild.detection.detector import Detection
 from liftwild.errors import LiftwildError
 from liftwild.network.posenet import Decoded
 from liftwild.outputs.clip import ClipDone, predict_clip
@@ -24,7 +26,6 @@ from liftwild.outputs.run import Whom
 from liftwild.pose import Pose
 from liftwild.predict import estimator as estimator_module
 from liftwild.predict.estimator import Estimator
-from liftwild.predict.finder import Found
 from liftwild.predict.record import record
 from liftwild.predict.video import Frame
 from tests.clip.conftest import BOX, document, figure, names
@@ -65,7 +66,7 @@ def made(estimator: Estimator, clip: Numbered, out: Path, whom: Whom | None = No
 
 def test_a_clip_with_nobody_is_one_line(estimator: Estimator, tmp_path: Path) -> None:
     with pytest.raises(LiftwildError, match=r"^made.mp4: nobody was found in its 30 frames") as caught:
-        made(estimator, Numbered(30), tmp_path, Whom(find=lambda image, most: []))
+        made(estimator, Numbered(30), tmp_path, Whom(detect=lambda image, most: []))
     assert "\n" not in str(caught.value) and names(tmp_path) == ["made.spool"]
 
 
@@ -114,11 +115,11 @@ def test_the_call_from_python_gives_what_the_command_writes(
         record(estimator, tmp_path / "frames")
 
 
-class FakeFinder:
+class FakeDetector:
     """Finds the same two people in every picture, or nobody in a dark one."""
 
-    def find(self, image: np.ndarray, most: int | None = None) -> list[Found]:
-        people = [Found((30.0, 4.0, 30.0, 40.0), 0.7), Found((2.0, 4.0, 24.0, 36.0), 0.9)]
+    def detect(self, image: np.ndarray, most: int | None = None) -> list[Detection]:
+        people = [Detection((30.0, 4.0, 30.0, 40.0), 0.7), Detection((2.0, 4.0, 24.0, 36.0), 0.9)]
         return people[:most] if image.max() > 0 else []
 
     def fingerprint(self) -> str:
@@ -139,7 +140,7 @@ def test_people_are_found_in_photos_and_clips(
     options: tuple[object, ...], expected: list[list[int]], video: Path, tmp_path: Path, tiny_weights: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(cli_predict, "_finder", lambda device, estimator: FakeFinder())
+    monkeypatch.setattr(cli_predict, "_detector", lambda options: FakeDetector())
     (tmp_path / "photo.png").write_bytes(encode(".png", frame_of(5)))
     (tmp_path / "dark.png").write_bytes(encode(".png", frame_of(5) * 0))
     sources = [str(tmp_path / "photo.png"), str(tmp_path / "dark.png"), str(video)]
@@ -147,6 +148,9 @@ def test_people_are_found_in_photos_and_clips(
     done = CliRunner().invoke(cli, [*command, "--device", "cpu", *map(str, options)])
     found = [person["box"] for person in document(tmp_path / "out" / "photo.json")["people"]]
     assert found == expected
+    given = "--box" in options
+    scores = [None if given else {30: 0.7, 2: 0.9}[box[0]] for box in expected]
+    assert [person["score"] for person in document(tmp_path / "out" / "photo.json")["people"]] == scores
     people = document(tmp_path / "out" / "dark.json")["people"]
     assert len(people) == ("--box" in options)
     if not expected:
@@ -156,6 +160,52 @@ def test_people_are_found_in_photos_and_clips(
     assert done.exit_code == 0 and ("nobody found in 1" in done.stdout) == ("--box" not in options), done.output
     tracks = document(tmp_path / "out" / "clip.json")["people"]
     assert [track["boxes"][0] for track in tracks] == expected
+    assert [track["scores"][0] for track in tracks] == scores
+    for track in tracks:  # it is not asked about every frame
+        assert track["scores"].count(None) > 0 or len(track["frames"]) < 5
+        assert len(track["scores"]) == len(track["frames"])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--whole", "--min-score", 0.5), "--whole looks for nobody"),
+        (("--boxes", "x.json", "--min-score", 0.5), "--box-score is that of --boxes"),
+        (("--min-score", 1.5), "not in the range"),
+    ],
+)
+def test_a_least_score_is_for_the_detector(options: tuple[object, ...], said: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli, ["predict", "a.jpg", "-o", str(tmp_path), *map(str, options)])
+    assert done.exit_code == 2 and said in done.stderr
+
+
+def test_the_least_score_reaches_the_detector(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: dict[str, object] = {}
+
+    class Told(FakeDetector):
+        def __init__(self, **options: object) -> None:
+            asked.update(options)
+
+    monkeypatch.setattr("liftwild.detection.detector.Detector", Told)
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(encode(".png", frame_of(5)))
+    command = ["predict", str(photo), "-o", str(tmp_path / "out"), "--no-figure", "--device", "cpu"]
+    assert CliRunner().invoke(cli, [*command, "--min-score", "0.6", "--runtime", "torch"]).exit_code == 0
+    assert asked == {"device": "cpu", "min_score": 0.6, "runtime": "torch"}
+
+
+def test_given_boxes_keep_their_own_score(video: Path, tiny_weights: Path, tmp_path: Path) -> None:
+    rows = [{"image_id": frame, "category_id": 1, "bbox": [10, 6, 30, 36], "score": 0.625} for frame in range(3)]
+    rows += [{"image_id": "photo", "category_id": 1, "bbox": [1, 1, 9, 9], "score": 0.5}]
+    rows += [{"image_id": "photo", "category_id": 1, "bbox": [2, 1, 9, 9]}]
+    (tmp_path / "boxes.json").write_text(json.dumps(rows))
+    (tmp_path / "photo.png").write_bytes(encode(".png", frame_of(5)))
+    command = ["predict", str(tmp_path / "photo.png"), str(video), "--no-figure", "--weights", str(tiny_weights)]
+    command += ["-o", str(tmp_path / "out"), "--device", "cpu", "--boxes", str(tmp_path / "boxes.json")]
+    assert CliRunner().invoke(cli, command).exit_code == 0
+    assert [each["score"] for each in document(tmp_path / "out" / "photo.json")["people"]] == [0.5, None]
+    (track,) = document(tmp_path / "out" / "clip.json")["people"]
+    assert track["scores"][:3] == [0.625] * 3 and set(track["scores"][3:]) == {None}
 
 
 def test_a_track_of_a_frame_or_two_is_a_slip(estimator: Estimator, tmp_path: Path) -> None:
@@ -170,7 +220,7 @@ def test_a_track_of_a_frame_or_two_is_a_slip(estimator: Estimator, tmp_path: Pat
         return [Found()] if image[0, 0, 0] == 0 else []
 
     with pytest.raises(LiftwildError, match="nobody was found"):
-        made(vanishing(estimator), Numbered(40), tmp_path, Whom(find=find))
+        made(vanishing(estimator), Numbered(40), tmp_path, Whom(detect=find))
     assert calls[0] == 0 and len(calls) > 3
 
 

@@ -31,16 +31,22 @@ class GivenBoxes:
     in, the longest if there are several, so ``im1.jpg`` means every photo of that name and ``sub/im1.jpg`` only those
     in a folder ``sub``; a name may lack its ending. ``by_id``: by the whole number that results call a photo by, which
     is the number that its name is (``000000397133.jpg``) or the CRC-32 of its name, and of a clip the frame from 0 on.
+    ``scores``: of results, by annotation id.
     """
 
-    def __init__(self, by_name: Mapping[str, Boxes], by_id: Mapping[int, Boxes] | None = None) -> None:
-        self._ids = dict(by_id or {})
+    def __init__(
+        self,
+        by_name: Mapping[str, Boxes],
+        by_id: Mapping[int, Boxes] | None = None,
+        scores: Mapping[int, float] | None = None,
+    ) -> None:
+        self._ids, self._scores = dict(by_id or {}), dict(scores or {})
         self._names: defaultdict[str, list[tuple[tuple[str, ...], Boxes]]] = defaultdict(list)
         for file_name, boxes in by_name.items():
             parts = tuple(part for part in PurePosixPath(file_name.replace("\\", "/")).parts if part != ".")
             if parts:
                 self._names[parts[-1]].append((parts, boxes))
-        told = repr((sorted(by_name.items()), sorted(self._ids.items())))
+        told = repr((sorted(by_name.items()), sorted(self._ids.items()), sorted(self._scores.items())))
         self.fingerprint = hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
     @classmethod
@@ -72,6 +78,10 @@ class GivenBoxes:
     def of(self, photo: Path) -> Boxes:
         """The boxes of a photo; empty if there are none."""
         return self._find(photo) or ()
+
+    def score_of(self, annotation_id: int | None) -> float | None:
+        """The score that a result came with; None of labels, and of a result without one."""
+        return None if annotation_id is None else self._scores.get(annotation_id)
 
     def of_frame(self, clip: str, index: int, photo: Path | None = None) -> Boxes:
         """The boxes of a frame: of ``photo``, if it is an image with a name; or of what ``--format coco`` calls it,
@@ -129,6 +139,7 @@ def _of_results(
     wanted = _people(labels) or _category_of(path, rows)
     by_name: defaultdict[str, list[tuple[int, Box]]] = defaultdict(list)
     by_id: defaultdict[int, list[tuple[int, Box]]] = defaultdict(list)
+    scores: dict[int, float] = {}
     empty = 0
     for place, row in enumerate(rows, 1):
         where = f"{path}: result {place}"
@@ -142,9 +153,11 @@ def _of_results(
         name = _name_of(row, images, where, photo_ids)
         to = by_name[name] if isinstance(name, str) else by_id[name]
         to += [] if box is None else [(place, box)]
+        if "score" in row:
+            scores[place] = min(max(float(score), 0.0), 1.0)
     if empty and not any(map(len, [*by_name.values(), *by_id.values()])):
         raise LiftwildError(f"{path}: none of its results has a bbox")
-    return GivenBoxes(by_name, by_id)
+    return GivenBoxes(by_name, by_id, scores)
 
 
 def _category_of(path: Path, rows: Sequence[dict[str, Any]]) -> set[Any] | None:

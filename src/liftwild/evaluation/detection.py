@@ -65,21 +65,24 @@ def match(
     sizes: np.ndarray | None = None,
     ignored: np.ndarray | None = None,
     least_iou: float = 0.5,
+    optional: np.ndarray | None = None,
 ) -> Matched:
     """Judge the boxes found in one photo, best first, each against the free labelled one that it overlaps most.
 
     ``found`` (N, 4) x, y, w, h px with ``scores`` (N,); ``labelled`` (M, 4); ``counts`` (M,) bool: those to be found.
     Of the others it is neither right nor wrong to find one. ``sizes`` (M,): anything to tell people apart by later.
     ``ignored`` (K, 4): areas, such as crowds, where a box that lies in one by half is neither right nor wrong.
+    ``optional`` (N,) bool: boxes that are not wrong where nobody is, as COCO has it for boxes of another size than that
+    of the people to be found.
     """
     found, labelled = (np.asarray(boxes, dtype=np.float64).reshape(-1, 4) for boxes in (found, labelled))
     counts = np.asarray(counts, dtype=bool)
     sizes = np.zeros(len(labelled)) if sizes is None else np.asarray(sizes, dtype=np.float64)
     table = ious(found, labelled)
-    inside = np.zeros(len(found), dtype=bool)
+    inside = np.zeros(len(found), dtype=bool) if optional is None else np.array(optional, dtype=bool)
     if ignored is not None and len(ignored):
         share = overlaps(found, ignored) / np.maximum(found[:, 2:].prod(axis=1)[:, None], 1e-12)
-        inside = (share >= 0.5).any(axis=1)
+        inside |= (share >= 0.5).any(axis=1)
     taken = np.zeros(len(labelled), dtype=bool)
     rows = []
     for i in np.argsort(-np.asarray(scores), kind="stable").tolist():

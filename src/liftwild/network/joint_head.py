@@ -103,7 +103,7 @@ class MobileJoints(nn.Module):
 
 
 def _shares(part: float) -> Tensor:
-    """(16, 17): which of COCO's keypoints each of MPII's joints begins with, ``part`` of each where it is no keypoint."""
+    """(16, 17): COCO's keypoints that MPII's joints begin with, ``part`` of each for a joint that COCO lacks."""
     parts = {
         "pelvis": ("left_hip", "right_hip"), "thorax": ("left_shoulder", "right_shoulder"),
         "upper_neck": ("left_shoulder", "right_shoulder"), "head_top": ("left_ear", "right_ear"),

@@ -202,7 +202,7 @@ class MoveNet(nn.Module):
         return Keypoints(self.heatmap(fine), place[:, None] + away)
 
     def log_likelihood(self, keypoints: Keypoints) -> Tensor:
-        """Log of MoveNet's own score of each cell (B, 17, h, w): the heatmap over the distance to where it should be."""
+        """Log of MoveNet's own score of each cell (B, 17, h, w): heatmap over distance to where it should be."""
         height, width = keypoints.heatmaps.shape[2:]
         away = distances(keypoints.regressed, height, width)
         return functional.logsigmoid(keypoints.heatmaps) - (away + self.NEAR).log()

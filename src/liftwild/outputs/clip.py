@@ -21,7 +21,7 @@ from liftwild.predict.estimator import Box, Estimator
 from liftwild.predict.track import Follower
 from liftwild.predict.video import Clip, Frame, read_ahead
 
-LEAST_FRAMES = 3  # a track of fewer is a finder's slip ...
+LEAST_FRAMES = 3  # a track of fewer is a detector's slip ...
 OF_FRAMES = 10  # ... in a clip of at least so many
 
 
@@ -110,8 +110,8 @@ class _First:
     def __init__(self, estimator: Estimator, clip: Clip, whom: Whom, spool: Spool, called: str) -> None:
         self.clip, self.whom, self.spool, self.called = clip, whom, spool, called
         # With labels nobody else is looked for: they say who is there.
-        find = whom.find if whom.index is None else lambda image, most: []
-        self.follower = Follower(estimator, find, whom.most, whom.box, whom.at)
+        detect = whom.detect if whom.index is None else lambda image, most: []
+        self.follower = Follower(estimator, detect, whom.most, whom.box, whom.at)
         self.size: tuple[int, int] | None = None
         self.fault = ""
 
@@ -150,6 +150,9 @@ class _First:
             self.spool.add(frame.number, frame.time_s, None, [])
             return
         seen = self.follower.step(image, frame.time_s, self._given(frame.number), self.called)
+        if self.whom.index is not None:
+            scores = [self.whom.index.score_of(each.pose.annotation_id) for each in seen]
+            seen = [each.scored(score) for each, score in zip(seen, scores, strict=True)]
         self.spool.add(frame.number, frame.time_s, size, seen)
 
     def _given(self, index: int) -> list[tuple[int | None, Box]] | None:

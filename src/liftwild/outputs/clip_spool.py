@@ -23,7 +23,7 @@ from liftwild.pose import Pose, PoseTrack
 from liftwild.predict.person import Seen
 
 FORMAT = "liftwild-spool"
-VERSION = 2  # 2: peak
+VERSION = 3  # 2: peak; 3: score
 J = 16
 
 _BLOCK = struct.Struct("<4sII")  # mark, bytes of what follows, its CRC-32
@@ -34,7 +34,7 @@ _PERSON = np.dtype(
     [
         ("person", "<i4"), ("annotation", "<i8"), ("box", "<f4", 4), ("joints_2d", "<f4", (J, 2)),
         ("joints_3d", "<f4", (J, 3)), ("confidence", "<f4", J), ("depth_sd", "<f4", J), ("colours", "<f4", 6),
-        ("peak", "<f4"),
+        ("peak", "<f4"), ("score", "<f4"),
     ]
 )  # fmt: skip
 _MOST_BLOCK = _HEAD.size + 65535 * _PERSON.itemsize
@@ -149,6 +149,7 @@ class Spool:
             record["confidence"], record["colours"] = pose.confidence, colours
             record["depth_sd"] = np.nan if pose.depth_sd_mm is None else pose.depth_sd_mm
             record["peak"] = np.nan if pose.peak is None else pose.peak
+            record["score"] = np.nan if pose.score is None else pose.score
         width, height = size or (0, 0)
         self._block(_FRAME, _HEAD.pack(number, time_s, width, height, len(seen)) + people.tobytes())
         self.frames += 1
@@ -218,6 +219,7 @@ def seen_in(frame: SpooledFrame) -> list[Seen]:
                 depth_sd_mm=None if np.isnan(record["depth_sd"]).all() else record["depth_sd"].copy(),
                 person_id=int(record["person"]),
                 peak=None if np.isnan(record["peak"]) else float(record["peak"]),
+                score=None if np.isnan(record["score"]) else float(record["score"]),
             ),
             record["colours"].copy(),
         )
@@ -272,6 +274,7 @@ def _track(person: int, frames: np.ndarray, records: np.ndarray) -> PoseTrack:
         annotation_ids=None
         if (ids == _NO_ID).all()
         else tuple(None if value == _NO_ID else int(value) for value in ids),
+        scores=None if np.isnan(records["score"]).all() else records["score"].astype(np.float64),
     )
 
 

@@ -35,8 +35,9 @@ COCO_LINES = (
 def coco_bytes(recording: Recording, skeleton: Skeleton | None = None) -> tuple[bytes, bytes]:
     """(labels file, list of results) of a recording. ``skeleton``: as for ``about``.
 
-    Joints are rounded to 0.01 px; one that is not known is 0, 0, 0. ``keypoints_3d`` and ``camera`` are there where
-    people were placed in space and their joints, seen by that camera, fall where they are in the photo.
+    Joints are rounded to 0.01 px; one that is not known is 0, 0, 0. ``score`` is the detector's, and where there is
+    none the mean confidence of the joints. ``keypoints_3d`` and ``camera`` are there where people were placed in space
+    and their joints, seen by that camera, fall where they are in the photo.
     """
     skeleton = skeleton or skeleton_of(recording)
     people = [_People(track, recording.camera) for track in recording.tracks]
@@ -101,7 +102,10 @@ class _People:
         self.scores = np.round(np.asarray(track.confidence, dtype=np.float64), 3)
         count = known.sum(axis=1)
         total = np.where(known, self.scores, 0.0).sum(axis=1)
-        self.score = np.round(total / np.maximum(count, 1), 3)
+        score = total / np.maximum(count, 1)
+        if track.scores is not None:
+            score = np.where(np.isnan(track.scores), score, track.scores)
+        self.score = np.round(score, 3)
         self.boxes = np.round(np.asarray(track.boxes, dtype=np.float64), 2)
         self.joints = np.full((*known.shape, 3), np.nan)
         self.in_camera = np.zeros(len(track), dtype=bool)

@@ -18,7 +18,7 @@ from liftwild.skeleton import Skeleton
 COLUMNS = {
     "frame": "%d", "time_s": "%.6f", "person_id": "%d", "joint": "%s", "x_px": "%.2f", "y_px": "%.2f", "x_mm": "%.1f",
     "y_mm": "%.1f", "z_mm": "%.1f", "confidence": "%.3f", "depth_sd_mm": "%.1f", "root_x_mm": "%.1f",
-    "root_y_mm": "%.1f", "root_z_mm": "%.1f",
+    "root_y_mm": "%.1f", "root_z_mm": "%.1f", "score": "%.3f",
 }  # fmt: skip
 HEADER = ",".join(COLUMNS)
 JOINT = "joint"  # the one column that holds no numbers; in the table it holds positions in the skeleton's names
@@ -36,7 +36,7 @@ def track_columns(recording: Recording, track: PoseTrack) -> dict[str, np.ndarra
     by_frame = {
         "frame": track.frames, "time_s": np.asarray(recording.times_s)[track.frames],
         "person_id": np.full(count, track.person_id), "root_x_mm": root[:, 0], "root_y_mm": root[:, 1],
-        "root_z_mm": root[:, 2],
+        "root_z_mm": root[:, 2], "score": np.full(count, np.nan) if track.scores is None else track.scores,
     }  # fmt: skip
     by_joint = {
         "x_px": track.joints_2d[..., 0], "y_px": track.joints_2d[..., 1], "x_mm": track.joints_3d[..., 0],
@@ -50,7 +50,7 @@ def track_columns(recording: Recording, track: PoseTrack) -> dict[str, np.ndarra
 
 
 def csv_bytes(recording: Recording, skeleton: Skeleton | None = None) -> bytes:
-    """The CSV file of a recording: 2D to 0.01 px, 3D to 0.1 mm, confidence to 0.001; what is not known is empty.
+    """The CSV file of a recording: 2D to 0.01 px, 3D to 0.1 mm, confidence and score to 0.001, the unknown empty.
 
     ``skeleton``: as for ``about``.
     """

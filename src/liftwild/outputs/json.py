@@ -19,6 +19,7 @@ from liftwild.skeleton import Skeleton
 FORMAT = "liftwild-pose"
 CLIP_FORMAT = "liftwild-clip"
 VERSION = 1
+_OF_PHOTO = {"boxes": "box", "annotation_ids": "annotation_id", "scores": "score"}  # names of a clip's, of a photo's
 _TEXT = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
@@ -33,7 +34,8 @@ def pose_document(file_name: str, width: int, height: int, poses: Sequence[Pose]
 def recording_document(recording: Recording, skeleton: Skeleton | None = None) -> dict[str, Any]:
     """The JSON document of a photo or clip: what ``write_json`` takes.
 
-    2D is rounded to 0.01 px, 3D to 0.1 mm, confidence to 0.001, times to 1 us. ``skeleton``: as for ``about``.
+    2D is rounded to 0.01 px, 3D to 0.1 mm, confidence and scores to 0.001, times to 1 us. ``skeleton``: as for
+    ``about``.
     ``annotation_id``, ``depth_sd_mm`` and ``root_mm`` are there only where they are known.
     """
     source = {"file": recording.source, "width": int(recording.width), "height": int(recording.height)}
@@ -52,7 +54,7 @@ def _person(track: PoseTrack) -> dict[str, Any]:
     """A photo's person: the one pose of its track."""
     person = _track(track)
     del person["frames"]
-    person = {{"boxes": "box", "annotation_ids": "annotation_id"}.get(key, key): value for key, value in person.items()}
+    person = {_OF_PHOTO.get(key, key): value for key, value in person.items()}
     return {key: value if key == "person_id" else value[0] for key, value in person.items()}
 
 
@@ -65,6 +67,8 @@ def _track(track: PoseTrack) -> dict[str, Any]:
     }
     if track.annotation_ids is not None:
         person["annotation_ids"] = [None if value is None else int(value) for value in track.annotation_ids]
+    scores = np.full(len(track), np.nan) if track.scores is None else track.scores
+    person["scores"] = [None if np.isnan(value) else float(value) for value in _rounded(scores, 3)]
     person["joints_2d"] = _rounded(track.joints_2d, 2)
     person["joints_3d"] = _rounded(track.joints_3d, 1)
     person["confidence"] = _rounded(track.confidence, 3)
@@ -194,7 +198,7 @@ def _recording(document: dict[str, Any], is_clip: bool) -> Recording:
 
 def _as_track(person: dict[str, Any]) -> dict[str, Any]:
     """A photo's person with a clip's keys."""
-    names = {"box": "boxes", "annotation_id": "annotation_ids"}
+    names = {one: many for many, one in _OF_PHOTO.items()}
     return {names.get(key, key): value if key == "person_id" else [value] for key, value in person.items()}
 
 
@@ -204,6 +208,7 @@ def _read_track(person: dict[str, Any], skeleton: Skeleton) -> PoseTrack:
     def array(key: str, *shape: int) -> np.ndarray:
         return np.array(person[key], dtype=np.float64).reshape(count, *shape)
 
+    scores = np.array(person.get("scores", [None] * count), dtype=np.float64).reshape(count)  # None becomes NaN
     ids = person.get("annotation_ids")
     if ids is not None and len(ids) != count:
         raise ValueError(f"{len(ids)} annotation_ids for {count} frames")
@@ -218,6 +223,7 @@ def _read_track(person: dict[str, Any], skeleton: Skeleton) -> PoseTrack:
         root_mm=array("root_mm", 3) if "root_mm" in person else None,
         annotation_ids=None if ids is None else tuple(None if value is None else int(value) for value in ids),
         skeleton=skeleton,
+        scores=None if np.isnan(scores).all() else scores,
     )
 
 

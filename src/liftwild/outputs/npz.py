@@ -56,6 +56,7 @@ def npz_bytes(recording: Recording, skeleton: Skeleton | None = None) -> bytes:
         "depth_sd_mm": rows([track.depth_sd_mm for track in tracks], joints),
         "root_mm": rows([track.root_mm for track in tracks], 3),
         "box": rows([track.boxes for track in tracks], 4),
+        "score": rows([track.scores for track in tracks]),
         "annotation_id": np.array([0 if value is None else value for value in flat_ids], np.int64),
         "has_annotation_id": np.array([value is not None for value in flat_ids], bool),
         # One row for each track, so that they are found again as they were.
@@ -110,6 +111,7 @@ def _recording(arrays: dict[str, np.ndarray], note: dict[str, Any]) -> Recording
     skeleton = skeleton_from(note)
     camera, camera_from = read_camera(note["camera"])
     tracks, start = [], 0
+    scores = arrays.get("score", np.full(len(arrays["frame"]), np.nan))  # files from before have none
     each = (arrays[name].tolist() for name in ("track_person_id", "track_length", "track_has"))
     for person_id, length, (has_spread, has_root, has_ids) in zip(*each, strict=True):
         own = slice(start, start + length)
@@ -126,6 +128,7 @@ def _recording(arrays: dict[str, np.ndarray], note: dict[str, Any]) -> Recording
             root_mm=arrays["root_mm"][own] if has_root else None,
             annotation_ids=tuple(value if known else None for value, known in ids) if has_ids else None,
             skeleton=skeleton,
+            scores=None if np.isnan(scores[own]).all() else scores[own],
         )
         if track.joints_3d.shape != (length, len(skeleton), 3):
             raise ValueError(f"joints_3d of {track.joints_3d.shape} for {length} poses")

@@ -6,7 +6,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,23 +20,23 @@ from liftwild.outputs.figure import shrink_for_figure
 from liftwild.outputs.finish import Claims, Placing, Wanted, camera_of, finish_photo, write_photo_files
 from liftwild.pose import Pose, Recording
 from liftwild.predict.estimator import Box, CroppedPerson, Estimator
-from liftwild.predict.track import Find
+from liftwild.predict.track import Detect, Detected
 from liftwild.predict.video import read_ahead
 
 
 @dataclass(frozen=True)
 class Whom:
     """Whom to look at: the ``box`` (x, y, w, h px) of every photo, else the boxes of ``index``, else those that
-    ``boxes_in`` finds in a photo; with none of these, one person fills each photo.
+    ``people_in`` finds in a photo; with none of these, one person fills each photo.
 
-    For clips ``find``, ``most`` and ``at`` as ``Follower`` takes them. ``named``: what tells one choice from another,
+    For clips ``detect``, ``most`` and ``at`` as ``Follower`` takes them. ``named``: what tells one choice from another,
     text by option.
     """
 
     box: Box | None = None
     index: GivenBoxes | None = None
-    boxes_in: Callable[[np.ndarray], list[Box]] | None = None
-    find: Find | None = None
+    people_in: Callable[[np.ndarray], Sequence[Detected]] | None = None
+    detect: Detect | None = None
     most: int | None = None
     at: tuple[float, float] | None = None
     named: tuple[tuple[str, str], ...] = ()
@@ -62,13 +62,14 @@ class Counts:
 
 
 class _Job(NamedTuple):
-    """A photo that has been read. ``people``: cut out of it for the network; ``placing``: its camera; ``shown``: the
-    copy that its figure needs, or None."""
+    """A photo that has been read. ``people``: cut out of it for the network, with the ``scores`` of who found them;
+    ``placing``: its camera; ``shown``: the copy that its figure needs, or None."""
 
     photo: Path
     width: int
     height: int
     people: list[CroppedPerson]
+    scores: list[float | None]
     placing: Placing
     shown: np.ndarray | None
 
@@ -78,8 +79,8 @@ def predict_files(estimator: Estimator, photos: Sequence[Path], claims: Claims, 
 
     A photo in which nobody is found, or without a box in the labels, gets an empty list of people. A photo that fails
     is one line on stderr and the others go on. Nothing is overwritten but results of liftwild. While the network looks
-    at a batch of people, a thread reads the photos of the next one and finds the people in them (``whom.boxes_in`` runs
-    there). LiftwildError if the weights are broken.
+    at a batch of people, a thread reads the photos of the next one and finds the people in them (there runs
+    ``whom.people_in``). LiftwildError if the weights are broken.
     """
     with tqdm(total=len(photos), unit="photo", disable=None, file=sys.stderr) as bar:
         return _Run(estimator, photos, claims, whom, wanted, bar).go()
@@ -138,21 +139,26 @@ class _Run:
         image, exif = read_with_exif(photo)
         height, width = image.shape[:2]
         placing = camera_of(self.wanted, width, height, exif)
-        people = self._crop(photo, image)
+        people, scores = self._crop(photo, image)
         shown = shrink_for_figure(image) if self.wanted.figure or self.wanted.vector else None
-        return _Job(photo, width, height, people, placing, shown)
+        return _Job(photo, width, height, people, scores, placing, shown)
 
-    def _crop(self, photo: Path, image: np.ndarray) -> list[CroppedPerson]:
+    def _crop(self, photo: Path, image: np.ndarray) -> tuple[list[CroppedPerson], list[float | None]]:
+        """The people of a photo, and their scores."""
         boxes: list[Box] | None = None
         ids = None
+        scores: list[float | None] | None = None
         if self.whom.box is not None:
             boxes = [self.whom.box]
         elif self.whom.index is not None:
             found = self.whom.index.of(photo)
             boxes, ids = [box for _, box in found], [annotation_id for annotation_id, _ in found]
-        elif self.whom.boxes_in is not None:
-            boxes = self.whom.boxes_in(image)
-        return self.estimator.crop_people(image, boxes, ids, name=str(photo))
+            scores = [self.whom.index.score_of(annotation_id) for annotation_id in ids]
+        elif self.whom.people_in is not None:
+            detected = self.whom.people_in(image)
+            boxes, scores = [each.box for each in detected], [each.score for each in detected]
+        people = self.estimator.crop_people(image, boxes, ids, name=str(photo))
+        return people, [None] * len(people) if scores is None else scores
 
     def _people(self, read: Iterable[_Job | str]) -> Iterator[list[CroppedPerson]]:
         """The people of each photo that could be read; its job waits in ``jobs``."""
@@ -164,6 +170,7 @@ class _Run:
             yield job.people
 
     def _write(self, job: _Job, poses: list[Pose]) -> None:
+        poses = [replace(pose, score=score) for pose, score in zip(poses, job.scores, strict=True)]
         found = Recording.of_photo(
             job.photo.name, job.width, job.height, poses,
             confidence_is=self.estimator.confidence_is, computed_by=self.estimator.runtime_name,

@@ -132,8 +132,10 @@ class Writer:
                 x = self.norm(x, part)
             elif isinstance(part, nn.ReLU):
                 x = self.add("Relu", x)
+            elif isinstance(part, nn.LeakyReLU):
+                x = self.add("LeakyRelu", x, alpha=part.negative_slope)
             elif isinstance(part, nn.MaxPool2d):
-                x = self.pool(x)
+                x = self.pool(x, part)
             elif not isinstance(part, nn.Identity):
                 raise TypeError(f"the graph has no {type(part).__name__}")
         return x
@@ -176,9 +178,10 @@ class Writer:
         numbers = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
         return self.add("BatchNormalization", x, *(self.constant(each) for each in numbers), epsilon=norm.eps)
 
-    def pool(self, x: str) -> str:
-        """The highest of 2 x 2."""
-        return self.add("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
+    def pool(self, x: str, part: nn.MaxPool2d | None = None) -> str:
+        """As ``part``, all of whose numbers are whole; the highest of 2 x 2 where that is None."""
+        size, stride, pad = (2, 2, 0) if part is None else (part.kernel_size, part.stride, part.padding)
+        return self.add("MaxPool", x, kernel_shape=[size] * 2, strides=[stride] * 2, pads=[pad] * 4)
 
     def chance(self, log_odds: str, net: PoseNet) -> str:
         """The softmax over each map."""

@@ -208,7 +208,7 @@ class MobileWriter(Writer):
         return self.plus(self.prior(fine, heatmaps, net), found), context, coarse
 
     def regressed(self, fine: str, net: MobileJoints) -> str:
-        """As ``MoveNet.keypoints``: where the keypoints of the person in the middle are said to be, x and y in cells."""
+        """As ``MoveNet.keypoints``: where the middle person's keypoints are said to be, x and y in cells."""
         side, movenet, number = net.cells * 4, net.movenet, len(COCO_17)
         weight = 1 / (distances(torch.full((1, 1, 2), side // 2).float(), side, side)[0] + MoveNet.NEAR)
         centre = self.add("Mul", self.add("Sigmoid", self.head(fine, movenet.centre)), self.constant(weight))

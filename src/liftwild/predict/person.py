@@ -13,7 +13,7 @@ from liftwild.boxes import Box, body_box, clipped, ious
 from liftwild.pose import Pose
 from liftwild.skeleton import MPII_16, PELVIS, THORAX
 
-USUAL_OF = 30  # poses whose median sureness is the usual one
+USUAL_OF = 30  # poses whose median presence is the usual one
 SPEED_S = 0.3  # over how long the speed of a person is taken
 SHAPE_S = 1.0  # over how long the shape of a box is, while it meets another
 COLOUR_S = 2.0  # over how long colours are
@@ -36,6 +36,10 @@ class Seen(NamedTuple):
     pose: Pose
     colours: np.ndarray
 
+    def scored(self, score: float | None) -> Seen:
+        """The same, with the detector's score."""
+        return self if score is None else Seen(replace(self.pose, score=float(np.float32(score))), self.colours)
+
 
 def as_kept(pose: Pose) -> Pose:
     """``pose`` rounded to 32 bits, as it is kept on disk: who goes on from there sees what was seen before."""
@@ -52,6 +56,7 @@ def as_kept(pose: Pose) -> Pose:
         box=(x, y, w, h),
         depth_sd_mm=None if pose.depth_sd_mm is None else np.asarray(pose.depth_sd_mm, np.float32),
         peak=None if pose.peak is None else float(np.float32(pose.peak)),
+        score=None if pose.score is None else float(np.float32(pose.score)),
     )
 
 
@@ -59,7 +64,7 @@ def as_kept(pose: Pose) -> Pose:
 class Person:
     """Somebody who is followed or was lost a moment ago.
 
-    ``speed`` (2,) px/s. ``sure``: ``sureness`` of late poses. ``shape`` (x, y, w, h) px: the body's box about the
+    ``speed`` (2,) px/s. ``sure``: ``presence`` of late poses. ``shape`` (x, y, w, h) px: the body's box about the
     middle of the trunk. ``doubtful``: the last pose was less sure than usual; ``crowded``: its box met somebody else's.
     """
 
@@ -76,11 +81,11 @@ class Person:
     @classmethod
     def begin(cls, seen: Seen, time_s: float) -> Person:
         """Somebody who was never seen before."""
-        return cls(seen.pose, time_s, np.zeros(2), [sureness(seen.pose)], _shape(seen.pose), seen.colours)
+        return cls(seen.pose, time_s, np.zeros(2), [presence(seen.pose)], _shape(seen.pose), seen.colours)
 
     def go_on(self, seen: Seen, time_s: float, doubt_share: float) -> None:
         """Take in that the person was ``seen`` at ``time_s``."""
-        step, sure = time_s - self.time_s, sureness(seen.pose)
+        step, sure = time_s - self.time_s, presence(seen.pose)
         speed = (_middle(seen.pose) - _middle(self.pose)) / max(step, 1e-3)
         self.speed = self.speed + _share(step, SPEED_S) * (speed - self.speed)
         # Among others a pose takes in their limbs and colours.
@@ -94,7 +99,7 @@ class Person:
 
     @property
     def usual(self) -> float:
-        """The ``sureness`` that poses of this person usually have."""
+        """The ``presence`` that poses of this person usually have."""
         return float(np.median(self.sure))
 
     def ahead(self, time_s: float) -> np.ndarray:
@@ -155,7 +160,7 @@ def centre(box: Box) -> np.ndarray:
     return np.array([box[0] + box[2] / 2, box[1] + box[3] / 2])
 
 
-def sureness(pose: Pose) -> float:
+def presence(pose: Pose) -> float:
     """How sure it is that somebody is there: the mean peak of the heatmaps, else the mean confidence of the joints.
 
     Calibrated confidence will not do: it falls for everybody whose box reaches the photo's edge (docs/video.md).

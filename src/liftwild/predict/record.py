@@ -13,14 +13,14 @@ from liftwild.errors import LiftwildError
 from liftwild.pose import Pose, PoseTrack, Recording
 from liftwild.predict.estimator import Estimator
 from liftwild.predict.smooth import smooth_recording
-from liftwild.predict.track import Find, Follower
+from liftwild.predict.track import Detect, Follower
 from liftwild.predict.video import Clip, open_clip, read_ahead
 
 
 def record(
     estimator: Estimator,
     clip: str | Path | Clip,
-    find: Find | None = None,
+    detect: Detect | None = None,
     most: int | None = None,
     box: Box | None = None,
     at: tuple[float, float] | None = None,
@@ -28,16 +28,16 @@ def record(
     smooth: bool = True,
 ) -> Recording:
     """The people of ``clip``, a video or a folder of frames: ``record(estimator, "clip.mp4",
-    Finder(estimator=estimator).find)``.
+    Detector().detect)``.
 
-    ``find``, ``most``, ``box`` and ``at``: whom to follow, as for ``Follower``. ``fps``: of a folder, 30 if None.
+    ``detect``, ``most``, ``box`` and ``at``: whom to follow, as for ``Follower``. ``fps``: of a folder, 30 if None.
     ``smooth``: filtered, and one skeleton for each person; without it as the network gives them. Nobody is placed in
     space. What is found is held in memory, about 1 KB for each person and frame; ``liftwild predict`` keeps it on disk,
     and leaves out who is seen in one or two frames. Broken frames are passed over. LiftwildError where the clip cannot
     be read, or none of its frames.
     """
     opened = open_clip(clip, fps) if isinstance(clip, str | Path) else clip
-    follower = Follower(estimator, find, most, box, at)
+    follower = Follower(estimator, detect, most, box, at)
     frames: defaultdict[int, list[int]] = defaultdict(list)
     poses: defaultdict[int, list[Pose]] = defaultdict(list)
     times: list[float] = []

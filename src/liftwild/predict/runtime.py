@@ -109,7 +109,7 @@ class OpenVinoRuntime:
 
     def __init__(self, graph: bytes, weights: bytes | None = None, precision: str | None = None) -> None:
         self._core = openvino_core()
-        able = _computes_bf16(self._core)
+        able = computes_bf16(self._core)
         if precision == "bf16" and not able:
             raise LiftwildError("this CPU does not compute in bf16; take the runtime openvino")
         self.precision = precision or ("bf16" if able else "fp32")
@@ -253,17 +253,17 @@ def open_runtime(
                             f"{path} is computed on the CPU, not on {device}; weights run there, in torch")  # fmt: skip
     if exported is not None:
         content, beside = _read_exported(path)
-        kinds = [each for each in _fastest() if each in exported] if kind == "auto" else [kind]
+        kinds = [each for each in fastest() if each in exported] if kind == "auto" else [kind]
         if not kinds:
             raise LiftwildError(f"{path} needs {' or '.join(exported)}: pip install 'liftwild[{exported[-1]}]'")
-        runtime = _first(kinds, lambda each: _of_file(path, content, beside, each), f"{path} cannot be run")
+        runtime = first_of(kinds, lambda each: _of_file(path, content, beside, each), f"{path} cannot be run")
         card = _card_of(runtime.about, path)
         runtime.fine = card.get("network", {}).get("softmax", False)
         return runtime, card
     net, card = load_weights(weights)
     kinds = [kind]
     if kind == "auto":
-        kinds = _fastest() if where.type == "cpu" else ["torch"]
+        kinds = fastest() if where.type == "cpu" else ["torch"]
 
     def of_weights(each: str) -> Any:
         family, _, precision = each.partition("-")
@@ -272,29 +272,29 @@ def open_runtime(
         graph = graph_of(net)
         return _tried(OpenVinoRuntime(graph, None, precision or None) if family == "openvino" else OnnxRuntime(graph))
 
-    runtime = _first(kinds, of_weights, f"the runtime {kind} cannot be used")
+    runtime = first_of(kinds, of_weights, f"the runtime {kind} cannot be used")
     runtime.fine = net.config.softmax
     return runtime, card
 
 
-def _fastest() -> list[str]:
+def fastest() -> list[str]:
     """What is installed, the fastest on this CPU first."""
     there = {each for each in MODULES if importlib.util.find_spec(MODULES[each]) is not None} | {"torch"}
     best = "fp32"
     if {"openvino", "onnx"} <= there:  # else there is nothing to choose
         try:
-            best = "bf16" if _computes_bf16(openvino_core()) else "fp32"
+            best = "bf16" if computes_bf16(openvino_core()) else "fp32"
         except Exception:  # a broken one is tried first, so that its fault is told
             best = "bf16"
     return [each for each in FASTEST_FIRST[best] if each in there]
 
 
-def _computes_bf16(core: Any) -> bool:
+def computes_bf16(core: Any) -> bool:
     """Whether the CPU does, as OpenVINO sees it."""
     return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-def _first(kinds: list[str], make: Any, failed: str) -> Any:
+def first_of(kinds: list[str], make: Any, failed: str) -> Any:
     """The first of ``kinds`` that can be made; a line on stderr for each that cannot, LiftwildError if none can."""
     reasons: dict[str, str] = {}
     for kind in kinds:

@@ -26,14 +26,14 @@ from liftwild.predict.person import (
     colours_of,
     followed_box,
     in_sight,
+    presence,
     side_of,
-    sureness,
     wider,
 )
 
-# When somebody is lost. ``sureness`` is compared with the person's own usual one, which light, clothes and weights set.
+# When somebody is lost. ``presence`` is compared with the person's own usual one, which light, clothes and weights set.
 LOST_SHARE = 0.6  # below this share of the usual: nobody is there
-DOUBT_SHARE = 0.8  # below this one a finder is asked; without one, what was lost is back only above it
+DOUBT_SHARE = 0.8  # below this one a detector is asked; without one, what was lost is back only above it
 MOST_GROWTH = 2.0  # of a box from one frame to the next, or its inverse
 SAME_POSE = 0.12  # two poses nearer than this (mean joint distance in box sides) are one person's
 
@@ -46,17 +46,17 @@ ALIKE_SIZE = 0.6  # ratio of box sides below which two boxes are not one person'
 ALIKE_COLOUR = 30.0  # farther apart, clothes are not one person's
 OTHERS_COLOUR = 5.0  # so much nearer to somebody else's clothes, the body of who is followed is that one's
 COLOUR_PER_SIDE = 100.0  # how much of a difference in colour weighs like one box side
-SEEN_OVERLAP = 0.3  # IoU with the box of somebody who is followed: the finder found that one
+SEEN_OVERLAP = 0.3  # IoU with the box of somebody who is followed: the detector means that one
 CLEAR_OVERLAP = 0.05  # IoU with everybody else's boxes up to which a pose is surely nobody else's
 
 KEEP_S = 3.0  # who is lost for longer is forgotten; found later, it is somebody new
-SEARCH_S = 0.2  # how often a finder looks while there is trouble, or nobody
+SEARCH_S = 0.2  # how often a detector looks while there is trouble, or nobody
 NEWCOMER_S = 1.0  # and how often while all is well
 WIDER = 1.3  # the box where somebody lost is still looked for, against the last one
 
 
-class FoundPerson(Protocol):
-    """What a finder gives: ``box`` (x, y, w, h) px, and how sure it is."""
+class Detected(Protocol):
+    """What a detector gives: ``box`` (x, y, w, h) px, and how sure it is."""
 
     @property
     def box(self) -> Box:
@@ -67,31 +67,31 @@ class FoundPerson(Protocol):
         """In [0, 1]."""
 
 
-Find = Callable[[np.ndarray, int | None], Sequence[FoundPerson]]
+Detect = Callable[[np.ndarray, int | None], Sequence[Detected]]
 
 
 class Follower:
     """Follows people through the frames of a clip: ``step`` for each frame.
 
-    ``find``: a finder's ``find``, asked for the first boxes, for people lost and for newcomers; None: one person is
-    taken to fill the first frame, as in a photo. ``most``: people at a time, None for all. ``box`` (x, y, w, h) px: the
-    one person to follow, in the first frame. ``at`` (x, y) px: only who is under this point is begun with. What it does
-    in a frame depends on the frame and on what was seen before alone: after ``take`` of that it goes on as if it had
-    never stopped.
+    ``detect``: a detector's ``detect``, asked for the first boxes, for people lost and for newcomers; None: one person
+    is taken to fill the first frame, as in a photo. ``most``: people at a time, None for all. ``box`` (x, y, w, h) px:
+    the one person to follow, in the first frame. ``at`` (x, y) px: only who is under this point is begun with. What it
+    does in a frame depends on the frame and on what was seen before alone: after ``take`` of that it goes on as if it
+    had never stopped.
     """
 
     def __init__(
         self,
         estimator: Estimator,
-        find: Find | None = None,
+        detect: Detect | None = None,
         most: int | None = None,
         box: Box | None = None,
         at: tuple[float, float] | None = None,
     ) -> None:
         if most is not None and most < 1:
             raise LiftwildError(f"the most people to follow must be 1 or more, not {most}")
-        self.estimator, self.find, self.at, self.box = estimator, find, at, box
-        self.most = 1 if find is None or box is not None or at is not None else most
+        self.estimator, self.detect, self.at, self.box = estimator, detect, at, box
+        self.most = 1 if detect is None or box is not None or at is not None else most
         self.people: dict[int, Person] = {}
         self.begun = 0  # people so far: the next one's number
         self.usual = 0.0  # of whoever was seen last, for when all are forgotten
@@ -161,28 +161,33 @@ class Follower:
 
     def _followed(self, image: np.ndarray, time_s: float, name: str) -> dict[int, Seen]:
         asked = self._is_due(time_s)
-        boxes = [found.box for found in self.find(image, None)] if asked and self.find is not None else []
-        owned = self._owned(boxes, time_s)
+        detected = list(self.detect(image, None)) if asked and self.detect is not None else []
+        owned = self._owned([each.box for each in detected], time_s)
         where: dict[int, Box] = {}
         for number, person in self.people.items():
             found = owned.get(number) if person.lost or person.crowded else None
-            box = found or in_sight(wider(person.box(time_s), WIDER if person.lost else 1.0), image)
+            box = (
+                detected[found].box
+                if found is not None
+                else in_sight(wider(person.box(time_s), WIDER if person.lost else 1.0), image)
+            )
             if box is not None:
                 where[number] = box
         looks = dict(zip(where, self._look(image, list(where.values()), name), strict=True))
         seen = {n: look for n, look in looks.items() if self._is_there(n, look, time_s, n in owned)}
+        seen = {n: look.scored(detected[owned[n]].score if n in owned else None) for n, look in seen.items()}
         self._drop_beside_others(seen, owned)
         self._drop_doubles(seen, time_s)
-        if asked and self.find is not None:  # it sees nobody where the pose is doubtful, too
+        if asked and self.detect is not None:  # it sees nobody where the pose is doubtful, too
             for number in [n for n in seen if n not in owned]:
-                if sureness(seen[number].pose) < DOUBT_SHARE * self.people[number].usual:
+                if presence(seen[number].pose) < DOUBT_SHARE * self.people[number].usual:
                     del seen[number]
         if asked:
-            self._add_found(image, time_s, boxes, seen, name)
+            self._add_found(image, time_s, detected, seen, name)
         return seen
 
-    def _owned(self, boxes: Sequence[Box], time_s: float) -> dict[int, Box]:
-        """Which of a finder's ``boxes`` is whose, the nearest first, none too far."""
+    def _owned(self, boxes: Sequence[Box], time_s: float) -> dict[int, int]:
+        """Which of a detector's ``boxes`` is whose, the nearest first, none too far: {number: position}."""
         pairs = []
         for number, person in self.people.items():
             own = person.box(time_s)
@@ -191,19 +196,21 @@ class Follower:
                 away = float(np.linalg.norm(centre(own) - centre(box))) / large
                 if away <= self._reach(person, time_s) and small >= ALIKE_SIZE * large:
                     pairs.append((away, number, i))
-        return {number: boxes[i] for number, i in _nearest(pairs).items()}
+        return _nearest(pairs)
 
     def _add_found(
-        self, image: np.ndarray, time_s: float, boxes: Sequence[Box], seen: dict[int, Seen], name: str
+        self, image: np.ndarray, time_s: float, detected: Sequence[Detected], seen: dict[int, Seen], name: str
     ) -> None:
-        """Add to ``seen`` whom else a finder found in ``boxes``: lost ones by their numbers, and new ones."""
+        """Add to ``seen`` who else was ``detected``: lost ones by their numbers, and new ones."""
         followed = [followed_box(each.pose) for each in seen.values()]
-        free: list[Box | None] = [box for box in boxes if best_iou(box, followed) < SEEN_OVERLAP]
-        if self.find is None and not seen:
+        free: list[Detected | None] = [each for each in detected if best_iou(each.box, followed) < SEEN_OVERLAP]
+        if self.detect is None and not seen:
             free = [None]
-        found = self._look(image, free, name)
-        if self.find is None and self.begun:  # nobody says that somebody is there, so the pose must
-            found = [each for each in found if sureness(each.pose) >= DOUBT_SHARE * self.usual]
+        looks = self._look(image, [None if each is None else each.box for each in free], name)
+        scores = [None if each is None else each.score for each in free]
+        found = [look.scored(score) for look, score in zip(looks, scores, strict=True)]
+        if self.detect is None and self.begun:  # nobody says that somebody is there, so the pose must
+            found = [each for each in found if presence(each.pose) >= DOUBT_SHARE * self.usual]
         numbers = self._matched(found, [number for number in self.people if number not in seen], time_s)
         room = len(found) if self.most is None else self.most - len(self.people)
         for i, each in enumerate(found):
@@ -219,7 +226,7 @@ class Follower:
         """Whether who is ``seen`` is still that person: by confidence, place, size and colours."""
         person, pose = self.people[number], seen.pose
         share = DOUBT_SHARE if person.lost and not found else LOST_SHARE
-        if sureness(pose) < share * person.usual:
+        if presence(pose) < share * person.usual:
             return False
         if person.crowded and self._is_anothers(number, seen):
             return False
@@ -238,8 +245,8 @@ class Follower:
         others = [each for other, each in self.people.items() if other != number]
         return any(colour_distance(each.colours, seen.colours) + more < own for each in others)
 
-    def _drop_beside_others(self, seen: dict[int, Seen], owned: dict[int, Box]) -> None:
-        """Drop who was lost and is back beside somebody else without a finder's word: it may be that one."""
+    def _drop_beside_others(self, seen: dict[int, Seen], owned: dict[int, int]) -> None:
+        """Drop who was lost and is back beside somebody else without a detector's word: it may be that one."""
         others = [followed_box(each.pose) for n, each in seen.items() if not self.people[n].lost]
         for number in [n for n in seen if self.people[n].lost and n not in owned]:
             if best_iou(followed_box(seen[number].pose), others) > CLEAR_OVERLAP:
@@ -287,7 +294,7 @@ class Follower:
         return _nearest(pairs)
 
     def _is_due(self, time_s: float) -> bool:
-        """Whether a finder shall look at this frame; it depends on the frames before and on their times alone."""
+        """Whether a detector shall look at this frame; it depends on the frames before and on their times alone."""
         if self.last_s is None:
             return True
         if not self.people or any(each.lost or each.doubtful or each.crowded for each in self.people.values()):

@@ -26,7 +26,7 @@ def frozen_features(net: PoseNet, device: torch.device, bf16: bool) -> FrozenFea
 
 
 class FrozenFeatures:
-    """``Features`` and ``Keypoints`` of images (B, 3, S, S) uint8, by the weights that ``net`` had when this was made."""
+    """``Features`` and ``Keypoints`` of images (B, 3, S, S) uint8, by ``net``'s weights of when this was made."""
 
     def __init__(self, net: PoseNet, bf16: bool) -> None:
         core = openvino_core()

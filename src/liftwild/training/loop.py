@@ -31,8 +31,8 @@ from liftwild.sample import Batch
 from liftwild.training import budget
 from liftwild.training import checkpoint as checkpoints
 from liftwild.training.average import follow
-from liftwild.training.monitor import PICTURES, Monitor
 from liftwild.training.frozen import frozen_features
+from liftwild.training.monitor import PICTURES, Monitor
 from liftwild.training.objective import lifter_loss, step_losses, total_loss
 from liftwild.training.recipe import METRICS, Recipe, Stage
 from liftwild.weights import check_shards, pretrained, save_weights

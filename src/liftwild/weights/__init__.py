@@ -137,8 +137,8 @@ def calibration_of(card: dict[str, Any], name: str) -> Calibration | None:
 
 
 def shipped_names() -> list[str]:
-    """Names of the weights that come with the package; those of finders are not among them (``weights.finder``)."""
-    return sorted(path.stem for path in SHIPPED.glob("*.json") if not path.stem.startswith("finder-"))
+    """Names of the weights that come with the package; the detector's are not among them (``detection.weights``)."""
+    return sorted(path.stem for path in SHIPPED.glob("*.json") if not path.stem.startswith("detector"))
 
 
 def save_weights(

@@ -1,9 +1,10 @@
-"""Finding people: boxes, how they are measured, and the Finder itself."""
+"""Finding people: boxes, how they are measured, and the Detector itself."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liftwild.boxes import BODY_MARGIN, body_box, clipped, ious, suppress
+from liftwild.detection.detector import Detection, Detector, largest, under
+from liftwild.detection.network import DetectorMaps
+from liftwild.detection.weights import load_detector
 from liftwild.errors import LiftwildError
 from liftwild.evaluation.detection import Matched, match
-from liftwild.finder_net import STRIDE, PeopleMaps
-from liftwild.predict.finder import Finder, Found, largest, under
 from liftwild.skeleton import MPII_16
-from liftwild.weights.finder import load_finder
 from tests.conftest import picture
-from tests.finder.conftest import TINY, finder_that_says
+from tests.detection.conftest import TINY, detector_that_says
 
 # --- boxes ---
 
@@ -69,9 +70,21 @@ def test_iou_agrees_with_the_common_box(a: tuple, b: tuple) -> None:
 
 def test_of_boxes_that_say_the_same_the_best_stays() -> None:
     boxes = np.array([[0, 0, 10, 20], [1, 0, 10, 20], [30, 0, 10, 20], [0, 0, 10, 10]])
-    assert suppress(boxes, np.array([0.5, 0.9, 0.1, 0.3]), 0.6) == [1, 3, 2]
-    assert suppress(boxes, np.array([0.5, 0.9, 0.1, 0.3]), 0.4) == [1, 2]
-    assert suppress(np.zeros((0, 4)), np.zeros(0), 0.5) == []
+    kept, scores = suppress(boxes, np.array([0.5, 0.9, 0.1, 0.3]), 0.6)
+    assert kept == [1, 3, 2] and scores.tolist() == [0.9, 0.3, 0.1]
+    assert suppress(boxes, np.array([0.5, 0.9, 0.1, 0.3]), 0.4)[0] == [1, 2]
+    assert suppress(np.zeros((0, 4)), np.zeros(0), 0.5)[0] == []
+
+
+def test_who_overlaps_a_surer_one_is_doubted() -> None:
+    boxes = np.array([[0, 0, 10, 20], [0, 10, 10, 20], [30, 0, 10, 20], [0, 1, 10, 20]])
+    kept, scores = suppress(boxes, np.array([0.9, 0.8, 0.5, 0.7]), 0.6, 0.5)
+    assert kept == [0, 1, 2]  # the last is the first once more
+    np.testing.assert_allclose(scores, [0.9, 0.8 * np.exp(-((1 / 3) ** 2) / 0.5), 0.5])
+    kept, scores = suppress(boxes, np.array([0.9, 0.55, 0.5, 0.1]), 0.6, 0.5)
+    assert kept == [0, 2, 1] and scores.tolist() == sorted(scores, reverse=True)
+    kept, scores = suppress(np.zeros((0, 4)), np.zeros(0), 0.5, 0.5)
+    assert kept == [] and scores.shape == (0,)
 
 
 # --- measures ---
@@ -89,6 +102,8 @@ def test_matching_gives_each_person_to_the_best_box_once() -> None:
     assert judged.at(0.65) == (0.5, 0.5) and judged.at(0.0) == (1.0, 0.5)
     assert judged.average_precision() == pytest.approx(0.5 * 1 + 0.5 * 0.5)
     assert judged.best_threshold() == 0.9
+    optional = match(found, scores, labelled, counts, sizes, optional=np.array([True, False, True, True, False]))
+    assert optional.right.tolist() == [True, True] and optional.scores.tolist() == [0.9, 0.5]
     in_a_crowd = match(found, scores, labelled, counts, sizes, np.array([[28, 28, 50, 50]]))
     assert in_a_crowd.right.tolist() == [True, False, True]
 
@@ -101,73 +116,93 @@ def test_measures_of_nothing() -> None:
     assert np.isnan(Matched.together([]).at(0.5)[0])
 
 
-# --- the Finder ---
+# --- the Detector ---
 
 
 @pytest.mark.parametrize(("height", "width"), [(480, 640), (640, 480), (100, 1000), (64, 64)])
 def test_boxes_land_where_people_are(weights: Path, height: int, width: int) -> None:
     longer = max(height, width)
     scale, left, top = longer / 64, (longer - width) / 2, (longer - height) / 2
-    finder = finder_that_says(weights, [(30, 29, 5, 6, 0.9), (10, 30, 8, 5, 0.7), (50, 30, 3, 3, 0.2)])
-    small, large = finder.find(np.zeros((height, width, 3), np.uint8))[::-1]
-    for found, (x, y, w, h), score in ((small, (30, 29, 5, 6), 0.9), (large, (10, 30, 8, 5), 0.7)):
+    detector = detector_that_says(weights, [(33, 29, 5, 9, 0.9), (8, 31, 10, 10, 0.7), (50, 30, 4, 8, 0.2)])
+    small, large = detector.detect(np.zeros((height, width, 3), np.uint8))[::-1]
+    for found, (x, y, w, h), score in ((small, (33, 29, 5, 9), 0.9), (large, (8, 31, 10, 10), 0.7)):
         x0, y0 = max(0, x * scale - left), max(0, y * scale - top)
         x1, y1 = min(width, (x + w) * scale - left), min(height, (y + h) * scale - top)
         np.testing.assert_allclose(found.box, (x0, y0, x1 - x0, y1 - y0), rtol=1e-4)
         assert found.score == pytest.approx(score, abs=1e-4)
-    assert finder.find(np.zeros((height, width, 3), np.uint8), most=1) == [large]
+    assert detector.detect(np.zeros((height, width, 3), np.uint8), most=1) == [large]
 
 
 def test_a_dot_is_found_where_it_is(weights: Path) -> None:
-    finder = Finder(weights, "cpu", least_score=0.5)
+    detector = Detector(weights, "cpu", min_score=0.5)
 
-    def net(images: torch.Tensor) -> PeopleMaps:
-        light = torch.nn.functional.avg_pool2d(images.float().mean(dim=1), STRIDE) / 255
-        return PeopleMaps(40 * light - 10, torch.full((len(images), 4, 16, 16), 4.0))
+    def runtime(pixels: np.ndarray) -> DetectorMaps:
+        light = [torch.from_numpy(pixels).float().mean(dim=3).div(255)[:, None]]
+        cells = [torch.nn.functional.avg_pool2d(light[0], stride).flatten(1) for stride in (8, 16, 32)]
+        scores = 60 * torch.cat([cells[0], 0 * cells[1], 0 * cells[2]], dim=1) - 10
+        sides = torch.zeros(*scores.shape, 4, TINY.bins)
+        sides[..., 1] = 50  # a cell each way
+        return DetectorMaps(scores, sides)
 
-    finder.net = net  # type: ignore[assignment]
+    detector.runtime = runtime  # type: ignore[assignment]
     photo = np.zeros((300, 500, 3), np.uint8)
     photo[190:230, 90:130] = 255
-    (found,) = finder.find(photo)
+    found = max(detector.detect(photo), key=lambda each: each.score)
     x, y, w, h = found.box
-    assert abs(x + w / 2 - 110) < 500 / 32 and abs(y + h / 2 - 210) < 500 / 32 and w == pytest.approx(8 * 500 / 64)
+    assert abs(x + w / 2 - 110) < 500 / 16 and abs(y + h / 2 - 210) < 500 / 16 and w == pytest.approx(16 * 500 / 64)
 
 
 def test_nobody_there_is_an_empty_list_and_doubles_are_dropped(weights: Path) -> None:
     photo = np.zeros((64, 64, 3), np.uint8)
-    assert finder_that_says(weights, []).find(photo) == []
-    assert finder_that_says(weights, [(20, 20, 20, 20, 0.29)]).find(photo) == []  # under the card's threshold
-    twice = finder_that_says(weights, [(10, 10, 30, 30, 0.6), (10, 18, 30, 30, 0.9), (40, 10, 20, 40, 0.5)])
-    assert [found.score for found in twice.find(photo)] == pytest.approx([0.9, 0.6, 0.5], abs=1e-4)
-    twice = finder_that_says(weights, [(10, 10, 30, 40, 0.6), (10, 14, 30, 40, 0.9), (40, 10, 20, 40, 0.5)])
-    assert [found.score for found in twice.find(photo)] == pytest.approx([0.9, 0.5], abs=1e-4)
+    assert detector_that_says(weights, []).detect(photo) == []
+    assert detector_that_says(weights, [(20, 20, 20, 20, 0.29)]).detect(photo) == []  # under the card's score
+    assert len(detector_that_says(weights, [(20, 20, 20, 20, 0.29)], 0.2).detect(photo)) == 1
+    twice = detector_that_says(weights, [(10, 10, 30, 30, 0.6), (10, 26, 30, 30, 0.9), (44, 10, 16, 40, 0.4)])
+    iou = 14 / (60 - 14)
+    doubted = 0.6 * np.exp(-(iou**2) / 0.5)
+    assert sorted(found.score for found in twice.detect(photo)) == pytest.approx([0.4, doubted, 0.9], abs=1e-3)
+    twice = detector_that_says(weights, [(10, 10, 30, 40, 0.6), (10, 18, 30, 40, 0.9), (44, 10, 16, 40, 0.5)])
+    assert [found.score for found in twice.detect(photo)] == pytest.approx([0.9, 0.5], abs=1e-4)
 
 
 def test_many_photos_are_answered_one_by_one(weights: Path) -> None:
-    finder = Finder(weights, "cpu", least_score=0.0, batch_size=3)
+    detector = Detector(weights, "cpu", min_score=0.0, batch_size=3)
     photos = [picture(60 + 9 * i, 80, i) for i in range(7)]
     taken = []
 
-    def stream():
+    def stream() -> Iterator[np.ndarray]:
         for photo in photos:
             taken.append(1)
             yield photo
 
-    answers = finder.find_many(stream())
+    answers = detector.detect_many(stream())
     first = next(answers)
     assert len(taken) == 3
     rest = [first, *answers]
     assert len(rest) == 7
     for photo, together in zip(photos, rest, strict=True):
-        alone = finder.find(photo)
+        alone = detector.detect(photo)
         assert len(alone) == len(together) > 0
         np.testing.assert_allclose([f.box for f in alone], [f.box for f in together], atol=1e-3)
         areas = [found.area for found in alone]
         assert areas == sorted(areas, reverse=True)
 
 
+def test_a_smaller_input_gives_the_same_detector_another_size(weights: Path) -> None:
+    whole, small = Detector(weights, "cpu", 0.0), Detector(weights, "cpu", 0.0, input_px=32)
+    assert (whole.input_px, small.input_px) == (64, 32)
+    assert whole.fingerprint() != small.fingerprint() != Detector(weights, "cpu", 0.1, input_px=32).fingerprint()
+    photo = picture(90, 120, 1)
+    for found in small.detect(photo):
+        x, y, w, h = found.box
+        assert 0 <= x <= x + w <= 120 + 1e-6 and 0 <= y <= y + h <= 90 + 1e-6
+    with pytest.raises(LiftwildError, match="input_px must be a multiple of 32, not 100"):
+        Detector(weights, input_px=100)
+
+
 def test_whom_a_point_means() -> None:
-    big, small, other = Found((0, 0, 100, 200), 0.9), Found((60, 100, 30, 60), 0.5), Found((300, 0, 50, 90), 0.8)
+    big, small = Detection((0, 0, 100, 200), 0.9), Detection((60, 100, 30, 60), 0.5)
+    other = Detection((300, 0, 50, 90), 0.8)
     people_ = largest([small, other, big])
     assert people_ == [big, other, small] and largest(people_, 2) == [big, other]
     assert under(people_, 50, 100) == big  # its very middle
@@ -176,31 +211,34 @@ def test_whom_a_point_means() -> None:
     assert under(people_, 200, 100) is None and under([], 0, 0) is None
 
 
-def test_finders_that_cannot_work(weights: Path, tmp_path: Path) -> None:
+def test_detectors_that_cannot_work(weights: Path, tmp_path: Path) -> None:
     photo = np.zeros((64, 64, 3), np.uint8)
-    finder = Finder(weights, "cpu")
+    detector = Detector(weights, "cpu")
     for wrong in (np.zeros((64, 64), np.uint8), np.zeros((64, 64, 3)), np.zeros((0, 64, 3), np.uint8)):
         with pytest.raises(LiftwildError, match="a photo must be"):
-            finder.find(wrong)
+            detector.detect(wrong)
     with pytest.raises(LiftwildError, match="1 or more, not 0"):
-        finder.find(photo, most=0)
-    with pytest.raises(LiftwildError, match=r"least_score must lie between 0 and 1, not 1\.5"):
-        Finder(weights, "cpu", least_score=1.5)
-    with pytest.raises(LiftwildError, match="no finder's weights 'nothing'"):
-        Finder("nothing")
+        detector.detect(photo, most=0)
+    with pytest.raises(LiftwildError, match=r"min_score must lie between 0 and 1, not 1\.5"):
+        Detector(weights, "cpu", min_score=1.5)
+    with pytest.raises(LiftwildError, match="no detector's weights 'nothing'"):
+        Detector("nothing")
+    with pytest.raises(LiftwildError, match="no runtime 'fast'"):
+        Detector(weights, "cpu", runtime="fast")
     for file in weights.parent.iterdir():
         shutil.copy(file, tmp_path)
-    card = tmp_path / "finder.json"
-    net, about = load_finder(tmp_path)
-    assert about["threshold"] == 0.3 and net.config == TINY
+    path, card = tmp_path / "tiny.safetensors", tmp_path / "tiny.json"
+    net, about = load_detector(path)
+    assert about["min_score"] == 0.3 and net.config == TINY
     for change, message in (
-        ({"threshold": 3}, "lacks a threshold"),
-        ({"format": "liftwild-weights"}, "not the json of a liftwild finder"),
-        ({"network": {"features": 16}}, "does not hold the network"),
+        ({"min_score": 3}, "lacks a min_score"),
+        ({"format": "liftwild-weights"}, "not the json of a liftwild detector"),
+        ({"network": {"stem": 16}}, "does not hold the network"),
+        ({"network": {**about["network"], "bins": True}}, "bins must be a whole number"),
     ):
         card.write_text(json.dumps({**about, **change}))
         with pytest.raises(LiftwildError, match=message):
-            Finder(tmp_path / "finder.safetensors", "cpu")
+            Detector(path, "cpu")
     card.unlink()
-    with pytest.raises(LiftwildError, match=r"has no finder\.json beside it"):
-        Finder(tmp_path, "cpu")
+    with pytest.raises(LiftwildError, match=r"has no tiny\.json beside it"):
+        Detector(path, "cpu")

@@ -1,0 +1,1 @@
+"""Where people are in a photo: the detector and its network."""

@@ -1,0 +1,155 @@
+"""The detector: who is in a photo, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from liftwild.boxes import Box, clipped, suppress
+from liftwild.crop import Crop
+from liftwild.data.photo import checked_photo
+from liftwild.detection.network import decode
+from liftwild.detection.runtime import open_detector_runtime
+from liftwild.detection.weights import load_detector
+from liftwild.errors import LiftwildError
+from liftwild.predict.runtime import find_device, hash_of
+
+SAME_IOU = 0.5  # two boxes with a larger IoU are one person: docs/detection.md
+SOFTNESS = 0.5  # how much a box is doubted that overlaps a surer one: ``boxes.suppress``
+MAX_CANDIDATES = 300  # cells of a photo, the best, whose boxes are compared
+MIN_SIDE_PX = 2.0  # of the network's input; a smaller box shows nobody
+MIN_PHOTO_PX = 1.0  # of the photo, for the longer side: the estimator takes no smaller box
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A person found in a photo. ``box`` (x, y, w, h): px, inside the photo, around what is seen of the body.
+    ``score`` in [0, 1]: how sure the detector is; it is no probability."""
+
+    box: Box
+    score: float
+
+    @property
+    def area(self) -> float:
+        """Of the box, px squared."""
+        return self.box[2] * self.box[3]
+
+    def holds(self, x: float, y: float) -> bool:
+        """Whether the point (px) lies in the box."""
+        return self.box[0] <= x <= self.box[0] + self.box[2] and self.box[1] <= y <= self.box[1] + self.box[3]
+
+
+class Detector:
+    """Finds people in photos: ``Detector().detect(photo)``.
+
+    ``weights``: "detector", which ships, or the path of a .safetensors file. ``device``: as for ``Estimator``.
+    ``min_score`` in [0, 1]: who scores less is left out; None is what the json of the weights says. ``batch_size``:
+    photos that go through the network together. ``runtime``: what computes, as for ``Estimator``.
+    ``input_px``: longer side of the photo as the network sees it, a multiple of 32; None is what the json says; less is
+    faster and misses small people (docs/detection.md). LiftwildError if weights, device or runtime cannot be used.
+    Calls do not change it.
+    """
+
+    def __init__(
+        self,
+        weights: str | Path = "detector",
+        device: str | None = None,
+        min_score: float | None = None,
+        batch_size: int = 8,
+        runtime: str | None = None,
+        input_px: int | None = None,
+    ) -> None:
+        if batch_size < 1:
+            raise LiftwildError(f"batch_size must be 1 or more, not {batch_size}")
+        if min_score is not None and not 0 <= min_score <= 1:
+            raise LiftwildError(f"min_score must lie between 0 and 1, not {min_score}")
+        self.device = find_device(device)
+        net, self.card = load_detector(weights)
+        if input_px is not None:
+            try:
+                net.config = replace(net.config, input_px=input_px)
+            except ValueError as error:
+                raise LiftwildError(str(error).removeprefix("network.")) from None
+        self.weights, self.batch_size = weights, batch_size
+        self.min_score = float(self.card["min_score"]) if min_score is None else min_score
+        self.input_px = net.config.input_px
+        self._hash = hash_of(net)
+        self.runtime = open_detector_runtime(net, runtime, self.device)
+
+    @property
+    def runtime_name(self) -> str:
+        """What computes: "torch fp32", "openvino fp32", "onnx fp32", ..."""
+        return self.runtime.name
+
+    def fingerprint(self) -> str:
+        """What tells its answers from those of others."""
+        return f"{self._hash} {self.min_score:g} {self.input_px} {self.runtime_name}"
+
+    def detect(self, image: np.ndarray, most: int | None = None) -> list[Detection]:
+        """The people in a photo, largest box first; empty if there are none.
+
+        ``image`` (H, W, 3) uint8 RGB. ``most``: only so many, the largest; None is all. LiftwildError if it is no such
+        array.
+        """
+        return next(self.detect_many([image], most))
+
+    def detect_many(self, images: Iterable[np.ndarray], most: int | None = None) -> Iterator[list[Detection]]:
+        """As ``detect`` for a stream of photos of any sizes: one list for each, in order. At most a batch waits."""
+        if most is not None and most < 1:
+            raise LiftwildError(f"the most people to detect must be 1 or more, not {most}")
+        waiting: list[np.ndarray] = []
+        for image in images:
+            waiting.append(checked_photo(image))
+            if len(waiting) == self.batch_size:
+                yield from self._batch(waiting, most)
+                waiting = []
+        if waiting:
+            yield from self._batch(waiting, most)
+
+    def _batch(self, images: list[np.ndarray], most: int | None) -> Iterator[list[Detection]]:
+        wholes: list[Box] = [(0.0, 0.0, float(image.shape[1]), float(image.shape[0])) for image in images]
+        crops = [Crop.around(whole, 1.0) for whole in wholes]
+        side = self.input_px
+        pixels = np.stack([crop.apply(image, side) for crop, image in zip(crops, images, strict=True)])
+        found = decode(self.runtime(pixels), side, side, MAX_CANDIDATES)
+        boxes, scores = (part.double().cpu().numpy() for part in found)
+        if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
+            raise LiftwildError(f"the network of {self.weights} gives NaN or infinity; its weights are broken")
+        for crop, whole, own, sure in zip(crops, wholes, boxes, scores, strict=True):
+            yield largest(self._people(crop, whole, own, sure), most)
+
+    def _people(self, crop: Crop, whole: Box, boxes: np.ndarray, scores: np.ndarray) -> list[Detection]:
+        """The people of one photo, of its candidates."""
+        keep = (scores >= self.min_score) & (boxes[:, 2:].min(axis=1) >= MIN_SIDE_PX)
+        boxes, scores = boxes[keep], scores[keep]
+        corners = np.stack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+        corners = crop.to_photo(corners, self.input_px).clip(0, whole[2:])
+        boxes = np.concatenate([corners[:, 0], corners[:, 1] - corners[:, 0]], axis=1)
+        people = []
+        kept, lowered = suppress(boxes, scores, SAME_IOU, SOFTNESS)
+        for (x, y, w, h), score in zip(boxes[kept].tolist(), lowered.tolist(), strict=True):
+            box = clipped((x, y, w, h), whole)
+            if box is not None and max(box[2:]) >= MIN_PHOTO_PX and score >= self.min_score:
+                people.append(Detection(box, score))
+        return people
+
+
+def largest(people: Sequence[Detection], most: int | None = None) -> list[Detection]:
+    """``people`` by the area of their boxes, largest first; only the first ``most`` unless that is None."""
+    return sorted(people, key=lambda found: -found.area)[:most]
+
+
+def under(people: Sequence[Detection], x: float, y: float) -> Detection | None:
+    """Who is under the point (px): of those whose box holds it, the one whose middle is nearest for the box's size.
+
+    None if nobody's box does.
+    """
+
+    def away(found: Detection) -> float:
+        left, top, w, h = found.box
+        return max(abs(x - left - w / 2) / w, abs(y - top - h / 2) / h)
+
+    return min((found for found in people if found.holds(x, y)), key=away, default=None)

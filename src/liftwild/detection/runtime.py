@@ -1,0 +1,122 @@
+"""What runs the detector's network: torch, OpenVINO or ONNX Runtime. Pictures in, ``DetectorMaps`` out."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from liftwild.detection.graph import CELLS, PHOTOS, detector_graph
+from liftwild.detection.network import DetectorMaps, DetectorNet, split_cells
+from liftwild.errors import LiftwildError
+from liftwild.predict.runtime import RUNTIMES, computes_bf16, fastest, first_of, openvino_core
+
+
+class DetectorRuntime(Protocol):
+    """Runs one network. ``name``: what runs it."""
+
+    name: str
+
+    def __call__(self, pixels: np.ndarray) -> DetectorMaps:
+        """What the network says of pictures (B, S, S, 3) uint8 RGB."""
+        ...
+
+
+class TorchDetector:
+    """The network in torch, on ``device``."""
+
+    def __init__(self, net: DetectorNet, device: torch.device) -> None:
+        self.net = net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.device = device
+        self.name = "torch fp32" + ("" if device.type == "cpu" else f", {device.type}")
+
+    @torch.inference_mode()
+    def __call__(self, pixels: np.ndarray) -> DetectorMaps:
+        """As ``DetectorRuntime``; the results lie on the device."""
+        tensor = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2)  # as it lies in memory: channels_last
+        maps: DetectorMaps = self.net(tensor)
+        return maps
+
+
+class OpenVinoDetector:
+    """The network in OpenVINO on the CPU; ``precision``: fp32, bf16, or None for bf16 where the CPU computes in it.
+
+    LiftwildError without OpenVINO or onnx, or bf16 if the CPU has none.
+    """
+
+    def __init__(self, net: DetectorNet, precision: str | None = None) -> None:
+        core = openvino_core()
+        able = computes_bf16(core)
+        if precision == "bf16" and not able:
+            raise LiftwildError("this CPU does not compute in bf16; take the runtime openvino")
+        precision = precision or ("bf16" if able else "fp32")
+        self.name = f"openvino {precision}"
+        model = core.read_model(detector_graph(net))
+        side, self._bins = net.config.input_px, net.config.bins
+        model.reshape({PHOTOS: [1, side, side, 3]})  # for one photo at a time: faster than for any number
+        options = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "INFERENCE_PRECISION_HINT": {"fp32": "f32"}.get(precision, precision),
+        }
+        self._request = core.compile_model(model, "CPU", options).create_infer_request()
+        self._lock = threading.Lock()
+
+    def __call__(self, pixels: np.ndarray) -> DetectorMaps:
+        """As ``DetectorRuntime``."""
+        cells = []
+        with self._lock:  # a request holds the results of one call
+            for one in pixels:
+                found = self._request.infer({PHOTOS: one[None]}, share_inputs=True, share_outputs=True)
+                cells.append(found[CELLS].copy())
+        return split_cells(torch.from_numpy(np.concatenate(cells)), self._bins)
+
+
+class OnnxDetector:
+    """The network in ONNX Runtime on the CPU. LiftwildError without ONNX Runtime or onnx."""
+
+    name = "onnx fp32"
+
+    def __init__(self, net: DetectorNet) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise LiftwildError(f"it needs ONNX Runtime ({error}): pip install 'liftwild[onnx]'") from None
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.intra_op_num_threads = torch.get_num_threads()
+        if os.environ.get("OMP_WAIT_POLICY", "").upper() == "PASSIVE":  # said for torch, meant for all
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        graph = detector_graph(net)
+        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        self._bins = net.config.bins
+
+    def __call__(self, pixels: np.ndarray) -> DetectorMaps:
+        """As ``DetectorRuntime``."""
+        (cells,) = self._session.run([CELLS], {PHOTOS: np.ascontiguousarray(pixels)})
+        return split_cells(torch.from_numpy(cells), self._bins)
+
+
+def open_detector_runtime(net: DetectorNet, kind: str | None, device: torch.device) -> DetectorRuntime:
+    """What runs ``net``: ``kind`` is one of ``predict.runtime.RUNTIMES``; torch and ONNX Runtime compute in fp32.
+
+    auto is the fastest that is installed, and torch on a GPU; if one cannot be used, the next, with a line on stderr
+    that says why. None: torch. LiftwildError if nothing can run it.
+    """
+    if kind is not None and kind not in RUNTIMES:
+        raise LiftwildError(f"no runtime {kind!r}; there are {', '.join(RUNTIMES)}")
+    family, _, precision = (kind or "torch").partition("-")
+    kinds = [family]
+    if family == "auto":
+        kinds = fastest() if device.type == "cpu" else ["torch"]
+
+    def of(each: str) -> DetectorRuntime:
+        if each == "torch":
+            return TorchDetector(net, device)
+        return OpenVinoDetector(net, precision or None) if each == "openvino" else OnnxDetector(net)
+
+    runtime: DetectorRuntime = first_of(kinds, of, f"the detector cannot be run in {family}")
+    return runtime

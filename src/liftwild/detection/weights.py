@@ -1,0 +1,80 @@
+"""Weights of the detector: ``detector.safetensors`` and its json."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+import liftwild.weights
+from liftwild.detection.network import DetectorConfig, DetectorNet
+from liftwild.errors import LiftwildError
+
+FORMAT = "liftwild-detector"
+VERSION = 1
+NAME = "detector"
+
+
+def save_detector(path: Path, net: DetectorNet, card: dict[str, Any]) -> None:
+    """Write ``path`` (.safetensors, fp16) and its .json beside it, each whole or not at all.
+
+    ``card`` needs ``min_score``, the score in [0, 1] from which on somebody counts as found, and may hold anything else
+    that json can.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    state = {name: tensor.half().contiguous().cpu() for name, tensor in net.state_dict().items()}
+    about = {"format": FORMAT, "version": VERSION, "network": asdict(net.config), **card}
+    part = path.with_name(f".{path.name}.part")
+    save_file(state, part)
+    part.chmod(0o644)  # safetensors makes it private
+    os.replace(part, path)
+    part = path.with_name(f".{path.stem}.json.part")
+    part.write_text(json.dumps(about, indent=1) + "\n")
+    os.replace(part, path.with_suffix(".json"))
+
+
+def find_detector(name_or_path: str | Path) -> Path:
+    """Path of a detector's weights: "detector" for those that ship, or a .safetensors file. LiftwildError if none."""
+    path = Path(name_or_path)
+    if str(path) == NAME:
+        path = liftwild.weights.SHIPPED / f"{NAME}.safetensors"
+    if path.is_file():
+        return path
+    raise LiftwildError(
+        f"no detector's weights {str(name_or_path)!r}; {NAME} come with liftwild, or give the path of a "
+        ".safetensors file"
+    )
+
+
+def load_detector(name_or_path: str | Path) -> tuple[DetectorNet, dict[str, Any]]:
+    """The network (fp32, evaluation mode, on the CPU) and its card (the json).
+
+    LiftwildError when a file is missing or broken, or when tensors and json do not agree.
+    """
+    path = find_detector(name_or_path)
+    beside = path.with_suffix(".json")
+    try:
+        card = json.loads(beside.read_text())
+    except FileNotFoundError:
+        raise LiftwildError(f"{path} has no {beside.name} beside it; the two belong together") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise LiftwildError(f"{beside} is not json: {error}") from None
+    if not isinstance(card, dict) or card.get("format") != FORMAT or card.get("version") != VERSION:
+        raise LiftwildError(f"{beside} is not the json of a liftwild detector, version {VERSION}")
+    score = card.get("min_score")
+    if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
+        raise LiftwildError(f"{beside} lacks a min_score between 0 and 1")
+    try:
+        net = DetectorNet(DetectorConfig(**card["network"]))
+        net.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()}, strict=True)
+    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        first = (str(error).strip().splitlines() or [""])[0]
+        raise LiftwildError(f"{path} does not hold the network that {beside.name} describes: {first}") from None
+    net.eval().requires_grad_(False)
+    return net, card

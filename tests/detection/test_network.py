@@ -1,0 +1,120 @@
+"""The detector's network: equal to NanoDet-g as it is published, in every runtime."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+
+from liftwild.detection.detector import Detector
+from liftwild.detection.network import STRIDES, DetectorConfig, DetectorNet, decode
+from liftwild.detection.runtime import open_detector_runtime
+from liftwild.detection.weights import load_detector
+from liftwild.predict.runtime import computes_bf16, openvino_core
+from tests.conftest import picture
+
+ROOT = Path(__file__).parents[2]
+
+
+def reference() -> ModuleType:
+    """scripts/detector_reference.py, which made nanodet_reference.npz."""
+    spec = importlib.util.spec_from_file_location("detector_reference", ROOT / "scripts" / "detector_reference.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_shipped_network_says_what_the_published_one_says() -> None:
+    pixels = torch.from_numpy(reference().pixels()).permute(2, 0, 1)[None]
+    net, _ = load_detector("detector")
+    with torch.inference_mode():
+        maps = net(pixels)
+    with np.load(Path(__file__).with_name("nanodet_reference.npz")) as wanted:
+        cells, scores, sides = wanted["cells"], wanted["scores"], wanted["sides"]
+    assert scores.max() > 0.2 and len(cells) > 80
+    np.testing.assert_allclose(maps.scores[0, cells].sigmoid().numpy(), scores, atol=1e-3)
+    np.testing.assert_allclose(maps.sides[0, cells].flatten(1).numpy(), sides, atol=1e-3)
+
+
+def test_the_shipped_json_says_where_the_weights_are_from() -> None:
+    _, card = load_detector("detector")
+    assert card["licence"] == "Apache-2.0" and card["origin"]["version"] == "3.0.4"
+    assert 0.2 < card["min_score"] < 0.6 and card["measured"] and card["min_score_is"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "modules"), [("openvino-fp32", ("openvino", "onnx")), ("onnx", ("onnxruntime", "onnx"))]
+)
+def test_runtimes_agree(kind: str, modules: tuple[str, ...], tiny_net: DetectorNet) -> None:
+    for name in modules:
+        pytest.importorskip(name, reason=f"{name} is not installed")
+    cpu = torch.device("cpu")
+    side = tiny_net.config.input_px
+    pixels = np.stack([picture(side, side, seed) for seed in range(3)])
+    wanted = open_detector_runtime(tiny_net, "torch", cpu)(pixels)
+    runtime = open_detector_runtime(tiny_net, kind, cpu)
+    assert runtime.name == f"{kind.partition('-')[0]} fp32"
+    found = runtime(pixels)
+    for one, other in zip(found, wanted, strict=True):
+        assert one.shape == other.shape
+        np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-4)
+
+
+def test_the_shipped_detector_agrees_with_itself_in_openvino() -> None:
+    for name in ("openvino", "onnx"):
+        pytest.importorskip(name, reason=f"{name} is not installed")
+    import cv2
+
+    photo = cv2.imread(str(ROOT / "examples" / "person.jpg"))[:, :, ::-1].copy()
+    (one,), (other,) = (Detector(device="cpu", runtime=kind).detect(photo) for kind in ("torch", "openvino-fp32"))
+    np.testing.assert_allclose(one.box, other.box, atol=0.05)
+    assert one.score == pytest.approx(other.score, abs=1e-3) and one.score > 0.4
+
+
+def test_bf16_changes_little() -> None:
+    for name in ("openvino", "onnx"):
+        pytest.importorskip(name, reason=f"{name} is not installed")
+    if not computes_bf16(openvino_core()):
+        pytest.skip("this CPU does not compute in bf16")
+    net, _ = load_detector("detector")
+    pixels = reference().pixels()[None, : net.config.input_px, : net.config.input_px]
+    exact, rough = (open_detector_runtime(net, kind, torch.device("cpu")) for kind in ("openvino-fp32", "openvino"))
+    assert rough.name == "openvino bf16"
+    scores = [runtime(np.ascontiguousarray(pixels)).scores.sigmoid().numpy() for runtime in (exact, rough)]
+    assert 0 < np.abs(scores[0] - scores[1]).max() < 0.03
+
+
+def test_a_box_is_the_mean_of_its_distances(tiny_net: DetectorNet) -> None:
+    side, bins = tiny_net.config.input_px, tiny_net.config.bins
+    maps = tiny_net(torch.from_numpy(picture(side, side, 4)).permute(2, 0, 1)[None])
+    count = sum((side // stride) ** 2 for stride in STRIDES)
+    assert maps.scores.shape == (1, count) and maps.sides.shape == (1, count, 4, bins)
+    boxes, scores = decode(maps, side, side, 5)
+    assert boxes.shape == (1, 5, 4) and (scores[0].diff() <= 0).all()
+    best = int(maps.scores[0].argmax())
+    stride, first, at = 0, 0, best
+    for stride in STRIDES:
+        cells = (side // stride) ** 2
+        if at < cells:
+            break
+        first, at = first + cells, at - cells
+    row, column = divmod(at, side // stride)
+    mean = maps.sides[0, best].softmax(dim=1) @ torch.arange(float(bins)) * stride
+    x, y = (column + 0.5) * stride, (row + 0.5) * stride
+    wanted = torch.stack([x - mean[0], y - mean[1], mean[0] + mean[2], mean[1] + mean[3]])
+    torch.testing.assert_close(boxes[0, 0], wanted)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [({"input_px": 100}, "multiple of 32"), ({"stem": 3}, "even"), ({"bins": 0}, "above 0"),
+     ({"blocks": (1, 2)}, "four numbers"), ({"blocks": (1, 2, 0, 1)}, "above 0")],
+)  # fmt: skip
+def test_networks_that_cannot_be(wrong: dict[str, object], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        DetectorConfig(**wrong)  # type: ignore[arg-type]
