@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -321,7 +321,7 @@ class Trainer:
         optimizer = self.optimizer(stage)
         if resume is not None and first > 0:
             checkpoints.load_optimizer(resume, self.net, optimizer)
-        optimizer = fabric.setup_optimizers(optimizer)
+        optimizer = cast(Any, fabric.setup_optimizers(optimizer))
         for step in range(first, stage.iterations):
             for group in optimizer.param_groups:
                 group["lr"] = stage.lr_at(step) * group["share"]

@@ -30,9 +30,9 @@ class StoreEntry:
 
     ``path``: the Arrow file, relative to the folder that the command runs in. ``use``: "3d" and "2d" train, "val"
     measures; "poses" is a .npy file of poses without pictures (``people.pose_bank``). ``weight``: how often it is drawn
-    beside others of the same use. ``kind`` and ``licence``: said of it in the weights' json. ``render`` "wild" or "lab":
-    if there is no file at ``path``, ``count`` people are rendered into it, of ``render_seed`` and ``split``, before the
-    photos of the folder ``backgrounds`` ("": none); "poses": as many procedural poses.
+    beside others of the same use. ``kind`` and ``licence``: said of it in the weights' json. ``render`` "wild" or
+    "lab": if there is no file at ``path``, ``count`` people are rendered into it, of ``render_seed`` and ``split``,
+    before the photos of the folder ``backgrounds`` ("": none); "poses": as many procedural poses.
     """
 
     path: str
