@@ -85,6 +85,30 @@ class Crop:
         return (np.asarray(points) - output_px / 2) @ turn + self.center_px
 
 
+def grown(box: tuple[float, float, float, float], share: float) -> tuple[float, float, float, float]:
+    """``box`` (x, y, w, h), each side moved out by ``share`` of its longer side."""
+    x, y, w, h = box
+    more = share * max(w, h)
+    return x - more, y - more, w + 2 * more, h + 2 * more
+
+
+def blackened(image: np.ndarray, box: tuple[float, float, float, float]) -> np.ndarray:
+    """``image`` (H, W, 3) with what lies outside ``box`` (x, y, w, h) px black; the box is rounded outwards.
+
+    A person's neighbours stay out of what the network sees: a square around somebody who stands is mostly neighbours.
+    """
+    x, y, w, h = box
+    height, width = image.shape[:2]
+    left, top = max(0, math.floor(x)), max(0, math.floor(y))
+    right, bottom = min(width, math.ceil(x + w)), min(height, math.ceil(y + h))
+    if left == top == 0 and (right, bottom) == (width, height):
+        return image
+    out = np.zeros_like(image)
+    if right > left and bottom > top:
+        out[top:bottom, left:right] = image[top:bottom, left:right]
+    return out
+
+
 def transform(affine: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Apply ``affine`` (2, 3) to points (..., 2)."""
     return np.asarray(points) @ affine[:, :2].T + affine[:, 2]

@@ -9,7 +9,7 @@ import numpy as np
 
 from liftwild.boxes import clipped
 from liftwild.camera import Camera
-from liftwild.crop import BOX_MARGIN, Crop, transform
+from liftwild.crop import BOX_MARGIN, Crop, blackened, grown, transform
 from liftwild.sample import Sample
 from liftwild.skeleton import MPII_16
 
@@ -49,11 +49,14 @@ PAPER_2D = Augmentation(
 )
 
 
+MASKS = (0.3, 2.5)  # how far ``mask`` is varied
 COVER_SIDES = (0.1, 0.4)  # of what ``occlusion`` covers, as shares of the picture's
 
 
-def augment(sample: Sample, rng: np.random.Generator, how: Augmentation, input_px: int) -> Sample:
+def augment(sample: Sample, rng: np.random.Generator, how: Augmentation, input_px: int, mask: float = 0.0) -> Sample:
     """A varied view of ``sample`` as the network sees it: an ``input_px`` square around the person.
+
+    ``mask``: as in ``PoseNetConfig``; boxes are not as exact as labels, so it is varied too.
 
     Projecting the result's joints_3d with its camera gives its joints_2d. Turning the picture turns camera space about
     the optical axis, mirroring it mirrors x and swaps left and right; z never changes.
@@ -66,6 +69,9 @@ def augment(sample: Sample, rng: np.random.Generator, how: Augmentation, input_p
     do_cover = rng.random() < how.occlusion
     if how.cut > 0 and rng.random() < how.cut:
         sample = cut_off(sample, rng)
+    if mask > 0:
+        seen = grown(sample.box, mask * rng.uniform(*MASKS))
+        sample = dataclasses.replace(sample, image=blackened(sample.image, seen))
     base = Crop.around(sample.box, BOX_MARGIN)
     centre = np.array(base.center_px) + how.shift * base.size_px * shift
     crop = Crop(

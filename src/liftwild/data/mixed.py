@@ -37,12 +37,12 @@ class Source:
         if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0):
             raise LiftwildError(f"weights of stores must be 0 or more, and not all 0: {list(self.weights)}")
 
-    def draw(self, rng: np.random.Generator, input_px: int) -> Sample:
-        """One person at random, augmented."""
+    def draw(self, rng: np.random.Generator, input_px: int, mask: float = 0.0) -> Sample:
+        """One person at random, augmented; ``mask`` as in ``PoseNetConfig``."""
         share = np.cumsum(self.weights)
         share = share / share[-1]  # the last is 1, and no draw reaches it
         store = self.stores[int(np.searchsorted(share, rng.random(), side="right"))]
-        return augment(store[int(rng.integers(len(store)))], rng, self.augmentation, input_px)
+        return augment(store[int(rng.integers(len(store)))], rng, self.augmentation, input_px, mask)
 
 
 def is_3d(position: int, ratio_3d: float) -> bool:
@@ -56,7 +56,8 @@ class MixedBatches(Dataset[dict[str, torch.Tensor]]):
 
     ``positions``: the part (start, stop) of the global batch that this process makes. ``ratio_3d`` in [0, 1]: share of
     images drawn from ``source_3d``; the rest come from ``source_2d`` with their depth labels, if any, left out.
-    ``beyond``: joints beyond the picture's edge that 3D labels tell take part too: a lifter learns of them.
+    ``beyond``: joints beyond the picture's edge that 3D labels tell take part too: a lifter learns of them. ``mask``:
+    as in ``PoseNetConfig``.
     LiftwildError if the ratio needs a source that is not there.
     """
 
@@ -67,6 +68,7 @@ class MixedBatches(Dataset[dict[str, torch.Tensor]]):
     input_px: int
     seed: tuple[int, ...]
     beyond: bool = False
+    mask: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.ratio_3d <= 1:
@@ -85,7 +87,7 @@ class MixedBatches(Dataset[dict[str, torch.Tensor]]):
         three = is_3d(position, self.ratio_3d)
         source = self.source_3d if three else self.source_2d
         assert source is not None  # __post_init__
-        return targets(source.draw(rng, self.input_px), self.input_px, three, self.beyond)
+        return targets(source.draw(rng, self.input_px, self.mask), self.input_px, three, self.beyond)
 
 
 def targets(sample: Sample, input_px: int, with_depth: bool, beyond: bool = False) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from liftwild.camera import bone_lengths, depth_targets, pose_mm
-from liftwild.crop import BOX_MARGIN, Crop
+from liftwild.crop import BOX_MARGIN, Crop, blackened, grown
 from liftwild.data.augment import view
 from liftwild.data.store import Store
 from liftwild.evaluation import metrics
@@ -47,8 +47,11 @@ class Measured:
         return pose_mm(joints_2d, depth, self.input_px, self.sum_length_mm, PELVIS)
 
 
-def network_view(sample: Sample, input_px: int) -> Sample:
-    """A stored sample as ``predict`` would show it to the network: the square around its box, nothing varied."""
+def network_view(sample: Sample, input_px: int, mask: float = 0.0) -> Sample:
+    """A stored sample as ``predict`` would show it to the network: the square around its box, nothing varied; ``mask``
+    as in ``PoseNetConfig``."""
+    if mask > 0:
+        sample = dataclasses.replace(sample, image=blackened(sample.image, grown(sample.box, mask)))
     return view(sample, Crop.around(sample.box, BOX_MARGIN), input_px)
 
 
@@ -86,7 +89,7 @@ def run(
 
     pending: list[Sample] = []
     for sample in samples:
-        pending.append(network_view(sample, input_px))
+        pending.append(network_view(sample, input_px, net.config.mask))
         if len(pending) == batch_size:
             forward(pending)
             pending = []

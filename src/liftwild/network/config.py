@@ -16,7 +16,8 @@ class PoseNetConfig:
 
     ``subnetwork``: which 2D sub-network finds the joints, a stacked hourglass as the paper has it, or a MobileNet that
     begins with pretrained weights. ``input_px``: side of the square input. ``lifter``: channels of the lifter whose
-    depths the depth module corrects (0: none, as in the paper).
+    depths the depth module corrects (0: none, as in the paper). ``mask`` above 0: crops are black farther from the
+    person's box than this share of its longer side, so that neighbours are not seen (0: nothing is).
     Of an hourglass: ``stacks`` of them, ``blocks`` residual modules at each place, ``features`` channels, ``stem``
     channels after the first convolution. ``depth_norm`` adds batch norm + ReLU to what enters the depth module and its
     last linear layer; the paper has none, short trainings need it (docs/log.md).
@@ -37,6 +38,7 @@ class PoseNetConfig:
     subnetwork: Literal["hourglass", "mobilenet"] = "hourglass"
     width: float = 1.0
     lifter: int = 0
+    mask: float = 0.0
 
     def __post_init__(self) -> None:
         for field, least in (
@@ -53,6 +55,8 @@ class PoseNetConfig:
             raise ValueError(f"network.subnetwork must be one of {', '.join(SUBNETWORKS)}, not {self.subnetwork!r}")
         if not isinstance(self.width, int | float) or isinstance(self.width, bool) or not 0.25 <= self.width <= 4:
             raise ValueError(f"network.width must lie between 0.25 and 4, not at {self.width!r}")
+        if not isinstance(self.mask, int | float) or isinstance(self.mask, bool) or not 0 <= self.mask <= 1:
+            raise ValueError(f"network.mask must lie between 0 and 1, not at {self.mask!r}")
         if self.subnetwork == "mobilenet" and not (self.softmax and self.lifter):
             raise ValueError("a mobilenet goes with network.softmax = true and a network.lifter above 0")
         if self.subnetwork == "hourglass" and self.lifter:
@@ -64,8 +68,9 @@ class PoseNetConfig:
         return MobileNetConfig(float(self.width), self.input_px)
 
     def extends(self, other: PoseNetConfig) -> bool:
-        """Whether a network of this size can take over the weights of ``other``: the same, or with fewer stacks."""
-        return other.stacks <= self.stacks and other == replace(self, stacks=other.stacks)
+        """Whether a network of this size can take over the weights of ``other``: the same, or with fewer stacks, whatever
+        its mask."""
+        return other.stacks <= self.stacks and other == replace(self, stacks=other.stacks, mask=other.mask)
 
     @property
     def heatmap_px(self) -> int:
@@ -73,8 +78,10 @@ class PoseNetConfig:
         return self.input_px // 4
 
 
+MASK = 0.08  # docs/log.md
+
 # Named sizes that a recipe or a weights file can ask for.
 PAPER = PoseNetConfig()
-SMALL = PoseNetConfig(subnetwork="mobilenet", width=1.0, features=64, input_px=192, softmax=True, lifter=384)
-BASE = PoseNetConfig(subnetwork="mobilenet", width=1.75, features=96, input_px=256, softmax=True, lifter=512)
+SMALL = PoseNetConfig(subnetwork="mobilenet", width=1.0, features=64, input_px=192, softmax=True, lifter=384, mask=MASK)
+BASE = PoseNetConfig(subnetwork="mobilenet", width=1.75, features=96, input_px=256, softmax=True, lifter=512, mask=MASK)
 SIZES = {"paper": PAPER, "base": BASE, "small": SMALL}

@@ -45,7 +45,7 @@ def export_weights(
     if int8 is not None:
         from liftwild.outputs.int8 import MOST_LOST, measured_pck, split_people  # needs pyarrow
 
-        shown, held_back = split_people(int8, photos, net.config.input_px)
+        shown, held_back = split_people(int8, photos, net.config.input_px, net.config.mask)
         told = export.about(net, card, "int8")
         small = export.quantised(graph, np.stack([person.image for person in shown]), to)
         with export.staged(out, small, told) as path:

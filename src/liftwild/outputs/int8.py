@@ -23,13 +23,15 @@ MOST_SHOWN = 256  # people whose crops give int8 its ranges
 BATCH = 16
 
 
-def split_people(source: Path, photos: Path | None, input_px: int) -> tuple[list[Sample], list[Sample]]:
+def split_people(
+    source: Path, photos: Path | None, input_px: int, mask: float = 0.0
+) -> tuple[list[Sample], list[Sample]]:
     """People for the ranges, at most ``MOST_SHOWN``, and those to measure on, of other photos; all as the network sees.
 
     ``source``: a store, or COCO labels (.json) of photos in ``photos`` (None: beside the labels). LiftwildError if it
     cannot be read, or has fewer than ``LEAST_PEOPLE`` to measure on.
     """
-    people = _labelled(source, photos, input_px)
+    people = _labelled(source, photos, input_px, mask)
     first = in_first_half([person.source for person in people])
     shown = [person for person, is_first in zip(people, first, strict=True) if is_first]
     held_back = [person for person, is_first in zip(people, first, strict=True) if not is_first]
@@ -40,14 +42,14 @@ def split_people(source: Path, photos: Path | None, input_px: int) -> tuple[list
     return shown[:: -(-len(shown) // MOST_SHOWN)], held_back
 
 
-def _labelled(source: Path, photos: Path | None, input_px: int) -> list[Sample]:
+def _labelled(source: Path, photos: Path | None, input_px: int, mask: float) -> list[Sample]:
     """The labelled people as the network sees them; those of a store, or of COCO labels."""
     if source.suffix == ".json":
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{source.stem}.arrow"
             prepare_coco(source, photos or source.parent, path)
-            return [measure.network_view(sample, input_px) for sample in measure.rows(Store(path))]
-    return [measure.network_view(sample, input_px) for sample in measure.rows(Store(source))]
+            return [measure.network_view(sample, input_px, mask) for sample in measure.rows(Store(path))]
+    return [measure.network_view(sample, input_px, mask) for sample in measure.rows(Store(source))]
 
 
 def measured_pck(runtime: Runtime, people: Sequence[Sample], source: Path) -> float:

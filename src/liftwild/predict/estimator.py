@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from liftwild.camera import in_unit, mm_per_unit
-from liftwild.crop import BOX_MARGIN, Crop
+from liftwild.crop import BOX_MARGIN, Crop, blackened, grown
 from liftwild.data.photo import checked_photo
 from liftwild.errors import LiftwildError
 from liftwild.network.posenet import PoseNet
@@ -73,6 +73,7 @@ class Estimator:
         self.bone_length_mm = None if bones is None else np.array(bones, dtype=np.float64)
         self.weights = weights
         self.input_px = self.runtime.input_px
+        self.mask = float(self.card.get("network", {}).get("mask", 0.0))
         self.flip_test = flip_test
         self.batch_size = batch_size
 
@@ -127,10 +128,12 @@ class Estimator:
         boxes: Iterable[Sequence[float]] | None = None,
         annotation_ids: Sequence[int] | None = None,
         name: str | None = None,
+        loose: float = 1.0,
     ) -> list[CroppedPerson]:
         """The first half of ``predict``: the people cut out of the photo. Arguments and errors as there.
 
-        ``name``: what errors call the photo; its path where None.
+        ``name``: what errors call the photo; its path where None. ``loose``: how much farther than about exact boxes
+        the picture is seen about these, before it is black (``PoseNetConfig.mask``).
         """
         where = name or ("photo" if isinstance(photo, np.ndarray) else str(photo))
         image = checked_photo(photo)
@@ -147,7 +150,7 @@ class Estimator:
         crops = [Crop.around(box, margin) for box in checked]
         return [
             CroppedPerson(
-                pixels=crop.apply(image, self.input_px),
+                pixels=self._pixels(image, crop, None if boxes is None else grown(box, loose * self.mask)),
                 crop=crop,
                 box=box,
                 annotation_id=annotation_id,
@@ -156,6 +159,15 @@ class Estimator:
             )
             for crop, box, annotation_id in zip(crops, checked, ids, strict=True)
         ]
+
+    def _pixels(self, image: np.ndarray, crop: Crop, seen: Box | None) -> np.ndarray:
+        """The crop as the network sees it: black outside the box ``seen``."""
+        pixels = crop.apply(image, self.input_px)
+        if seen is None or not self.mask:
+            return pixels
+        x, y, w, h = seen
+        (left, top), (right, bottom) = crop.to_crop(np.array([[x, y], [x + w, y + h]]), self.input_px).tolist()
+        return blackened(pixels, (left, top, right - left, bottom - top))
 
     def predict_crops(self, photos: Iterable[Sequence[CroppedPerson]]) -> Iterator[list[Pose]]:
         """The second half of ``predict``, for a stream: one list of poses for each photo's list of people, in order.

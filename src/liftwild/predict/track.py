@@ -49,6 +49,7 @@ COLOUR_PER_SIDE = 100.0  # how much of a difference in colour weighs like one bo
 SEEN_OVERLAP = 0.3  # IoU with the box of somebody who is followed: the detector means that one
 CLEAR_OVERLAP = 0.05  # IoU with everybody else's boxes up to which a pose is surely nobody else's
 
+LOOSE = 2.0  # boxes are those of an earlier frame: more is left to be seen about them than about exact ones
 KEEP_S = 3.0  # who is lost for longer is forgotten; found later, it is somebody new
 SEARCH_S = 0.2  # how often a detector looks while there is trouble, or nobody
 NEWCOMER_S = 1.0  # and how often while all is well
@@ -143,7 +144,7 @@ class Follower:
         """Who is in ``boxes``; None is the whole frame."""
         people = []
         for box in boxes:
-            people += self.estimator.crop_people(image, None if box is None else [box], name=name or None)
+            people += self.estimator.crop_people(image, None if box is None else [box], name=name or None, loose=LOOSE)
         found = [as_kept(pose) for pose in next(self.estimator.predict_crops([people]))]
         return [Seen(pose, colours_of(image, pose)) for pose in found]
 

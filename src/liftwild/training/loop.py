@@ -144,7 +144,7 @@ class Trainer:
         mixed = MixedBatches(
             self.source("3d"), self.source("2d"), stage.ratio_3d, (rank * share, (rank + 1) * share),
             stage.input_px or self.recipe.network.input_px, (self.recipe.seed, index),
-            beyond=self.recipe.network.lifter > 0,
+            beyond=self.recipe.network.lifter > 0, mask=self.recipe.network.mask,
         )  # fmt: skip
         loader = DataLoader(
             mixed,
