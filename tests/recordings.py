@@ -27,6 +27,8 @@ def random_track(rng: np.random.Generator, frames: np.ndarray, person_id: int, s
     hidden = rng.random((count, joints)) < rng.choice([0.0, 0.2])
     spread = np.where(hidden, np.nan, rng.uniform(1, 200, (count, joints)))
     scores = np.where(rng.random(count) < 0.3, np.nan, rng.random(count))
+    chances = [np.where(rng.random((count, joints)) < 0.1, np.nan, rng.random((count, joints))) for _ in range(2)]
+    known = [rng.random() < 0.5 and not np.isnan(chance).all() for chance in chances]
     ids = tuple(None if rng.random() < 0.3 else int(rng.integers(-5, 2**40)) for _ in frames)
     return PoseTrack(
         person_id=person_id,
@@ -40,6 +42,8 @@ def random_track(rng: np.random.Generator, frames: np.ndarray, person_id: int, s
         annotation_ids=ids if rng.random() < 0.5 and any(value is not None for value in ids) else None,
         skeleton=skeleton,
         scores=scores if rng.random() < 0.5 and not np.isnan(scores).all() else None,
+        inside=chances[0] if known[0] else None,
+        visible=chances[1] if known[1] else None,
     )
 
 
@@ -110,7 +114,8 @@ def assert_same(first: Recording, second: Recording, exact: bool) -> None:
         assert getattr(first, name) == getattr(second, name), name
     steps = {
         "times_s": 1e-6, "joints_2d": 0.01, "joints_3d": 0.1, "confidence": 0.001, "boxes": 0.01, "depth_sd_mm": 0.1,
-        "scores": 0.001, "root_mm": 0.1, "turn": 0, "camera_height_mm": 0, "frames": 0,
+        "scores": 0.001, "inside": 0.001, "visible": 0.001, "root_mm": 0.1, "turn": 0, "camera_height_mm": 0,
+        "frames": 0,
     }  # fmt: skip
 
     def same(a: object, b: object, name: str) -> None:
@@ -129,8 +134,24 @@ def assert_same(first: Recording, second: Recording, exact: bool) -> None:
         assert (own.person_id, own.annotation_ids, own.skeleton) == (
             other.person_id, other.annotation_ids, other.skeleton,
         )  # fmt: skip
-        for name in ("frames", "joints_2d", "joints_3d", "confidence", "boxes", "depth_sd_mm", "root_mm", "scores"):
+        for name in (
+            "frames", "joints_2d", "joints_3d", "confidence", "boxes", "depth_sd_mm", "root_mm", "scores", "inside",
+            "visible",
+        ):  # fmt: skip
             same(own, other, name)
+
+
+def portrait(inside: float | None = 0.1, visible: float | None = None) -> PoseTrack:
+    """Somebody of ``photo`` whose legs have a chance of ``inside`` to lie in the photo, all else 0.9; and whose left
+    wrist has one of ``visible`` to be seen, all else 0.8. None: not known."""
+    track = photo(1).tracks[0]
+    names = track.skeleton.names
+    legs = np.array([[name.endswith(("ankle", "knee")) for name in names]])
+    wrist = np.array([[name == "left_wrist" for name in names]])
+    return replace(
+        track, inside=None if inside is None else np.where(legs, inside, 0.9),
+        visible=None if visible is None else np.where(wrist, visible, 0.8),
+    )  # fmt: skip
 
 
 def written(folder: Path, recording: Recording, name: str) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -346,6 +347,22 @@ def test_hide() -> None:
     for wrong in (-0.1, 1.1, float("nan")):
         with pytest.raises(LiftwildError, match="between 0 and 1"):
             hide(pose, wrong)
+
+
+def test_chances_go_with_a_track_and_stay_when_joints_are_hidden() -> None:
+    confidence = np.linspace(0, 1, J)
+    pose = Pose(np.ones((J, 2)), np.ones((J, 3)), confidence, (0, 0, 1, 1))
+    told = replace(pose, inside=confidence, visible=1 - confidence)
+    track = PoseTrack.of_poses(0, [0, 1], [told, told])
+    assert track.inside is not None and track.inside.shape == (2, J) and not pose.is_outside.any()
+    assert np.array_equal(track.pose(1).visible, 1 - confidence) and np.array_equal(track.pose(1).inside, confidence)
+    assert np.array_equal(track.is_outside[0], confidence < 0.5) and np.array_equal(told.is_outside, confidence < 0.5)
+    for found in (told, track):
+        shown = hide(found, 0.4)
+        assert np.isnan(shown.joints_2d).any()
+        assert np.array_equal(shown.inside, found.inside) and np.array_equal(shown.visible, found.visible)
+    some = PoseTrack.of_poses(0, [0, 1], [told, pose])
+    assert some.inside is None and some.visible is None and some.pose(0).inside is None
 
 
 # --- the command

@@ -6,6 +6,7 @@ import dataclasses
 import re
 import sys
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,23 @@ from hypothesis import strategies as st
 from liftwild.data.photo import read_photo
 from liftwild.errors import LiftwildError
 from liftwild.outputs import figure
-from liftwild.outputs.draw import FINE, LEFT, RIGHT, ROOM, UNSURE, Disc, Floor, Line, Placing, View, Words, draw_pose
+from liftwild.outputs.draw import (
+    FINE,
+    LEFT,
+    RIGHT,
+    ROOM,
+    UNSURE,
+    Disc,
+    Floor,
+    Line,
+    Mark,
+    Placing,
+    View,
+    Words,
+    draw_pose,
+)
 from liftwild.outputs.figure import GAP_PX, PANEL_PX, POSE_WIDTH_PX, draw_figure, lay_out
+from liftwild.outputs.overlay import draw_overlay
 from liftwild.pose import Pose
 from liftwild.skeleton import MPII_16
 from tests.conftest import picture
@@ -111,6 +127,40 @@ def test_hidden_joints_and_their_bones_are_not_drawn() -> None:
     room = np.full((50, 50, 3), 9, np.uint8)
     draw_pose(room, View(np.zeros(3), 0), gone, 1.0, np.zeros(2), 2.0)
     assert (room == 9).all()
+
+
+def test_joints_outside_leave_no_ink_in_the_photo_and_are_hollow_in_3d() -> None:
+    image = np.full((600, 600, 3), 128, np.uint8)
+    whole = standing(300, 300, 500)
+    inside = np.ones(16)
+    inside[ARM] = 0.49
+    told = dataclasses.replace(whole, inside=inside)
+    first, second = lay_out(image, [whole]), lay_out(image, [told])
+    discs = [sum(isinstance(mark, Disc) for mark in layout.panels[0].marks) for layout in (first, second)]
+    assert len({tuple(mark.centre) for mark in second.panels[0].marks if isinstance(mark, Disc)}) == 14 < discs[0]
+    shown = draw_figure(image, [whole]), draw_figure(image, [told])
+    photos = [drawn[figure.TITLE_PX :][:PANEL_PX, GAP_PX : GAP_PX + PANEL_PX] for drawn in shown]
+    overlays = [draw_overlay(image, [pose], number=True) for pose in (whole, told)]
+    for (before, after), size in ((photos, PANEL_PX), (overlays, 600)):
+        x, y = (whole.joints_2d[ARM[0]] * size / 600).astype(int)
+        left, over = slice(None, x + size // 40), slice(y - size // 20, y + size // 20)
+        assert has(before[over, left], RIGHT)
+        assert (after[over, left] == 128).all()  # neither bone nor joint, nor what is drawn about them
+    # In space both are there, hollow as unsure ones are.
+    unsure = dataclasses.replace(whole, confidence=np.where(np.isin(np.arange(16), ARM), 0.1, 0.8))
+    hollow = lay_out(image, [unsure])
+    for own, other, plain in zip(second.panels[1:], hollow.panels[1:], first.panels[1:], strict=True):
+        assert marks_of(own.marks) == marks_of(other.marks) != marks_of(plain.marks)
+    for chance in (0.5, np.nan):  # even, and not known
+        same = dataclasses.replace(whole, inside=np.full(16, chance))
+        assert np.array_equal(draw_figure(image, [same]), shown[0])
+    gone = dataclasses.replace(whole, inside=np.zeros(16), person_id=3)
+    assert np.array_equal(draw_overlay(image, [gone], number=True), image)
+
+
+def marks_of(marks: Sequence[Mark]) -> list[str]:
+    """Marks as text, to be compared."""
+    return [repr(mark) for mark in marks]
 
 
 def test_the_three_views_show_the_three_planes() -> None:

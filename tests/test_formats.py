@@ -16,13 +16,24 @@ from liftwild.data.coco import boxes_of, read_document, read_labels
 from liftwild.errors import LiftwildError
 from liftwild.outputs.coco import COCO_LINES, image_id
 from liftwild.outputs.csv import HEADER
-from liftwild.outputs.formats import write_formats
+from liftwild.outputs.formats import is_ours, write_formats
 from liftwild.outputs.json import read_json, recording_document, write_json
 from liftwild.outputs.npz import read_npz, write_npz
 from liftwild.pose import Recording
 from liftwild.skeleton import COCO_17, H36M_17, MPII_16
 from tests.data_fixtures import COCO_17 as COCO_NAMES
-from tests.recordings import CAMERA, assert_same, hide, photo, quick, random_recording, random_track, seeds, written
+from tests.recordings import (
+    CAMERA,
+    assert_same,
+    hide,
+    photo,
+    portrait,
+    quick,
+    random_recording,
+    random_track,
+    seeds,
+    written,
+)
 
 # --- json and npz, and back ---
 
@@ -143,6 +154,8 @@ def test_the_table_has_every_joint_of_everybody(seed: int, tmp_path_factory: pyt
             "depth_sd_mm": (None if track.depth_sd_mm is None else track.depth_sd_mm[i, joint], 0.1),
             **{key: (root[axis], 0.1) for axis, key in enumerate(("root_x_mm", "root_y_mm", "root_z_mm"))},
             "score": (None if track.scores is None else track.scores[i], 0.001),
+            "inside": (None if track.inside is None else track.inside[i, joint], 0.001),
+            "visible": (None if track.visible is None else track.visible[i, joint], 0.001),
         }
         assert set(values) | {"frame", "person_id", "joint"} == set(row) == set(exact)
         for key, (value, step) in values.items():
@@ -150,6 +163,40 @@ def test_the_table_has_every_joint_of_everybody(seed: int, tmp_path_factory: pyt
                 assert row[key] == "" and exact[key] is None, key
             else:
                 assert float(row[key]) == pytest.approx(value, abs=0.5001 * step) and exact[key] == value, key
+
+
+def test_chances_are_in_every_format_and_old_files_are_read(tmp_path: Path) -> None:
+    known, unknown = photo(tracks=(portrait(0.12345, 0.3),)), photo(tracks=(portrait(None),))
+    legs = [name.endswith(("ankle", "knee")) for name in MPII_16.names]
+    for name in ("json", "npz"):
+        read = read_json if name == "json" else read_npz
+        (told,) = read(written(tmp_path, known, name)).tracks
+        np.testing.assert_allclose(told.inside, [np.where(legs, 0.12345, 0.9)], atol=0.0005 if name == "json" else 0)
+        assert told.visible is not None and (told.visible < 0.5).sum() == 1 and told.is_outside.tolist() == [legs]
+        (silent,) = read(written(tmp_path, unknown, name)).tracks
+        assert silent.inside is None and silent.visible is None and not silent.is_outside.any()
+    document = json.loads(written(tmp_path, known, "json").read_text(encoding="utf-8"))
+    (person,) = document["people"]
+    assert person["inside"][0] == 0.123 and person["visible"].count(0.8) == 15
+    assert "inside under 0.5" in document["frame"]["joints_2d"]
+    document = json.loads(written(tmp_path, unknown, "json").read_text(encoding="utf-8"))
+    assert not {"inside", "visible"} & set(document["people"][0]) and "inside" not in document["frame"]["joints_2d"]
+    row = written(tmp_path, known, "csv").read_text(encoding="utf-8").splitlines()
+    assert row[0].endswith(",score,inside,visible") and row[1].endswith(",,0.123,0.800")
+    assert "inside, visible: chances" in (tmp_path / "a.about.txt").read_text(encoding="utf-8")
+    assert written(tmp_path, unknown, "csv").read_text(encoding="utf-8").splitlines()[1].endswith(",,,")
+    # Files from before.
+    path = written(tmp_path, known, "npz")
+    with np.load(path) as arrays:
+        assert arrays["track_has"].shape == (1, 3)
+        np.savez(tmp_path / "old.npz", **{key: arrays[key] for key in arrays.files if key not in ("inside", "visible")})
+    (old,) = read_npz(tmp_path / "old.npz").tracks
+    assert old.inside is None and old.visible is None and old.root_mm is not None
+    for header in (HEADER, HEADER.partition(",inside")[0], HEADER.partition(",score")[0]):
+        (tmp_path / "old.csv").write_text(header + "\n", encoding="utf-8")
+        assert is_ours(tmp_path / "old.csv")
+    (tmp_path / "old.csv").write_text("frame,time_s,person\n", encoding="utf-8")
+    assert not is_ours(tmp_path / "old.csv")
 
 
 def test_csv_is_a_plain_table(tmp_path: Path) -> None:
@@ -208,6 +255,32 @@ def test_the_score_of_coco_is_the_detectors(tmp_path: Path) -> None:
     assert [entry["score"] for entry in json.loads(results.read_text(encoding="utf-8"))] == [0.625, 0.8]
     annotations = json.loads(labels.read_text(encoding="utf-8"))["annotations"]
     assert [entry["score"] for entry in annotations] == [0.625, 0.8]
+
+
+def test_coco_flags_tell_what_is_outside_and_what_is_hidden(tmp_path: Path) -> None:
+    legs = [name.endswith(("ankle", "knee")) for name in MPII_16.names]
+    track = replace(portrait(0.49, 0.49), confidence=np.where(legs, 0.2, 0.8)[None])
+    labels, results = write_formats(photo(tracks=(track,)), tmp_path, "a", ["coco"])
+    (label,) = json.loads(labels.read_text(encoding="utf-8"))["annotations"]
+    flags = dict(zip(MPII_16.names, label["keypoints"][2::3], strict=True))
+    assert {name for name, flag in flags.items() if flag == 0} == {
+        f"{side}_{joint}" for side in ("left", "right") for joint in ("ankle", "knee")
+    }
+    assert {name for name, flag in flags.items() if flag == 1} == {"left_wrist"} and label["num_keypoints"] == 12
+    assert label["keypoints"][:3] == [0, 0, 0] and label["score"] == 0.8
+    (found,) = json.loads(results.read_text(encoding="utf-8"))
+    assert found["keypoints"][:3] == [0, 0, 0] and found["keypoints"][2::3].count(1) == 12
+    people, skips = read_labels(labels)
+    assert skips == [] and people[0].joints_2d_valid.sum() == 12 and people[0].depth_valid.all()
+    # Even chances, and what is not told, change nothing.
+    whole = [
+        written(tmp_path, photo(tracks=(one,)), "coco").read_bytes() for one in (portrait(0.5, 0.5), portrait(None))
+    ]
+    assert whole[0] == whole[1]
+    # Somebody who is wholly outside is a label without joints.
+    gone = replace(portrait(), inside=np.full((1, 16), 0.1))
+    (label,) = json.loads(written(tmp_path, photo(tracks=(gone,)), "coco").read_text(encoding="utf-8"))["annotations"]
+    assert label["num_keypoints"] == 0 and label["keypoints"] == [0] * 48 and label["score"] == 0
 
 
 def test_coco17_is_what_coco_calls_it(tmp_path: Path) -> None:

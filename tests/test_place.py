@@ -176,6 +176,27 @@ def test_located_fills_a_recording() -> None:
     assert located(replace(start, tracks=()), CAMERA, "given", 1.8).tracks == ()
 
 
+def test_joints_outside_the_photo_do_not_place_anybody() -> None:
+    pose = poses(6, 2)
+    seen = CAMERA.project(pose + ROOTS[:, None])
+    outside = np.isin(np.arange(16), (0, 1, 2, 3, 4, 5, 10, 11, 14, 15))
+    seen[:, outside] += (0.0, 400.0)  # all alike, so that they look right by their number
+    start = recording(pose, None, np.arange(6) / 30, seen)
+    track = replace(start.tracks[0], confidence=np.full((6, 16), 0.8))
+    told = replace(track, inside=np.where(outside, 0.2, 0.9) + np.zeros((6, 1)), visible=np.full((6, 16), 0.7))
+    off = []
+    for own in (track, told):
+        (found,) = located(replace(start, tracks=(own,)), CAMERA, "given", perspective=False).tracks
+        off.append(np.linalg.norm(found.root_mm - ROOTS, axis=-1).mean())
+    assert off[1] < 0.02 * off[0]
+    assert found.inside is told.inside and found.visible is told.visible
+    # Where all are outside, they must.
+    gone = replace(
+        start, tracks=(replace(told, joints_2d=CAMERA.project(pose + ROOTS[:, None]), inside=np.zeros((6, 16))),)
+    )
+    np.testing.assert_allclose(located(gone, CAMERA, "given", perspective=False).tracks[0].root_mm, ROOTS, atol=1e-6)
+
+
 @pytest.mark.parametrize("height", [0.0, -1.8, 0.29, 2.61, 180.0, math.nan, math.inf])
 def test_heights_that_no_person_has(height: float) -> None:
     start = recording(poses(1), None, np.zeros(1))

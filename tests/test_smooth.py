@@ -180,6 +180,15 @@ def test_smoothing_brings_noise_nearer_to_the_truth_and_lowers_jitter() -> None:
     assert np.array_equal(track.boxes, recording.tracks[0].boxes)
 
 
+def test_chances_stay_those_of_each_frame() -> None:
+    joints, times = moving(20, noise_mm=20.0)
+    chances = np.random.default_rng(0).random((2, 20, 16))
+    track = dataclasses.replace(track_of(joints), inside=chances[0], visible=chances[1])
+    (found,) = smooth_recording(Recording("c.mp4", 640, 480, times, (track,), is_clip=True)).tracks
+    assert np.array_equal(found.inside, chances[0]) and np.array_equal(found.visible, chances[1])
+    assert not np.array_equal(found.joints_2d, track.joints_2d)
+
+
 def test_places_are_smoothed_too() -> None:
     joints, times = moving(50)
     roots = np.array([0.0, 0.0, 4000.0]) + np.random.default_rng(5).normal(0, 50, (50, 3))

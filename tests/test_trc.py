@@ -134,6 +134,20 @@ def test_joints_are_mapped_by_name(source: Skeleton, target: Skeleton) -> None:
     assert other.boxes is track.boxes and other.root_mm is track.root_mm
 
 
+def test_chances_of_made_up_joints_are_products() -> None:
+    rng = np.random.default_rng(5)
+    track = replace(photo(1).tracks[0], inside=rng.random((1, 16)), visible=rng.random((1, 16)))
+    own, at = MPII_16.index, H36M_17.index
+    other = convert(track, H36M_17)
+    for before, after in ((track.inside, other.inside), (track.visible, other.visible)):
+        assert before is not None and after is not None and after.shape == (1, 17)
+        assert after[0, at("left_knee")] == before[0, own("left_knee")]
+        assert after[0, at("spine")] == pytest.approx(before[0, own("pelvis")] * before[0, own("upper_neck")])
+        assert np.isnan(after[0, at("jaw")]) and not other.is_outside[0, at("jaw")]
+    silent = convert(replace(track, inside=None, visible=None), COCO_17)
+    assert silent.inside is None and silent.visible is None
+
+
 def test_made_up_joints_are_means_and_say_so() -> None:
     track = photo(1).tracks[0]
     track = replace(track, confidence=np.linspace(0, 1, 16)[None], depth_sd_mm=np.arange(16.0)[None])

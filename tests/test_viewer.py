@@ -128,6 +128,16 @@ def test_what_is_in_the_file(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["a.html"]
 
 
+def test_chances_are_in_the_file_where_they_are_known(tmp_path: Path) -> None:
+    chances = np.linspace(0, 1, 16)
+    told = dataclasses.replace(standing(), inside=chances, visible=np.where(chances < 0.3, np.nan, chances))
+    write_viewer(tmp_path / "a.html", Recording.of_photo("a.jpg", 80, 60, [told, standing()]))
+    first, second = parts(tmp_path / "a.html")[0]["people"]
+    np.testing.assert_allclose(unpack(first["inside"]), chances, atol=0.0005)
+    np.testing.assert_allclose(unpack(first["visible"]), told.visible, atol=0.0005)
+    assert second["inside"] is None and second["visible"] is None
+
+
 def test_the_page_asks_for_nothing_from_elsewhere(tmp_path: Path) -> None:
     write_viewer(tmp_path / "a.html", Recording.of_photo("a.jpg", 80, 60, [standing()]), [(0, picture())])
     text = (tmp_path / "a.html").read_text(encoding="utf-8")

@@ -153,6 +153,27 @@ def test_a_joint_is_named_under_the_mouse(browser: Browser, page: Path) -> None:
     clean(browser)
 
 
+def test_joints_outside_are_in_space_and_not_in_the_picture(browser: Browser, tmp_path: Path) -> None:
+    inside = np.where(np.isin(np.arange(16), (0, 5)), 0.2, 0.9)  # ankles
+    pose = dataclasses.replace(standing(), inside=inside, visible=np.full(16, 0.7))
+    write_viewer(
+        tmp_path / "a.html", Recording.of_photo("a.png", 80, 60, [pose]), [(0, np.full((60, 80, 3), 150, np.uint8))]
+    )
+    browser.open(tmp_path / "a.html", 900, 460)
+    browser.wait("app.picture.shown === 0")
+    assert (
+        joint(browser, "picture", 0, "right_ankle") is None and joint(browser, "picture", 0, "right_knee") is not None
+    )
+    assert browser.run("[0, 1].map((joint) => app.data.people[0].isSure(0, joint))") == [False, True]
+    at = joint(browser, "space", 0, "right_ankle")
+    assert at is not None
+    browser.mouse("move", *at)
+    browser.settle()
+    tip = browser.run("byId('tip').hidden ? '' : byId('tip').textContent")
+    assert tip.startswith("right ankle") and "inside  0.20" in tip and "not hidden  0.70" in tip
+    clean(browser)
+
+
 def test_people_are_picked_and_hidden_and_the_clip_plays(browser: Browser, page: Path) -> None:
     browser.open(page, 900, 520)
     labels = browser.run("Array.from(document.querySelectorAll('#people button'), (b) => b.textContent)")

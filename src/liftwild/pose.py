@@ -12,6 +12,8 @@ from liftwild.camera import Camera
 from liftwild.errors import LiftwildError
 from liftwild.skeleton import MPII_16, Skeleton
 
+EVEN = 0.5  # a joint with a lower chance is rather outside the photo, or rather hidden by something
+
 
 @dataclass(frozen=True, eq=False)
 class Pose:
@@ -31,7 +33,7 @@ class Pose:
     where the weights do not tell; a joint that is rather outside is where the rest of the body says.
     ``score``: how sure the detector is that there is somebody, in [0, 1]; None where it was not asked: a box was given
     without one, or the person was followed from an earlier frame.
-    A joint that was hidden on request is NaN in ``joints_2d``, ``joints_3d`` and ``depth_sd_mm``.
+    A joint that was hidden on request is NaN in ``joints_2d``, ``joints_3d`` and ``depth_sd_mm``; the chances stay.
     """
 
     joints_2d: np.ndarray
@@ -53,6 +55,11 @@ class Pose:
         """The J joint names, in the order of the arrays."""
         return self.skeleton.names
 
+    @property
+    def is_outside(self) -> np.ndarray:
+        """(J,) bool: joints that are rather outside the photo; none where the weights do not tell."""
+        return rather_not(self.inside, self.confidence)
+
 
 @dataclass(frozen=True, eq=False)
 class PoseTrack:
@@ -61,7 +68,8 @@ class PoseTrack:
     ``frames`` (T,) int: indices of the clip's frames, rising; a frame in which the person was not seen is not there.
     ``joints_2d`` (T, J, 2), ``joints_3d`` (T, J, 3), ``confidence`` (T, J), ``boxes`` (T, 4), ``depth_sd_mm`` (T, J) or
     None, ``root_mm`` (T, 3) or None: as in ``Pose``. ``annotation_ids``: T of them, or None. ``scores`` (T,): as in
-    ``Pose``, NaN where there is none, or None where there is none at all.
+    ``Pose``, NaN where there is none, or None where there is none at all. ``inside``, ``visible`` (T, J) or None: as in
+    ``Pose``, NaN for a joint that the skeleton has and the network does not find.
     """
 
     person_id: int
@@ -75,9 +83,16 @@ class PoseTrack:
     annotation_ids: tuple[int | None, ...] | None = None
     skeleton: Skeleton = MPII_16
     scores: np.ndarray | None = None
+    inside: np.ndarray | None = None
+    visible: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    @property
+    def is_outside(self) -> np.ndarray:
+        """(T, J) bool: joints that are rather outside the photo; none where the weights do not tell."""
+        return rather_not(self.inside, self.confidence)
 
     def pose(self, i: int) -> Pose:
         """The track's ``i``-th pose, that of frame ``frames[i]``."""
@@ -92,6 +107,8 @@ class PoseTrack:
             depth_sd_mm=None if self.depth_sd_mm is None else self.depth_sd_mm[i],
             root_mm=None if self.root_mm is None else self.root_mm[i],
             person_id=self.person_id,
+            inside=None if self.inside is None else self.inside[i],
+            visible=None if self.visible is None else self.visible[i],
             score=None if self.scores is None or np.isnan(self.scores[i]) else float(self.scores[i]),
         )
 
@@ -100,8 +117,11 @@ class PoseTrack:
         """The track of one person's ``poses`` (at least one) in ``frames``, all of one skeleton."""
         if not poses or len(poses) != len(frames):
             raise ValueError(f"a track needs poses, one for each frame, not {len(poses)} for {len(frames)}")
-        spreads = [pose.depth_sd_mm for pose in poses if pose.depth_sd_mm is not None]
-        roots = [pose.root_mm for pose in poses if pose.root_mm is not None]
+
+        def all_of(values: list[np.ndarray | None]) -> np.ndarray | None:
+            known = [value for value in values if value is not None]
+            return np.array(known) if len(known) == len(values) else None
+
         ids = tuple(pose.annotation_id for pose in poses)
         scores = np.array([np.nan if pose.score is None else pose.score for pose in poses], dtype=np.float64)
         return cls(
@@ -111,11 +131,13 @@ class PoseTrack:
             joints_3d=np.array([pose.joints_3d for pose in poses]),
             confidence=np.array([pose.confidence for pose in poses]),
             boxes=np.array([pose.box for pose in poses], dtype=np.float64),
-            depth_sd_mm=np.array(spreads) if len(spreads) == len(poses) else None,
-            root_mm=np.array(roots) if len(roots) == len(poses) else None,
+            depth_sd_mm=all_of([pose.depth_sd_mm for pose in poses]),
+            root_mm=all_of([pose.root_mm for pose in poses]),
             annotation_ids=None if all(value is None for value in ids) else ids,
             skeleton=poses[0].skeleton,
             scores=None if np.isnan(scores).all() else scores,
+            inside=all_of([pose.inside for pose in poses]),
+            visible=all_of([pose.visible for pose in poses]),
         )
 
 
@@ -155,12 +177,17 @@ class Recording:
         )
 
 
+def rather_not(chance: np.ndarray | None, like: np.ndarray) -> np.ndarray:
+    """Where ``chance`` says rather no, bool of the shape of ``like``: False where it is NaN, or None."""
+    return np.zeros(np.shape(like), dtype=bool) if chance is None else np.asarray(chance) < EVEN
+
+
 Hideable = TypeVar("Hideable", Pose, PoseTrack)
 
 
 def hide(found: Hideable, min_confidence: float) -> Hideable:
     """``found`` with its joints of less confidence than ``min_confidence``, in [0, 1], hidden: NaN in ``joints_2d``,
-    ``joints_3d`` and ``depth_sd_mm``. Their confidence stays, and so does where the person is.
+    ``joints_3d`` and ``depth_sd_mm``. Their confidence and chances stay, and so does where the person is.
 
     To be done last: what is hidden is lost to all that comes after. LiftwildError if there is no such confidence.
     """

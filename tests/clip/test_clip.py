@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from click.testing import Result
 
+from liftwild.network.posenet import Decoded
 from liftwild.outputs.clip_spool import Spool, read_spool
+from liftwild.outputs.json import read_json
+from liftwild.outputs.npz import read_npz
+from liftwild.predict import estimator as estimator_module
 from liftwild.predict.estimator import Estimator
 from tests.clip.conftest import BOX, document, folder_of, names
 from tests.conftest import encode, picture
@@ -42,6 +48,30 @@ def test_a_video_end_to_end(video: Path, tmp_path: Path, predict: Callable[..., 
     assert overlay.get(cv2.CAP_PROP_FRAME_COUNT) == FRAMES and overlay.get(cv2.CAP_PROP_FPS) == 25
     shown, plain = overlay.read()[1], frame_of(0)[..., ::-1]
     assert shown.shape == (HEIGHT, WIDTH, 3) and (np.abs(shown.astype(int) - plain).max(axis=2) > 60).sum() > 30
+
+
+def test_chances_of_a_video_are_in_its_files(
+    video: Path, tmp_path: Path, predict: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = estimator_module.look
+    inside = torch.linspace(0, 1, 16)
+
+    def look(runtime: Any, crops: np.ndarray, flip_test: bool = False) -> Decoded:
+        found = plain(runtime, crops, flip_test)
+        return found._replace(inside=inside.repeat(len(crops), 1), visible=1 - inside.repeat(len(crops), 1))
+
+    monkeypatch.setattr(estimator_module, "look", look)
+    done = predict(video, "--box", BOX, "--format", "json,npz,csv,coco,overlay", "--view")
+    assert done.exit_code == 0, done.output
+    out = tmp_path / "out"
+    for path, read in ((out / "clip.json", read_json), (out / "clip.npz", read_npz)):
+        (track,) = read(path).tracks
+        assert track.inside is not None and track.visible is not None and len(track) == FRAMES
+        np.testing.assert_allclose(track.inside, np.tile(inside, (FRAMES, 1)), atol=0.00051)
+        np.testing.assert_allclose(track.visible, 1 - np.tile(inside, (FRAMES, 1)), atol=0.00051)
+    assert (out / "clip.csv").read_text(encoding="utf-8").splitlines()[16].endswith(",1.000,0.000")
+    flags = [label["keypoints"][2::3] for label in document(out / "clip.coco.json")["annotations"]]
+    assert flags == [[0] * 8 + [1] * 8] * FRAMES
 
 
 def test_raw_smooths_nothing_and_needs_no_second_look(

@@ -84,7 +84,8 @@ def some_seen(number: int, rng: np.random.Generator) -> Seen:
     pose = Pose(
         joints[:, :2], joints[:, 2:], rng.random(16).astype(np.float32), (1.0, 2.0, 30.0, 40.0), None if number else 7,
         depth_sd_mm=joints[:, 0].astype(np.float32) if number else None, person_id=number,
-        peak=0.375 if number else None,
+        peak=0.375 if number else None, inside=rng.random(16).astype(np.float32) if number else None,
+        visible=rng.random(16).astype(np.float32) if number else None,
     )  # fmt: skip
     return Seen(pose, rng.random(6).astype(np.float32))
 
@@ -109,7 +110,10 @@ def test_a_spool_gives_back_what_it_was_given(tmp_path: Path) -> None:
             assert frame.number == number and frame.time_s == number / 25 and (frame.width == 0) == (number == 4)
             for one, other in zip(seen_in(frame), seen, strict=True):
                 assert np.array_equal(one.colours, other.colours)
-                for name in ("joints_2d", "joints_3d", "confidence", "box", "annotation_id", "person_id", "peak"):
+                for name in (
+                    "joints_2d", "joints_3d", "confidence", "box", "annotation_id", "person_id", "peak", "inside",
+                    "visible",
+                ):  # fmt: skip
                     assert np.array_equal(getattr(one.pose, name), getattr(other.pose, name)), name
                 assert (one.pose.depth_sd_mm is None) == (other.pose.depth_sd_mm is None)
         spool.finish(3)
@@ -117,6 +121,10 @@ def test_a_spool_gives_back_what_it_was_given(tmp_path: Path) -> None:
     assert (found.width, found.height, found.broken) == (64, 48, 1)
     assert [track.person_id for track in found.tracks] == [0, 1]
     assert found.tracks[1].frames.tolist() == [2, 5, 8, 11] and found.tracks[0].annotation_ids == (7,) * 8
+    assert found.tracks[0].inside is None and found.tracks[0].visible is None
+    last = kept[11][1][1].pose
+    assert found.tracks[1].inside is not None and np.array_equal(found.tracks[1].inside[-1], last.inside)
+    assert found.tracks[1].visible is not None and np.array_equal(found.tracks[1].visible[-1], last.visible)
     with Spool(tmp_path / "a.spool", {"clip": "a"}) as spool:
         assert spool.is_complete and spool.missing == 3
 
@@ -151,7 +159,7 @@ def test_spools_are_not_mixed(video: Path, tmp_path: Path, predict: Callable[...
         assert "delete it to start anew, or use another -o" in done.stderr
     assert {path: path.read_bytes() for path in out.iterdir()} == before
     old = out / "clip.spool"
-    old.write_bytes(old.read_bytes().replace(b'"version": 3', b'"version": 2', 1))
+    old.write_bytes(old.read_bytes().replace(b'"version": 4', b'"version": 3', 1))
     done = predict(video, "--box", BOX)
     assert done.exit_code == 1 and "clip.spool was begun by another liftwild; delete it" in done.stderr
     (tmp_path / "mine").mkdir()

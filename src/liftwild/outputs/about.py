@@ -22,6 +22,8 @@ FRAME = {
     "done about it stands in steps",
     "joints_2d": "px of the upright photo, x right, y down, its top-left corner at (0, 0), pixel centres at +0.5",
 }
+# Of files whose weights tell which joints are in the photo.
+OUTSIDE = "; of a joint with inside under 0.5, which the photo does not show, where the rest of the body says"
 PLACED = "mm, the same axes, zero at the camera: where the pelvis is; joints_3d plus root_mm is where the joints are"
 NOT_PLACED = "not estimated: where the person stands in the room is not known"
 LEVELLED = {
@@ -43,6 +45,8 @@ def about(recording: Recording, skeleton: Skeleton | None = None) -> dict[str, A
     """
     skeleton = skeleton or skeleton_of(recording)
     frame = {**FRAME, "root_mm": PLACED if is_placed(recording) else NOT_PLACED}
+    if any(track.inside is not None for track in recording.tracks):
+        frame["joints_2d"] += OUTSIDE
     levelled = None
     if isinstance(recording, Levelled):
         frame |= LEVELLED

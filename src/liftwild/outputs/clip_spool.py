@@ -23,7 +23,7 @@ from liftwild.pose import Pose, PoseTrack
 from liftwild.predict.person import Seen
 
 FORMAT = "liftwild-spool"
-VERSION = 3  # 2: peak; 3: score
+VERSION = 4  # 2: peak; 3: score; 4: inside, visible
 J = 16
 
 _BLOCK = struct.Struct("<4sII")  # mark, bytes of what follows, its CRC-32
@@ -34,7 +34,7 @@ _PERSON = np.dtype(
     [
         ("person", "<i4"), ("annotation", "<i8"), ("box", "<f4", 4), ("joints_2d", "<f4", (J, 2)),
         ("joints_3d", "<f4", (J, 3)), ("confidence", "<f4", J), ("depth_sd", "<f4", J), ("colours", "<f4", 6),
-        ("peak", "<f4"), ("score", "<f4"),
+        ("peak", "<f4"), ("score", "<f4"), ("inside", "<f4", J), ("visible", "<f4", J),
     ]
 )  # fmt: skip
 _MOST_BLOCK = _HEAD.size + 65535 * _PERSON.itemsize
@@ -150,6 +150,8 @@ class Spool:
             record["depth_sd"] = np.nan if pose.depth_sd_mm is None else pose.depth_sd_mm
             record["peak"] = np.nan if pose.peak is None else pose.peak
             record["score"] = np.nan if pose.score is None else pose.score
+            record["inside"] = np.nan if pose.inside is None else pose.inside
+            record["visible"] = np.nan if pose.visible is None else pose.visible
         width, height = size or (0, 0)
         self._block(_FRAME, _HEAD.pack(number, time_s, width, height, len(seen)) + people.tobytes())
         self.frames += 1
@@ -216,15 +218,22 @@ def seen_in(frame: SpooledFrame) -> list[Seen]:
                 confidence=record["confidence"].copy(),
                 box=tuple(record["box"].tolist()),
                 annotation_id=None if record["annotation"] == _NO_ID else int(record["annotation"]),
-                depth_sd_mm=None if np.isnan(record["depth_sd"]).all() else record["depth_sd"].copy(),
+                depth_sd_mm=_known(record["depth_sd"].copy()),
                 person_id=int(record["person"]),
                 peak=None if np.isnan(record["peak"]) else float(record["peak"]),
                 score=None if np.isnan(record["score"]) else float(record["score"]),
+                inside=_known(record["inside"].copy()),
+                visible=_known(record["visible"].copy()),
             ),
             record["colours"].copy(),
         )
         for record in frame.people
     ]
+
+
+def _known(values: np.ndarray) -> np.ndarray | None:
+    """``values``, or None where all are NaN."""
+    return None if np.isnan(values).all() else values
 
 
 class Spooled(NamedTuple):
@@ -238,7 +247,7 @@ class Spooled(NamedTuple):
 
 
 def read_spool(spool: Spool) -> Spooled:
-    """The tracks of a spool, by the number of their people. About 600 bytes for each person and frame are held."""
+    """The tracks of a spool, by the number of their people. About 750 bytes for each person and frame are held."""
     counts: dict[int, int] = {}
     times: list[float] = []
     width = height = broken = 0
@@ -270,11 +279,13 @@ def _track(person: int, frames: np.ndarray, records: np.ndarray) -> PoseTrack:
         joints_3d=records["joints_3d"],
         confidence=records["confidence"],
         boxes=records["box"].astype(np.float64),
-        depth_sd_mm=None if np.isnan(records["depth_sd"]).all() else records["depth_sd"],
+        depth_sd_mm=_known(records["depth_sd"]),
         annotation_ids=None
         if (ids == _NO_ID).all()
         else tuple(None if value == _NO_ID else int(value) for value in ids),
-        scores=None if np.isnan(records["score"]).all() else records["score"].astype(np.float64),
+        scores=_known(records["score"].astype(np.float64)),
+        inside=_known(records["inside"]),
+        visible=_known(records["visible"]),
     )
 
 

@@ -16,9 +16,9 @@ import numpy as np
 
 from liftwild.camera import Camera
 from liftwild.data.coco import LEAST_SPAN_MM, REPROJECTION_TOLERANCE
-from liftwild.outputs.about import about, skeleton_of
+from liftwild.outputs.about import FRAME, about, skeleton_of
 from liftwild.outputs.json import to_bytes
-from liftwild.pose import PoseTrack, Recording
+from liftwild.pose import PoseTrack, Recording, rather_not
 from liftwild.skeleton import COCO_17, Skeleton
 
 FORMAT = "liftwild-coco"
@@ -35,9 +35,9 @@ COCO_LINES = (
 def coco_bytes(recording: Recording, skeleton: Skeleton | None = None) -> tuple[bytes, bytes]:
     """(labels file, list of results) of a recording. ``skeleton``: as for ``about``.
 
-    Joints are rounded to 0.01 px; one that is not known is 0, 0, 0. ``score`` is the detector's, and where there is
-    none the mean confidence of the joints. ``keypoints_3d`` and ``camera`` are there where people were placed in space
-    and their joints, seen by that camera, fall where they are in the photo.
+    Joints are rounded to 0.01 px; one that is not known, or rather outside the photo, is 0, 0, 0. ``score`` is the
+    detector's, and where there is none the mean confidence of the other joints. ``keypoints_3d`` and ``camera`` are
+    there where people were placed in space and their joints, seen by that camera, fall where they are in the photo.
     """
     skeleton = skeleton or skeleton_of(recording)
     people = [_People(track, recording.camera) for track in recording.tracks]
@@ -50,6 +50,7 @@ def coco_bytes(recording: Recording, skeleton: Skeleton | None = None) -> tuple[
         results.append(json.dumps(result))
         annotations.append(json.dumps(people[order].annotation(i, number, result)))
     info = {"format": FORMAT, "version": VERSION, "file": recording.source, **about(recording, skeleton)}
+    info["frame"]["joints_2d"] = FRAME["joints_2d"]  # joints outside the photo are not in these files
     lines = COCO_LINES if skeleton == COCO_17 else [(parent + 1, child + 1) for child, parent in skeleton.bones]
     category = {
         "id": CATEGORY_ID, "name": "person", "supercategory": "person", "keypoints": list(skeleton.names),
@@ -97,11 +98,14 @@ class _People:
     def __init__(self, track: PoseTrack, camera: Camera | None) -> None:
         self.track = track
         known = np.isfinite(track.joints_2d).all(axis=-1)
-        x_y = np.where(known[..., None], np.round(np.asarray(track.joints_2d, dtype=np.float64), 2) + 0.0, 0.0)
-        self.keypoints = np.concatenate([x_y, known[..., None]], axis=-1)
+        shown = known & ~track.is_outside
+        x_y = np.where(shown[..., None], np.round(np.asarray(track.joints_2d, dtype=np.float64), 2) + 0.0, 0.0)
+        self.keypoints = np.concatenate([x_y, shown[..., None]], axis=-1)
+        # Where the weights do not tell, "labelled and visible" for want of a word that says less.
+        self.flags = np.where(shown, np.where(rather_not(track.visible, shown), 1, 2), 0)
         self.scores = np.round(np.asarray(track.confidence, dtype=np.float64), 3)
-        count = known.sum(axis=1)
-        total = np.where(known, self.scores, 0.0).sum(axis=1)
+        count = shown.sum(axis=1)
+        total = np.where(shown, self.scores, 0.0).sum(axis=1)
         score = total / np.maximum(count, 1)
         if track.scores is not None:
             score = np.where(np.isnan(track.scores), score, track.scores)
@@ -110,21 +114,22 @@ class _People:
         self.joints = np.full((*known.shape, 3), np.nan)
         self.in_camera = np.zeros(len(track), dtype=bool)
         if camera is not None and not camera.skew and track.root_mm is not None:
-            self._place(camera, track.joints_3d + track.root_mm[:, None], known)
+            self._place(camera, track.joints_3d + track.root_mm[:, None], known, shown)
 
-    def _place(self, camera: Camera, joints: np.ndarray, known: np.ndarray) -> None:
+    def _place(self, camera: Camera, joints: np.ndarray, known: np.ndarray, shown: np.ndarray) -> None:
         """Keep the joints in camera space, mm, of the poses that readers of labels will not refuse.
 
         A recording that was turned level is no longer in the camera's axes; that its joints do not project shows it.
         """
         known = known & np.isfinite(joints).all(axis=-1)
-        before = np.asarray(known.any(axis=1) & (np.where(known, joints[..., 2], np.inf) > 0).all(axis=1))
+        shown = shown & known
+        before = np.asarray(shown.any(axis=1) & (np.where(known, joints[..., 2], np.inf) > 0).all(axis=1))
         known &= before[:, None]
         seen = camera.project(np.where(known[..., None], joints, (0.0, 0.0, 1.0)))[before]
         missed = np.linalg.norm(seen - self.track.joints_2d[before], axis=-1)
         joints = np.where(known[..., None], joints, np.nan)
         span = np.nanmax(joints[before], axis=1) - np.nanmin(joints[before], axis=1)
-        near = np.nanmedian(np.where(known[before], missed, np.nan), axis=1)
+        near = np.nanmedian(np.where(shown[before], missed, np.nan), axis=1)
         near = near <= REPROJECTION_TOLERANCE * self.boxes[before, 2:].max(axis=1)
         self.in_camera[before] = near & (span.max(axis=1) >= LEAST_SPAN_MM)
         self.joints = np.round(joints, 1) + 0.0
@@ -144,12 +149,12 @@ class _People:
         }
 
     def annotation(self, i: int, number: int, result: dict[str, Any]) -> dict[str, Any]:
-        """The same as a label. Known joints are "labelled and visible", 2, for want of a word that says less."""
-        visible = list(result["keypoints"])
-        visible[2::3] = [2 * known for known in visible[2::3]]
+        """The same as a label: the third number of a joint is 0 for none or one outside, 1 if hidden, else 2."""
+        keypoints, flags = list(result["keypoints"]), self.flags[i].tolist()
+        keypoints[2::3] = flags
         _, _, width, height = result["bbox"]
-        annotation: dict[str, Any] = {"id": number, **result, "keypoints": visible}
-        annotation |= {"num_keypoints": visible[2::3].count(2), "area": round(width * height, 2), "iscrowd": 0}
+        annotation: dict[str, Any] = {"id": number, **result, "keypoints": keypoints}
+        annotation |= {"num_keypoints": len(flags) - flags.count(0), "area": round(width * height, 2), "iscrowd": 0}
         ids = self.track.annotation_ids
         if ids is not None and ids[i] is not None:
             annotation["annotation_id"] = ids[i]

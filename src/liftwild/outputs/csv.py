@@ -18,9 +18,10 @@ from liftwild.skeleton import Skeleton
 COLUMNS = {
     "frame": "%d", "time_s": "%.6f", "person_id": "%d", "joint": "%s", "x_px": "%.2f", "y_px": "%.2f", "x_mm": "%.1f",
     "y_mm": "%.1f", "z_mm": "%.1f", "confidence": "%.3f", "depth_sd_mm": "%.1f", "root_x_mm": "%.1f",
-    "root_y_mm": "%.1f", "root_z_mm": "%.1f", "score": "%.3f",
+    "root_y_mm": "%.1f", "root_z_mm": "%.1f", "score": "%.3f", "inside": "%.3f", "visible": "%.3f",
 }  # fmt: skip
 HEADER = ",".join(COLUMNS)
+MARK = HEADER.partition(",score")[0]  # what the first row begins with, also in files from before there were more
 JOINT = "joint"  # the one column that holds no numbers; in the table it holds positions in the skeleton's names
 
 
@@ -41,7 +42,8 @@ def track_columns(recording: Recording, track: PoseTrack) -> dict[str, np.ndarra
     by_joint = {
         "x_px": track.joints_2d[..., 0], "y_px": track.joints_2d[..., 1], "x_mm": track.joints_3d[..., 0],
         "y_mm": track.joints_3d[..., 1], "z_mm": track.joints_3d[..., 2], "confidence": track.confidence,
-        "depth_sd_mm": spread,
+        "depth_sd_mm": spread, "inside": nothing if track.inside is None else track.inside,
+        "visible": nothing if track.visible is None else track.visible,
     }  # fmt: skip
     columns = {name: np.repeat(values, joints) for name, values in by_frame.items()}
     columns |= {name: np.asarray(values, dtype=np.float64).reshape(-1) for name, values in by_joint.items()}
@@ -50,7 +52,8 @@ def track_columns(recording: Recording, track: PoseTrack) -> dict[str, np.ndarra
 
 
 def csv_bytes(recording: Recording, skeleton: Skeleton | None = None) -> bytes:
-    """The CSV file of a recording: 2D to 0.01 px, 3D to 0.1 mm, confidence and score to 0.001, the unknown empty.
+    """The CSV file of a recording: 2D to 0.01 px, 3D to 0.1 mm, confidence, score and chances to
+    0.001, the unknown empty.
 
     ``skeleton``: as for ``about``.
     """

@@ -32,7 +32,7 @@ FINE = 2  # everything is drawn this much larger and shrunk at the end
 SHIFT = 4  # fractional bits of cv2's coordinates
 
 # Joints with less confidence are drawn hollow, their bones thin: of people wholly in the photo a few in a hundred,
-# three in four of them wrong (docs/viewer.md).
+# three in four of them wrong (docs/viewer.md). So are, in 3D, joints outside the photo.
 UNSURE = 0.3
 PITCH_DEG = 12.0  # every view looks down a little, so that the floor shows
 DISTANCE_MM = 6000.0
@@ -155,6 +155,11 @@ class Floor:
         return [Line(points[a], points[b], SHADE, 7 * FINE) for a, b in seen_bones(pose.skeleton, points)]
 
 
+def in_photo(pose: Pose) -> np.ndarray:
+    """``joints_2d`` (J, 2) of ``pose``, NaN where a joint is rather outside the photo: it is not drawn there."""
+    return np.where(pose.is_outside[:, None], np.nan, pose.joints_2d)
+
+
 def seen_bones(skeleton: Skeleton, points: np.ndarray) -> list[tuple[int, int]]:
     """The (child, parent) bones of which both ends of ``points`` (J, D) are known: none of them NaN."""
     known = np.isfinite(points).all(axis=1)
@@ -205,7 +210,7 @@ def skeleton_marks(
     right: Colour = RIGHT,
 ) -> list[Mark]:
     """What ``draw_skeleton`` draws."""
-    skeleton, sure = pose.skeleton, pose.confidence >= UNSURE
+    skeleton, sure = pose.skeleton, (pose.confidence >= UNSURE) & ~pose.is_outside
     bones = sorted(seen_bones(skeleton, points), key=lambda bone: -(far[bone[0]] + far[bone[1]]))
     marks: list[Mark] = []
 

@@ -27,6 +27,7 @@ from liftwild.outputs.draw import (
     View,
     Words,
     cast,
+    in_photo,
     paint,
     pose_marks,
     skeleton_marks,
@@ -81,7 +82,7 @@ def draw_figure(image: np.ndarray, poses: Sequence[Pose], photo_size: tuple[int,
     ``image`` (h, w, 3) uint8 RGB: the photo, or a smaller copy of it if ``photo_size`` (width, height) says how large
     the photo is that the poses are in. With several people the 3D panels show the one with the largest box. Blue is
     the person's left, orange the right; a joint with confidence under ``draw.UNSURE`` is hollow, one that is NaN is not
-    drawn.
+    drawn. One that is rather outside the photo is not drawn in it, and hollow in the 3D panels.
     """
     figure = lay_out(image, poses, photo_size)
     canvas = np.full((figure.size[1], figure.size[0], 3), PAPER, np.uint8)
@@ -158,7 +159,7 @@ def _photo_panel(image: np.ndarray, poses: Sequence[Pose], width: int, height: i
     for pose in sorted(poses, key=_box_area):
         stroke = float(np.clip(max(pose.box[2:]) * scale[0] * 0.014, 1.6 * FINE, 5.0 * FINE))
         marks += skeleton_marks(
-            pose.joints_2d * scale + (x, y), pose, stroke, np.zeros(len(pose.joints_2d)), HALO
+            in_photo(pose) * scale + (x, y), pose, stroke, np.zeros(len(pose.joints_2d)), HALO
         )  # fmt: skip
     return Panel("Photo", (0, 0), size, EMPTY, [], [], marks, (photo, (x, y)))
 

@@ -138,7 +138,7 @@ def is_ours(path: Path) -> bool:
         case ".json":
             return is_pose_file(path)
         case ".csv":
-            return start.startswith(csv.HEADER.encode())
+            return start.startswith(csv.MARK.encode())
         case ".npz":
             return start.startswith(b"PK") and npz.ABOUT.encode() + b".npy" in start[:100]
         case ".parquet":
@@ -209,6 +209,7 @@ def about_text(
             f"root_x_mm, root_y_mm, root_z_mm: {frame['root_mm']}",
             f"confidence: in [0, 1]; {facts['confidence_is'] or 'what it is was not kept'}",
             "depth_sd_mm: spread of z_mm, one standard deviation",
+            "inside, visible: chances in [0, 1] that the joint lies in the photo, and that it is not hidden there",
         ]
     if "bvh" in formats or "trc" in formats:
         lines += [

@@ -34,9 +34,9 @@ def pose_document(file_name: str, width: int, height: int, poses: Sequence[Pose]
 def recording_document(recording: Recording, skeleton: Skeleton | None = None) -> dict[str, Any]:
     """The JSON document of a photo or clip: what ``write_json`` takes.
 
-    2D is rounded to 0.01 px, 3D to 0.1 mm, confidence and scores to 0.001, times to 1 us. ``skeleton``: as for
+    2D is rounded to 0.01 px, 3D to 0.1 mm, confidence, scores and chances to 0.001, times to 1 us. ``skeleton``: as for
     ``about``.
-    ``annotation_id``, ``depth_sd_mm`` and ``root_mm`` are there only where they are known.
+    ``annotation_id``, ``depth_sd_mm``, ``inside``, ``visible`` and ``root_mm`` are there only where they are known.
     """
     source = {"file": recording.source, "width": int(recording.width), "height": int(recording.height)}
     document: dict[str, Any] = {"format": CLIP_FORMAT if recording.is_clip else FORMAT, "version": VERSION}
@@ -74,6 +74,10 @@ def _track(track: PoseTrack) -> dict[str, Any]:
     person["confidence"] = _rounded(track.confidence, 3)
     if track.depth_sd_mm is not None:
         person["depth_sd_mm"] = _rounded(track.depth_sd_mm, 1)
+    if track.inside is not None:
+        person["inside"] = _rounded(track.inside, 3)
+    if track.visible is not None:
+        person["visible"] = _rounded(track.visible, 3)
     if track.root_mm is not None:
         person["root_mm"] = _rounded(track.root_mm, 1)
     return person
@@ -224,6 +228,8 @@ def _read_track(person: dict[str, Any], skeleton: Skeleton) -> PoseTrack:
         annotation_ids=None if ids is None else tuple(None if value is None else int(value) for value in ids),
         skeleton=skeleton,
         scores=None if np.isnan(scores).all() else scores,
+        inside=array("inside", joints) if "inside" in person else None,
+        visible=array("visible", joints) if "visible" in person else None,
     )
 
 

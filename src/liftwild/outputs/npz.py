@@ -57,6 +57,8 @@ def npz_bytes(recording: Recording, skeleton: Skeleton | None = None) -> bytes:
         "root_mm": rows([track.root_mm for track in tracks], 3),
         "box": rows([track.boxes for track in tracks], 4),
         "score": rows([track.scores for track in tracks]),
+        "inside": rows([track.inside for track in tracks], joints),
+        "visible": rows([track.visible for track in tracks], joints),
         "annotation_id": np.array([0 if value is None else value for value in flat_ids], np.int64),
         "has_annotation_id": np.array([value is not None for value in flat_ids], bool),
         # One row for each track, so that they are found again as they were.
@@ -111,7 +113,12 @@ def _recording(arrays: dict[str, np.ndarray], note: dict[str, Any]) -> Recording
     skeleton = skeleton_from(note)
     camera, camera_from = read_camera(note["camera"])
     tracks, start = [], 0
-    scores = arrays.get("score", np.full(len(arrays["frame"]), np.nan))  # files from before have none
+
+    def known(name: str, own: slice) -> np.ndarray | None:
+        """Rows of an array that files from before lack; None where it holds nothing but NaN."""
+        values = arrays[name][own] if name in arrays else np.empty(0)
+        return None if np.isnan(values).all() else values
+
     each = (arrays[name].tolist() for name in ("track_person_id", "track_length", "track_has"))
     for person_id, length, (has_spread, has_root, has_ids) in zip(*each, strict=True):
         own = slice(start, start + length)
@@ -126,9 +133,11 @@ def _recording(arrays: dict[str, np.ndarray], note: dict[str, Any]) -> Recording
             boxes=arrays["box"][own],
             depth_sd_mm=arrays["depth_sd_mm"][own] if has_spread else None,
             root_mm=arrays["root_mm"][own] if has_root else None,
-            annotation_ids=tuple(value if known else None for value, known in ids) if has_ids else None,
+            annotation_ids=tuple(value if there else None for value, there in ids) if has_ids else None,
             skeleton=skeleton,
-            scores=None if np.isnan(scores[own]).all() else scores[own],
+            scores=known("score", own),
+            inside=known("inside", own),
+            visible=known("visible", own),
         )
         if track.joints_3d.shape != (length, len(skeleton), 3):
             raise ValueError(f"joints_3d of {track.joints_3d.shape} for {length} poses")

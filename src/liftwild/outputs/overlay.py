@@ -12,7 +12,7 @@ import numpy as np
 
 from liftwild.data.photo import quiet
 from liftwild.errors import LiftwildError
-from liftwild.outputs.draw import FINE, INK, PAPER, draw_skeleton, text
+from liftwild.outputs.draw import FINE, INK, PAPER, draw_skeleton, in_photo, text
 from liftwild.outputs.figure import HALO, write_png
 from liftwild.pose import Pose, Recording
 
@@ -29,14 +29,15 @@ def draw_overlay(
 ) -> np.ndarray:
     """``image`` (H, W, 3) uint8 RGB with the skeletons of ``poses``, the largest on top; the same size.
 
-    ``number``: also write each one's ``person_id`` above the head. ``sides``: how large each person is, px, which sets
-    how thick lines are; the longer sides of their boxes if None.
+    Joints that are rather outside the picture are not drawn. ``number``: also write each one's ``person_id``
+    above the head. ``sides``: how large each person is, px, which sets how thick lines are; the longer sides of their
+    boxes if None.
     """
     canvas = image.copy()
     sizes = [max(pose.box[2:]) for pose in poses] if sides is None else sides
     for pose, size in sorted(zip(poses, sizes, strict=True), key=lambda each: each[1]):
         stroke = float(np.clip(size * STROKE, *STROKES_PX))
-        draw_skeleton(canvas, pose.joints_2d, pose, stroke, np.zeros(len(pose.joints_2d)), HALO)
+        draw_skeleton(canvas, in_photo(pose), pose, stroke, np.zeros(len(pose.joints_2d)), HALO)
         if number and pose.person_id is not None:
             _write_number(canvas, pose)
     return canvas
@@ -44,7 +45,8 @@ def draw_overlay(
 
 def _write_number(canvas: np.ndarray, pose: Pose) -> None:
     """Who it is, above the highest joint."""
-    known = pose.joints_2d[np.isfinite(pose.joints_2d).all(axis=1)]
+    shown = in_photo(pose)
+    known = shown[np.isfinite(shown).all(axis=1)]
     if not len(known):
         return
     scale = max(0.5, max(canvas.shape[:2]) / NUMBER_FRAME_PX) / FINE

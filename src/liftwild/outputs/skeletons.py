@@ -15,8 +15,8 @@ def convert(track: PoseTrack, skeleton: Skeleton) -> PoseTrack:
     """``track`` in the joints of ``skeleton``, by name.
 
     A joint of ``MEAN_JOINTS`` that the track lacks is the mean of its two, also in 2D; its confidence is the lower of
-    theirs and its ``depth_sd_mm`` their mean, the most it can be. Any other joint that the track lacks is NaN, with
-    confidence 0.
+    theirs, its ``depth_sd_mm`` their mean, the most it can be, and its ``inside`` and ``visible`` are their products.
+    Any other joint that the track lacks is NaN, with confidence 0.
     """
     if track.skeleton == skeleton:
         return track
@@ -34,9 +34,16 @@ def convert(track: PoseTrack, skeleton: Skeleton) -> PoseTrack:
         confidence[:, joint] = track.confidence[:, ends].min(axis=1)
         if depth_sd_mm is not None and track.depth_sd_mm is not None:
             depth_sd_mm[:, joint] = track.depth_sd_mm[:, ends].mean(axis=1)
+
+    def both(chance: np.ndarray | None) -> np.ndarray | None:
+        if chance is None:
+            return None
+        ends = [chance[:, list(pair)].prod(axis=1) if pair else np.full(len(track), np.nan) for pair in sources]
+        return np.stack(ends, axis=1)
+
     return replace(
         track, joints_2d=joints_2d, joints_3d=joints_3d, confidence=confidence, depth_sd_mm=depth_sd_mm,
-        skeleton=skeleton,
+        skeleton=skeleton, inside=both(track.inside), visible=both(track.visible),
     )  # fmt: skip
 
 

@@ -124,6 +124,8 @@ def _person(track: PoseTrack, placed: bool) -> dict[str, Any]:
         "joints3d": packed(track.joints_3d, MM),
         "confidence": packed(track.confidence, SHARE),
         "spread": None if spread is None else packed(spread, MM),
+        "inside": None if track.inside is None else packed(track.inside, SHARE),
+        "visible": None if track.visible is None else packed(track.visible, SHARE),
         "root": packed(root, MM) if placed and root is not None else None,
     }
 

@@ -56,6 +56,8 @@ def as_kept(pose: Pose) -> Pose:
         box=(x, y, w, h),
         depth_sd_mm=None if pose.depth_sd_mm is None else np.asarray(pose.depth_sd_mm, np.float32),
         peak=None if pose.peak is None else float(np.float32(pose.peak)),
+        inside=None if pose.inside is None else np.asarray(pose.inside, np.float32),
+        visible=None if pose.visible is None else np.asarray(pose.visible, np.float32),
         score=None if pose.score is None else float(np.float32(pose.score)),
     )
 

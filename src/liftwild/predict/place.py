@@ -27,6 +27,7 @@ ROUNDS = 10  # of weighing joints anew in ``place``
 ROBUST_SPREAD = 1.5  # joints that miss by more than so many times the typical miss count less and less
 LEAST_MISS = 2e-3  # in that unit, tangent of the angle of view: misses below it are no sign of a wrong joint
 LEAST_DEPTH = 0.05  # of the pelvis' depth, below which a joint is too near to be believed
+LEAST_WEIGHT = 0.01  # of a joint of confidence 0, or outside the photo: it still says a little
 
 # Standing height from bones: those along the body, one after the other from the ankle to the top of the head, are this
 # part of it; the rest is from ankle to sole. Both shares are means over the bodies of ``people/body.npz`` (the first
@@ -193,12 +194,15 @@ def _located(tracks: Sequence[PoseTrack], camera: Camera, perspective: bool) -> 
     """The tracks, all of one skeleton, placed together: as fast as one alone, where they are short."""
     if not tracks:
         return ()
-    joints_2d, joints_3d, confidence = (
+    joints_2d, joints_3d, confidence, outside = (
         np.concatenate(parts)
-        for parts in zip(*((track.joints_2d, track.joints_3d, track.confidence) for track in tracks), strict=True)
+        for parts in zip(
+            *((track.joints_2d, track.joints_3d, track.confidence, track.is_outside) for track in tracks), strict=True
+        )
     )
-    # A joint of confidence 0 still says a little; it must, where all are 0.
-    weight = np.where(np.isfinite(confidence), np.clip(confidence, 0.01, 1.0), 0.0)
+    # The photo does not show where a joint outside is: those that it shows place the person.
+    weight = np.clip(np.where(outside, LEAST_WEIGHT, confidence), LEAST_WEIGHT, 1.0)
+    weight = np.where(np.isfinite(confidence), weight, 0.0)
     pose, root = joints_3d, place(joints_2d, joints_3d, camera, weight)
     if perspective:
         pose, root = along_rays(joints_2d, pose, root, camera, tracks[0].skeleton)

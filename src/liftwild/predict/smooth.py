@@ -60,6 +60,7 @@ def smooth_track(track: PoseTrack, times_s: np.ndarray, settings: OneEuro | None
     """``track`` filtered over time, in 2D and 3D; ``times_s`` (F,): when each frame of the clip is shown, s.
 
     2D goes through the same filter in mm, at the person's median scale over the track. Joints that are NaN stay so.
+    Confidence and chances stay those of each frame.
     """
     settings = settings or OneEuro()
     times = np.asarray(times_s, dtype=np.float64)[track.frames]

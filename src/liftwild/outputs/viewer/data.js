@@ -31,6 +31,8 @@ class Person {
     this.joints3d = unpack(raw.joints3d);
     this.confidence = unpack(raw.confidence);
     this.spread = unpack(raw.spread);
+    this.inside = unpack(raw.inside);
+    this.visible = unpack(raw.visible);
     this.root = unpack(raw.root);
     this.unsure = look.unsure;
     this.rows = new Map(Array.from(this.frames, (frame, row) => [frame, row]));
@@ -47,6 +49,9 @@ class Person {
     return [this.joints2d[i], this.joints2d[i + 1]];
   }
 
+  /** The same, NaN where the joint is rather outside the picture: it is not drawn there. */
+  pointInside(row, joint) { return this.isOutside(row, joint) ? [NaN, NaN] : this.point(row, joint); }
+
   /** [x, y, z] in mm from the pelvis. */
   offset(row, joint) {
     const i = 3 * (row * this.joints.length + joint);
@@ -58,9 +63,12 @@ class Person {
 
   sureness(row, joint) { return this.confidence[row * this.joints.length + joint]; }
 
-  isSure(row, joint) { return this.sureness(row, joint) >= this.unsure; }
+  isSure(row, joint) { return this.sureness(row, joint) >= this.unsure && !this.isOutside(row, joint); }
 
-  depthSpread(row, joint) { return this.spread === null ? NaN : this.spread[row * this.joints.length + joint]; }
+  isOutside(row, joint) { return this.number("inside", row, joint) < 0.5; }
+
+  /** A joint's "spread", "inside" or "visible"; NaN where it is not known. */
+  number(what, row, joint) { return this[what] === null ? NaN : this[what][row * this.joints.length + joint]; }
 }
 
 function known(values) { return values.every(Number.isFinite); }

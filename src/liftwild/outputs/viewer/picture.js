@@ -57,7 +57,7 @@ class Picture {
       const row = this.state.rowOf(person);
       if (row < 0) return [];
       return one.joints.flatMap((_, joint) => {
-        const point = one.point(row, joint);
+        const point = one.pointInside(row, joint);
         return known(point) ? [{ person, joint, at: [point[0] * scale + x, point[1] * scale + y] }] : [];
       });
     });
@@ -101,7 +101,7 @@ class Picture {
     const person = data.people[index];
     const row = state.rowOf(index);
     const points = person.joints.map((_, joint) => {
-      const [u, v] = person.point(row, joint);
+      const [u, v] = person.pointInside(row, joint);
       return [u * scale + x, v * scale + y];
     });
     const size = Math.max(person.boxes[4 * row + 2], person.boxes[4 * row + 3]) * scale;

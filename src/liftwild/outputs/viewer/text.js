@@ -30,10 +30,14 @@ function showTip(tip, { data, state, tipAt }) {
     if (pelvis && known(pelvis)) lines.push(["from camera  ", place(offset.map((value, axis) => value + pelvis[axis]))]);
     lines.push(["from pelvis  ", place(offset)]);
   }
-  const spread = person.depthSpread(row, joint);
+  const spread = person.number("spread", row, joint);
   if (Number.isFinite(spread)) lines.push(["depth spread  ", `\u00b1 ${number(spread)} mm`]);
   const point = person.point(row, joint);
   if (known(point)) lines.push(["picture  ", `${number(point[0], 1)}, ${number(point[1], 1)}  px`]);
+  for (const [name, what] of [["inside  ", "inside"], ["not hidden  ", "visible"]]) {
+    const chance = person.number(what, row, joint);
+    if (Number.isFinite(chance)) lines.push([name, number(chance, 2)]);
+  }
   lines.push(["confidence  ", number(person.sureness(row, joint), 2)]);
   tip.replaceChildren(title, ...lines.flatMap(([name, value], place) => {
     const label = document.createElement("i");
@@ -63,6 +67,8 @@ function fillAbout(box, data, keys) {
     ["Joints", `${joints} (${about.skeleton || "own set"}); left and right are the person's own`],
     ["Confidence", about.confidence_is || "in [0, 1]; what it is was not kept"],
     ["Unsure", `joints with confidence under ${data.look.unsure} are pale in 3D and hollow in the picture; those hidden on request are missing`],
+    ...(data.people.some((person) => person.inside) ? [["Inside",
+      "joints with a chance under 0.5 to lie inside the picture are pale in 3D and not drawn in the picture"]] : []),
     ["Steps", about.steps.length ? about.steps.join("; ") : "none after the network"],
     ["Pictures", !pictures.frames.length ? "none were kept"
       : pictures.every === 1 ? "all that were given" : `every ${pictures.every === 2 ? "second" : `${pictures.every}th`} was kept, to keep the file small; poses are all here`],
