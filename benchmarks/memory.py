@@ -82,7 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--predictions", type=int, default=10_000)
     parser.add_argument("--warm", type=int, default=500)
-    parser.add_argument("--weights", default="small")
+    parser.add_argument("--weights", default="base")
     parser.add_argument("--runtime", default="auto")
     parser.add_argument("--alone", action="store_true")
     parser.add_argument("--leak", type=int, default=0)

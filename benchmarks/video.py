@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=int, default=10)
     parser.add_argument("--formats", default="json,csv,overlay")
     parser.add_argument("--out", type=Path, help="keep clip and results there")
-    parser.add_argument("--weights", default="small")
+    parser.add_argument("--weights", default="base")
     parser.add_argument("--device", default="cpu")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:

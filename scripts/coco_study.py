@@ -76,6 +76,8 @@ def predict(estimator: Estimator, labels: Path, images: Path, most: int) -> Join
                     np.full(len(LIMBS), bool(crop.edges)), np.full(len(LIMBS), "bottom" in crop.edges),
                 )
             )  # fmt: skip
+    if not rows:
+        raise SystemExit(f"error: {labels}: nobody with a label is {LEAST_HEIGHT:g} of the photo's height or more")
     return Joints(*(np.stack(column) for column in zip(*rows, strict=True)))
 
 

@@ -74,7 +74,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rate", type=float, default=60.0, help="frames a second that file numbers count")
     parser.add_argument("--frames", type=int, default=200, help="of each rendered clip; 0 for none")
     parser.add_argument("--detector", action="store_true", help="follow with the detector that ships")
-    parser.add_argument("--weights", default="small")
+    parser.add_argument("--weights", default="base")
     parser.add_argument("--device")
     parser.add_argument("--card", type=Path, help="also write the tables there")
     asked = parser.parse_args(arguments)

@@ -211,7 +211,7 @@ def test_workers_are_a_number_or_auto() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["train adapt --out x", "train-finder --out x --store x --val x --backgrounds x", "evaluate small x",
+    ["train adapt --out x", "evaluate small x",
      "calibrate small x", "render wild -n 1 -o x.arrow"],
 )  # fmt: skip
 def test_how_to_wait_is_said_before_torch_is_loaded(command: str, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from click.testing import CliRunner, Result
 from liftwild import Estimator, __version__
 from liftwild.cli import cli
 from liftwild.errors import LiftwildError
-from liftwild.network.posenet import PoseNet
+from liftwild.network.posenet import Outputs, PoseNet
 from liftwild.outputs import export as command
 from liftwild.predict import export as module
 from liftwild.predict.runtime import RUNTIMES, hash_of, open_runtime
@@ -81,7 +81,7 @@ def test_the_shipped_weights_as_the_docs_say(tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     done = export("small", "--to", "onnx")
     assert done.exit_code == 0, done.output
-    assert done.stdout.startswith("small in small-open.onnx, 10.9 MB\n") and names(tmp_path) == ["small-open.onnx"]
+    assert done.stdout.startswith("small in small.onnx, ") and names(tmp_path) == ["small.onnx"]
     cells = re.search(r"^\| onnx fp32 \| (\S+) \| (\S+) \| (\S+) \| (\S+) \| (\d+) of 256 \|$", done.stdout, re.M)
     assert cells is not None and all(0 < float(number) < 1e-4 for number in cells.groups()[:4]) and cells[5] == "0"
     text = (ROOT / "docs" / "runtimes.md").read_text(encoding="utf-8")
@@ -95,7 +95,7 @@ def test_the_shipped_weights_as_the_docs_say(tmp_path: Path, monkeypatch: pytest
     found = np.array([[float(number) for number in line[1:]] for line in lines])
     (pose,) = Estimator("small", "cpu").predict(ROOT / "examples" / "person.jpg")
     assert np.linalg.norm(found - pose.joints_3d, axis=1).max() < 3  # rounded to mm
-    (same,) = Estimator("small-open.onnx", runtime="onnx").predict(ROOT / "examples" / "person.jpg")
+    (same,) = Estimator("small.onnx", runtime="onnx").predict(ROOT / "examples" / "person.jpg")
     np.testing.assert_allclose(same.joints_3d, pose.joints_3d, atol=0.1)
     np.testing.assert_allclose(same.confidence, pose.confidence, atol=1e-4)
 
@@ -190,8 +190,8 @@ def test_nan_is_a_difference(tiny_weights: Path) -> None:
     class Broken:
         name, input_px, fine = "broken", 64, False
 
-        def __call__(self, crops: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-            return torch.full((len(crops), 16, 16, 16), np.nan), torch.zeros(len(crops), 16)
+        def __call__(self, crops: np.ndarray) -> Outputs:
+            return Outputs(torch.full((len(crops), 16, 16, 16), np.nan), torch.zeros(len(crops), 16))
 
         def fingerprint(self) -> str:
             return ""

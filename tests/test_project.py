@@ -23,7 +23,7 @@ TIERS = (
     {"errors", "threads", "skeleton"},
     {"boxes", "camera", "crop", "heatmap"},
     {"sample", "pose"},
-    {"posenet", "losses"},
+    {"network", "losses"},
     {"data", "people", "weights"},
     {"detection", "training", "evaluation", "predict"},
     {"outputs", "app"},

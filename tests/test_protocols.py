@@ -294,7 +294,7 @@ def test_in_parts_as_in_one(protocol: str) -> None:
 
     def part(rows: slice) -> StorePredictions:
         own = {
-            item.name: getattr(measured, item.name)[rows]
+            item.name: None if getattr(measured, item.name) is None else getattr(measured, item.name)[rows]
             for item in dataclasses.fields(Measured)
             if item.name not in ("input_px", "sum_length_mm")
         }

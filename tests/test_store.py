@@ -221,6 +221,8 @@ def test_fingerprint(tmp_path: Path) -> None:
         {"subject": "S1"},
         {"group": "TS1"},
         {"head_size_px": 20.0},
+        {"visibility": np.full(16, 2, np.uint8)},
+        {"photo": (1.0, 2.0, 30.0, 40.0)},
     ]
     prints = {print_of("c.arrow", replace(people[2], **change)) for change in changes}
     assert len(prints) == len(changes) and same not in prints
@@ -232,7 +234,7 @@ def test_sum_lengths(tmp_path: Path) -> None:
     two, three = [sample(2, three=False)], [sample(0), part, sample(5)]
     a, b = make_store(tmp_path / "a.arrow", two), make_store(tmp_path / "b.arrow", three)
     expected = bone_lengths(np.stack([pose(0), pose(5)])).sum(axis=1)
-    assert np.allclose(b.sum_lengths_mm(), expected, rtol=1e-6) and a.sum_lengths_mm().shape == (0,)
+    assert np.allclose(b.bone_lengths_mm().sum(axis=1), expected, rtol=1e-6) and a.bone_lengths_mm().shape == (0, 14)
     assert sum_length_mm([a, b]) == pytest.approx(expected.mean(), rel=1e-6)
     for nothing in ([], [a]):
         with pytest.raises(LiftwildError, match="no store with complete 3D poses"):

@@ -66,7 +66,9 @@ class World:
                 image[int(y0) : int(y1), int(x0 - 4) : int(x1 + 4)] = body.colour
         return image
 
-    def crop_people(self, image: np.ndarray, boxes: Sequence[Box] | None, name: str | None = None) -> list[Any]:
+    def crop_people(
+        self, image: np.ndarray, boxes: Sequence[Box] | None, name: str | None = None, loose: float = 1.0
+    ) -> list[Any]:
         """The boxes themselves."""
         return [None] if boxes is None else list(boxes)
 

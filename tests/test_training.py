@@ -269,8 +269,11 @@ def test_stages_train_what_they_say(stores: tuple[Path, Path], tmp_path: Path) -
     run(tiny_recipe(*stores), tmp_path / "run", resume=True, stop_after=4)
     after = load_file(tmp_path / "run/checkpoints/step-00000010/net.safetensors")
     changed = {name.rsplit(".", 1)[0] for name in before if not torch.equal(before[name], after[name])}
-    assert {"stacks.0.from_features", "stacks.0.from_heatmaps", "depth.linear", "depth.leave.0"} <= changed
-    assert all(name.startswith(("depth.", "stacks.0.from_")) for name in changed)
+    assert {f"subnetwork.stacks.0.from_{each}" for each in ("features", "heatmaps")} | {
+        "depth.linear",
+        "depth.leave.0",
+    } <= changed
+    assert all(name.startswith(("depth.", "subnetwork.stacks.0.from_")) for name in changed)
 
 
 def test_schedules() -> None:
@@ -321,7 +324,9 @@ def test_the_average_is_what_is_measured_and_exported(stores: tuple[Path, Path],
     saved = load_file(tmp_path / "run" / "weights.safetensors")
     average, net = trainer.average.state_dict(), trainer.net.state_dict()
     assert all(torch.equal(saved[name].float(), average[name].half().float()) for name in saved)
-    assert not torch.equal(average["subnetwork.stacks.0.to_heatmaps.weight"], net["stacks.0.to_heatmaps.weight"])
+    assert not torch.equal(
+        average["subnetwork.stacks.0.to_heatmaps.weight"], net["subnetwork.stacks.0.to_heatmaps.weight"]
+    )
     measured = measure.run(trainer.average, measure.rows(Store(stores[0])), trainer.sum_length_mm)
     assert trainer.metrics["val"]["pck_torso"] == round(measure.scores_2d(measured)["pck_torso"], 2)
     kept = load_file(tmp_path / "run/checkpoints/step-00000016/average.safetensors")

@@ -103,7 +103,7 @@ class People(click.ParamType):
 @click.option("--figure", "vector", multiple=True, type=click.Choice(["pdf", "svg"]), help="Also a photo's figure so.")
 @click.option("--no-figure", is_flag=True, help="Write no picture x.png of a photo.")
 @click.option(
-    "--weights", default="small", show_default=True,
+    "--weights", default="base", show_default=True,
     help="Name of shipped weights, a .safetensors file, a run's folder, or a file of 'export'.",
 )  # fmt: skip
 @click.option(

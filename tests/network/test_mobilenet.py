@@ -31,7 +31,8 @@ def test_sizes_are_movenets(width: float, parameters: float) -> None:
 
 def test_channels_are_rounded_as_mobilenet_does() -> None:
     config = MobileNetConfig(1.75)
-    assert [config.channels(base) for base in (32, 16, 24, 32, 64, 96, 160, 320)] == [56, 32, 40, 56, 112, 168, 280, 560]
+    found = [config.channels(base) for base in (32, 16, 24, 32, 64, 96, 160, 320)]
+    assert found == [56, 32, 40, 56, 112, 168, 280, 560]
 
 
 def test_feature_maps_have_their_sizes() -> None:

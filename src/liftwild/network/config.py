@@ -68,8 +68,8 @@ class PoseNetConfig:
         return MobileNetConfig(float(self.width), self.input_px)
 
     def extends(self, other: PoseNetConfig) -> bool:
-        """Whether a network of this size can take over the weights of ``other``: the same, or with fewer stacks, whatever
-        its mask."""
+        """Whether a network of this size can take over the weights of ``other``: the same, or with fewer stacks; masks
+        do not matter."""
         return other.stacks <= self.stacks and other == replace(self, stacks=other.stacks, mask=other.mask)
 
     @property

@@ -17,6 +17,8 @@ from liftwild.network.lifter import Lifter, read_joints
 from liftwild.network.mobilenet import Features, Keypoints, MoveNet
 from liftwild.skeleton import MPII_16
 
+LOG_SPREAD = (-6.0, 1.0)  # limits of ``Prediction.log_spread``
+
 __all__ = [
     "BASE", "PAPER", "SIZES", "SMALL", "Decoded", "Outputs", "PoseNet", "PoseNetConfig", "Prediction",
     "infer", "macs", "outputs_of", "read",
@@ -80,8 +82,9 @@ class PoseNet(nn.Module):
         reading, share = read_joints(found)
         lifted, by_lifter = self.lifter(reading)
         seen = self.depth(features, share, reading, lifted, by_lifter)
+        log_spread = (lifted.log_spread + seen.log_spread).clamp(*LOG_SPREAD)
         return Prediction(
-            [found], lifted.depth + seen.depth, lifted.log_spread + seen.log_spread, seen.inside, seen.visible,
+            [found], lifted.depth + seen.depth, log_spread, seen.inside, seen.visible,
             lifted.joints, lifted.depth,
         )  # fmt: skip
 

@@ -59,7 +59,7 @@ class Estimator:
 
     def __init__(
         self,
-        weights: str | Path = "small",
+        weights: str | Path = "base",
         device: str | None = None,
         flip_test: bool = False,
         batch_size: int = 16,

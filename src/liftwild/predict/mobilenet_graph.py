@@ -20,6 +20,7 @@ from liftwild.network.mobilenet import (
     Separable,
     distances,
 )
+from liftwild.network.posenet import LOG_SPREAD as LIMITS
 from liftwild.network.posenet import PoseNet
 from liftwild.predict.graph import CROPS, DEPTH, HEATMAPS, INSIDE, JOINTS, LOG_SPREAD, MAPS, VISIBLE, Shapes, Writer
 from liftwild.skeleton import COCO_17, DEPTH_ROOT
@@ -52,7 +53,8 @@ class MobileWriter(Writer):
         share = self.coarse_share(chance)
         seen = self.seen(middle, coarse, share, first, second, lifted, depth)
         self.add("Add", lifted["depth"], seen["depth"], out=DEPTH)
-        self.add("Add", lifted["log_spread"], seen["log_spread"], out=LOG_SPREAD)
+        spread = self.add("Add", lifted["log_spread"], seen["log_spread"])
+        self.add("Clip", spread, *(self.constant(limit) for limit in LIMITS), out=LOG_SPREAD)
         self.add("Identity", seen["inside"], out=INSIDE)
         self.add("Identity", seen["visible"], out=VISIBLE)
         self.add("Identity", lifted["joints"], out=JOINTS)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,15 @@ VERSION = 1
 NET, AVERAGE = "net.safetensors", "average.safetensors"
 KEPT = 2  # checkpoints left in a run's folder
 _NAME = re.compile(r"step-(\d{8})")
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a run stands: ``stage`` index, ``step`` done in that stage, ``total`` steps done over all stages."""
+
+    stage: int = 0
+    step: int = 0
+    total: int = 0
 
 
 def save_checkpoint(

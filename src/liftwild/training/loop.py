@@ -9,9 +9,9 @@ import math
 import platform
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,27 +26,20 @@ from liftwild.errors import LiftwildError
 from liftwild.evaluation import measure
 from liftwild.network.posenet import PoseNet
 from liftwild.people.pose_bank import read_poses
-from liftwild.people.pose_views import draw_views
 from liftwild.sample import Batch
 from liftwild.training import budget
 from liftwild.training import checkpoint as checkpoints
 from liftwild.training.average import follow
+from liftwild.training.checkpoint import Position
 from liftwild.training.frozen import frozen_features
+from liftwild.training.lifting import train_lifter
 from liftwild.training.monitor import PICTURES, Monitor
-from liftwild.training.objective import lifter_loss, step_losses, total_loss
+from liftwild.training.objective import step_losses, total_loss
+from liftwild.training.optimizer import make_optimizer
 from liftwild.training.recipe import METRICS, Recipe, Stage
 from liftwild.weights import check_shards, pretrained, save_weights
 
 VAL_PEOPLE = 1000  # at most so many of each val store, spread evenly, are measured while training
-
-
-@dataclass(frozen=True)
-class Position:
-    """Where a run stands: ``stage`` index, ``step`` done in that stage, ``total`` steps done over all stages."""
-
-    stage: int = 0
-    step: int = 0
-    total: int = 0
 
 
 class Trainer:
@@ -158,29 +151,6 @@ class Trainer:
         for fields in loader:
             yield as_batch(fields).to(self.fabric.device)
 
-    def optimizer(self, stage: Stage) -> torch.optim.Optimizer:
-        """A fresh optimiser over what ``stage`` trains; the rest is frozen."""
-        for parameter in self.net.parameters():
-            parameter.requires_grad_(stage.train in ("all", "heads", "last"))
-        for parameter in self.net.depth_parameters():
-            parameter.requires_grad_(stage.with_depth)
-        if stage.train == "lifter":
-            self.net.depth.requires_grad_(False)
-        if stage.train in ("heads", "last"):
-            for part in self.net.pretrained_modules(stage.last_blocks if stage.train == "last" else 0):
-                part.requires_grad_(False)
-        slow = {id(parameter) for part in self.net.pretrained_modules() for parameter in part.parameters()}
-        trained = [parameter for parameter in self.net.parameters() if parameter.requires_grad]
-        groups = [
-            {"params": [each for each in trained if (id(each) in slow) == is_slow], "share": share}
-            for is_slow, share in ((False, 1.0), (True, stage.pretrained_lr))
-        ]
-        groups = [group for group in groups if group["params"]]
-        how = self.recipe.optimizer
-        if how.name == "rmsprop":
-            return torch.optim.RMSprop(groups, stage.lr, how.alpha, how.eps, how.weight_decay)
-        return torch.optim.AdamW(groups, stage.lr, (how.beta1, how.beta2), how.eps, how.weight_decay, fused=True)
-
     def training_mode(self, stage: Stage) -> None:
         """Training mode; what a stage leaves alone keeps its batch-norm statistics too."""
         self.net.train(not stage.freeze_norm)
@@ -259,9 +229,9 @@ class Trainer:
         """Train stage ``index`` from its step ``first``."""
         stage, fabric = self.recipe.stages[index], self.fabric
         if stage.train == "lifter":
-            self.lifter_stage(index, first, resume, monitor)
+            train_lifter(self, index, first, resume, monitor)
             return
-        optimizer = self.optimizer(stage)
+        optimizer = make_optimizer(self.net, self.recipe.optimizer, stage)
         if resume is not None and first > 0:
             checkpoints.load_optimizer(resume, self.net, optimizer)
         model, optimizer = fabric.setup(self.net, optimizer)
@@ -287,17 +257,17 @@ class Trainer:
                 stage = self.recipe.stages[index]
             at_end = step + 1 == stage.iterations
             self.stopped = self.steps < self.recipe.steps and self.is_over()
-            if self._due(self.recipe.picture_every, at_end) and fabric.is_global_zero:
+            if self.due(self.recipe.picture_every, at_end) and fabric.is_global_zero:
                 if self.average is not None:
                     with torch.no_grad():
                         pred = self.average(batch.images[:PICTURES], with_depth=False)
                 monitor.picture(batch, pred, input_px, self.steps)
             val_every = self.recipe.val_every if self.timer.can_measure_twice() else 0
-            if self._due(val_every, at_end) and fabric.is_global_zero:
+            if self.due(val_every, at_end) and fabric.is_global_zero:
                 self.metrics |= self.measure(monitor, input_px)
                 self.keep_best()
                 self.training_mode(stage)
-            if self._due(self.recipe.checkpoint_every, at_end or self.stopped):
+            if self.due(self.recipe.checkpoint_every, at_end or self.stopped):
                 self.checkpoint(Position(index, step + 1, self.steps), optimizer)
             if self.stopped or at_end:
                 break
@@ -313,34 +283,8 @@ class Trainer:
         if self.average is not None:
             follow(self.average, self.net, self.recipe.ema_decay, self.steps)
 
-    def lifter_stage(self, index: int, first: int, resume: Path | None, monitor: Monitor) -> None:
-        """Train the lifter alone, on poses without pictures, from step ``first`` of stage ``index``; every process
-        computes the same."""
-        stage, fabric = self.recipe.stages[index], self.fabric
-        poses = np.concatenate([read_poses(path) for path in self.poses.values()])
-        optimizer = self.optimizer(stage)
-        if resume is not None and first > 0:
-            checkpoints.load_optimizer(resume, self.net, optimizer)
-        optimizer = cast(Any, fabric.setup_optimizers(optimizer))
-        for step in range(first, stage.iterations):
-            for group in optimizer.param_groups:
-                group["lr"] = stage.lr_at(step) * group["share"]
-            rng = torch.Generator().manual_seed(
-                int(np.random.SeedSequence([self.recipe.seed, index, step]).generate_state(1)[0])
-            )
-            chosen = torch.randint(len(poses), (stage.batch_size,), generator=rng).numpy()
-            view = draw_views(torch.from_numpy(poses[chosen].astype(np.float32)), rng)
-            loss, report = lifter_loss(self.net.lifter, view)
-            self.descend(self.net, optimizer, loss, stage)
-            monitor.step(stage, self.steps, stage.batch_size, report, stage.lr_at(step))
-            at_end = step + 1 == stage.iterations
-            self.stopped = self.steps < self.recipe.steps and self.is_over()
-            if self._due(self.recipe.checkpoint_every, at_end or self.stopped):
-                self.checkpoint(Position(index, step + 1, self.steps), optimizer)
-            if self.stopped:
-                break
-
-    def _due(self, every: int, always: bool) -> bool:
+    def due(self, every: int, always: bool) -> bool:
+        """Whether something that is done ``every`` so many steps is done now, or ``always``."""
         return always or (every > 0 and self.steps % every == 0)
 
     def _stop_on_nan(self, batch: Batch, stage: Stage, step: int) -> None:

@@ -12,7 +12,7 @@ from liftwild.network.lifter import Lifter
 from liftwild.network.posenet import Prediction
 from liftwild.people.pose_views import PoseView
 from liftwild.sample import Batch
-from liftwild.skeleton import MPII_16
+from liftwild.skeleton import DEPTH_ROOT, MPII_16
 from liftwild.training.recipe import Stage
 
 PLACE_SHARE = 0.5  # of the joints' places beside depths, where a lifter is trained alone
@@ -48,7 +48,7 @@ def step_losses(
         if pred.log_spread is None:
             found["depth"] = losses.depth_loss(pred.depth, target, valid)
         else:
-            found["depth"] = losses.depth_spread_loss(pred.depth, pred.log_spread, target, valid)
+            found["depth"] = losses.depth_spread_loss(pred.depth, pred.log_spread, target, valid & _but_root(valid))
     if pred.joints is not None and stage.place_weight > 0:
         unit = batch.joints_2d / (input_px / 2) - 1
         found["place"] = losses.place_loss(pred.joints, unit, batch.joints_2d_valid & batch.has_3d[:, None])
@@ -69,12 +69,17 @@ def lifter_loss(lifter: Lifter, view: PoseView) -> tuple[Tensor, dict[str, Tenso
     size = (away**2).sum(-1).mean(dim=1, keepdim=True).sqrt()
     everywhere = torch.ones_like(view.depth, dtype=torch.bool)
     depth = losses.depth_spread_loss(
-        lifted.depth / size, lifted.log_spread - size.log(), view.depth / size, everywhere
+        lifted.depth / size, lifted.log_spread - size.log(), view.depth / size, _but_root(everywhere)
     ).mean()  # fmt: skip
     place = losses.place_loss(lifted.joints / size[..., None], view.joints / size[..., None], everywhere).mean()
     loss = depth + PLACE_SHARE * place
     error = ((lifted.depth - view.depth).abs() / size).mean()
     return loss, {"loss": loss.detach(), "lifter": error.detach(), "place": place.detach()}
+
+
+def _but_root(like: Tensor) -> Tensor:
+    """All joints (J,) bool but that which depths are relative to: it is never wrong, and infinitely sure of it."""
+    return torch.arange(like.shape[-1], device=like.device) != DEPTH_ROOT
 
 
 def _sides_in_doubt(pred: Prediction, target: Tensor, valid: Tensor, labelled_by_hand: Tensor, share: float) -> Tensor:

@@ -73,10 +73,11 @@ class Stage:
     ``side_noise``: share of the 2D labels taken to have left and right exchanged, which ``losses.side_doubt`` finds (0:
     none are); only for a network with ``softmax``. ``depth_clamp``: depth targets are cut to [-depth_clamp,
     depth_clamp] (0: not). ``train``: all parameters; ``depth``: the depth module
-    (and lifter) alone; ``lifter``: that alone, on poses without pictures (a store with use = poses); of a network that
-    begins with pretrained weights ``heads``: all but these, or ``last``: its ``last_blocks`` blocks too.
-    ``pretrained_lr``: the share of ``lr`` that pretrained weights learn at. ``place_weight``, ``presence_weight``: of
-    the lifter's joints, and of which joints are in the photo and visible (networks with a lifter).
+    (and lifter) alone; ``lifter``: that alone, on poses without pictures (a store with use = poses); ``heads``: all but
+    a MobileNet, or ``last``: its ``last_blocks`` blocks too (of an hourglass both mean all). ``pretrained_lr``: the
+    share of ``lr`` that a MobileNet and a lifter learn at, which know something before. ``place_weight``,
+    ``presence_weight``: of the lifter's joints, and of which joints are in the photo and visible (networks with a
+    lifter).
     ``freeze_norm``: batch norm keeps its statistics and uses them. ``clip``: largest gradient norm (0: none).
     """
 
@@ -335,11 +336,9 @@ def _check(recipe: Recipe) -> None:
                    stage.presence_weight, stage.clip, stage.depth_clamp, stage.pretrained_lr)  # fmt: skip
         if min(weights) < 0 or stage.last_blocks < 1:
             raise ValueError(f"{where}: a weight or limit is below 0, or last_blocks below 1")
-        if stage.train in ("lifter", "heads", "last") and recipe.network.subnetwork != "mobilenet":
-            raise ValueError(f"{where}: train = {stage.train} is for a network with subnetwork = mobilenet")
         if stage.train == "lifter":
-            if "poses" not in uses:
-                raise ValueError(f"{where}: train = lifter, but no store has use = poses")
+            if "poses" not in uses or not recipe.network.lifter:
+                raise ValueError(f"{where}: train = lifter, but no store has use = poses, or the network has no lifter")
             continue
         if recipe.network.softmax and stage.foreground_weight:
             raise ValueError(f"{where}: foreground_weight is for squared error, and network.softmax is on")

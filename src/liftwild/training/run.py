@@ -14,7 +14,8 @@ from liftwild.network.posenet import PoseNetConfig
 from liftwild.threads import split_cores, usable_cores
 from liftwild.training import budget
 from liftwild.training import checkpoint as checkpoints
-from liftwild.training.loop import Position, Trainer
+from liftwild.training.checkpoint import Position
+from liftwild.training.loop import Trainer
 from liftwild.training.recipe import Recipe
 from liftwild.training.stores import Photos, ready
 from liftwild.weights import load_weights

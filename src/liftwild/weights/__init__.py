@@ -25,7 +25,6 @@ from liftwild.skeleton import MPII_16, PELVIS
 FORMAT = "liftwild-weights"
 VERSION = 1
 SHIPPED = Path(__file__).parent
-SHORT_NAMES = {"small": "small-open"}  # of the weights of a size that are best
 
 # What the numbers of ``Pose.confidence`` are.
 PEAK_IS = "height of the joint's peak in the heatmap, not calibrated"
@@ -220,9 +219,8 @@ def find_weights(name_or_path: str | Path) -> Path:
     goes before a file of that name.
     """
     path = Path(name_or_path)
-    name = SHORT_NAMES.get(str(path), str(path))
-    if name in shipped_names():
-        return SHIPPED / f"{name}.safetensors"
+    if str(path) in shipped_names():
+        return SHIPPED / f"{path}.safetensors"
     found = path / "weights.safetensors" if path.is_dir() else path
     if found.is_file() or (found.suffix == ".safetensors" and found.with_suffix(".json").is_file()):
         return found

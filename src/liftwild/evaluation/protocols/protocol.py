@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -104,10 +104,13 @@ def check_people(protocol: Protocol, fault: str, any_count: bool) -> None:
 def together(stores: Sequence[StorePredictions]) -> Measured:
     """The people of several stores as one."""
     first = stores[0].measured  # what is not by person is of the network, the same for all
-    arrays = {
-        item.name: np.concatenate([getattr(store.measured, item.name) for store in stores])
+    parts = {
+        item.name: [getattr(store.measured, item.name) for store in stores]
         for item in fields(Measured)
         if item.name not in ("input_px", "sum_length_mm")
+    }
+    arrays: dict[str, Any] = {  # what only some of the stores have is left out
+        name: None if any(each is None for each in part) else np.concatenate(part) for name, part in parts.items()
     }
     return Measured(**arrays, input_px=first.input_px, sum_length_mm=first.sum_length_mm)
 
