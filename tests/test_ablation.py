@@ -91,7 +91,7 @@ def tiny(tmp_path: Path) -> Path:
     size = "stacks = 1\nblocks = 1\nfeatures = 16\nstem = 8\ninput_px = 64\ndepth_norm = true\nsoftmax = true"
     for name in NAMES:
         text = (RECIPES / "ablation/open" / f"{name}.toml").read_text()
-        text = text.replace("stacks = 1", size)
+        text = re.sub(r"stacks = 1\n(\w+ = \w+\n)+", f"{size}\n", text)
         text = re.sub("batch_size = (16|32)", "batch_size = 4", text)
         (folder / f"{name}.toml").write_text(text)
     return folder

@@ -99,6 +99,8 @@ def test_fields(mixed: MixedBatches) -> None:
         "depth": ((6, J), torch.float32),
         "depth_valid": ((6, J), torch.bool),
         "has_3d": ((6,), torch.bool),
+        "presence": ((6, J), torch.uint8),
+        "visibility": ((6, J), torch.uint8),
     }
     assert all(value.is_contiguous() for value in fields.values())
 

@@ -17,6 +17,8 @@ from torch.nn import functional
 # (channels at width 1, blocks, stride of the first) of MobileNetV2's seven groups; the first group does not expand.
 GROUPS = ((16, 1, 1), (24, 2, 2), (32, 3, 2), (64, 4, 2), (96, 3, 1), (160, 3, 2), (320, 1, 1))
 STEM, LAST, EXPAND = 32, 1280, 6
+TAPS = (2, 5, 9, 12)  # blocks whose outputs leave the backbone, at 1/4, 1/8, 1/16 and 1/16 of the input
+LEAST_PREFIX = TAPS[-1] + 1
 PYRAMID = (64, 64, 32, 24)  # channels of the pyramid at 1/32, 1/16, 1/8, 1/4 of the input
 HEAD = 96  # hidden channels of MoveNet's heads
 KEYPOINTS = 17  # COCO's
@@ -90,6 +92,16 @@ class Features(NamedTuple):
     coarse: Tensor
 
 
+class Prefix(NamedTuple):
+    """What the first ``blocks`` inverted residuals make of a photo: ``sides``, maps at 1/4, 1/8 and 1/16 for the
+    pyramid, ``middle`` as in ``Features``, and ``x``, which goes on."""
+
+    blocks: int
+    sides: tuple[Tensor, Tensor, Tensor]
+    middle: Tensor
+    x: Tensor
+
+
 class Channels(NamedTuple):
     """Channels of ``Features``."""
 
@@ -125,21 +137,27 @@ class MobileNet(nn.Module):
 
     def forward(self, x: Tensor) -> Features:
         """``x`` (B, 3, H, W) in [-1, 1], H and W multiples of 32."""
-        x = functional.relu6(self.stem(x))
-        found: list[Tensor] = []  # the output of each group
-        block = iter(self.blocks)
-        for _, count, _ in GROUPS:
-            for _ in range(count):
-                x = next(block)(x)
-            found.append(x)
-        y = self.laterals[0](functional.relu6(self.last(x)))
-        for lateral, smooth, side in zip(self.laterals[1:], self.smooths, (found[3], found[2], found[1]), strict=True):
-            y = smooth(doubled(y) + lateral(side))
-        return Features(y, found[4], found[6])
+        return self.rest(self.prefix(x, LEAST_PREFIX))
 
-    def last_blocks(self, count: int) -> list[nn.Module]:
-        """The ``count`` last inverted residuals with what comes after them: what is trained first when unfrozen."""
-        return [*self.blocks[len(self.blocks) - count :], self.last, self.laterals, self.smooths]
+    def prefix(self, x: Tensor, blocks: int) -> Prefix:
+        """The first ``blocks`` inverted residuals, ``LEAST_PREFIX`` or more."""
+        x = functional.relu6(self.stem(x))
+        found: list[Tensor] = []  # the output of each
+        for block in self.blocks[:blocks]:
+            x = block(x)
+            found.append(x)
+        quarter, eighth, sixteenth, middle = (found[last] for last in TAPS)
+        return Prefix(blocks, (quarter, eighth, sixteenth), middle, x)
+
+    def rest(self, prefix: Prefix) -> Features:
+        """What follows ``prefix``."""
+        x = prefix.x
+        for block in self.blocks[prefix.blocks :]:
+            x = block(x)
+        y = self.laterals[0](functional.relu6(self.last(x)))
+        for lateral, smooth, side in zip(self.laterals[1:], self.smooths, prefix.sides[::-1], strict=True):
+            y = smooth(doubled(y) + lateral(side))
+        return Features(y, prefix.middle, x)
 
 
 def doubled(x: Tensor) -> Tensor:
@@ -186,6 +204,11 @@ class MoveNet(nn.Module):
     def forward(self, x: Tensor) -> tuple[Features, Keypoints]:
         """``x`` (B, 3, H, W) in [-1, 1]."""
         features = self.trunk(x)
+        return features, self.keypoints(features.fine)
+
+    def after(self, prefix: Prefix) -> tuple[Features, Keypoints]:
+        """As ``forward``, from what the first blocks make of the photo."""
+        features = self.trunk.rest(prefix)
         return features, self.keypoints(features.fine)
 
     def keypoints(self, fine: Tensor) -> Keypoints:

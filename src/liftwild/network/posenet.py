@@ -14,7 +14,7 @@ from liftwild.network.depth import ContextDepth, DepthModule
 from liftwild.network.hourglass import Stack, StackedHourglass
 from liftwild.network.joint_head import MobileJoints
 from liftwild.network.lifter import Lifter, read_joints
-from liftwild.network.mobilenet import Features, Keypoints, MoveNet
+from liftwild.network.mobilenet import Features, Keypoints, MoveNet, Prefix
 from liftwild.skeleton import MPII_16
 
 LOG_SPREAD = (-6.0, 1.0)  # limits of ``Prediction.log_spread``
@@ -60,18 +60,20 @@ class PoseNet(nn.Module):
             self.subnetwork, self.depth = StackedHourglass(config), DepthModule(config)
 
     def forward(
-        self, images: Tensor, with_depth: bool = True, pretrained: tuple[Features, Keypoints] | None = None
+        self, images: Tensor, with_depth: bool = True, pretrained: tuple[Features, Keypoints] | Prefix | None = None
     ) -> Prediction:
         """Predict from RGB crops.
 
         ``images`` (B, 3, S, S), float in [0, 1] or uint8 in [0, 255]; S is ``config.input_px``, or any multiple of 64
         if ``with_depth`` is False (an hourglass is convolutional, the depth module is not). ``pretrained``: what the
-        MoveNet of this network makes of the images, where that is known already.
+        MoveNet of this network, or its first blocks, make of the images, where that is known already.
         """
         if images.dtype == torch.uint8:
             images = images.float() / 255
         if pretrained is not None:
             assert isinstance(self.subnetwork, MobileJoints)
+            if isinstance(pretrained, Prefix):
+                pretrained = self.subnetwork.movenet.after(pretrained)
             found, features = self.subnetwork.found(*pretrained)
         else:
             found, features = self.subnetwork(images)

@@ -11,7 +11,7 @@ from liftwild.network.depth import ContextDepth
 from liftwild.network.joint_head import MobileJoints, PlainResidual
 from liftwild.network.lifter import COARSE, Lifter, LifterBlock
 from liftwild.network.mobilenet import (
-    GROUPS,
+    TAPS,
     Head,
     InvertedResidual,
     MobileNet,
@@ -26,6 +26,7 @@ from liftwild.predict.graph import CROPS, DEPTH, HEATMAPS, INSIDE, JOINTS, LOG_S
 from liftwild.skeleton import COCO_17, DEPTH_ROOT
 
 FEATURES = ("fine", "middle", "coarse", "keypoint_heatmaps", "regressed")  # what ``features`` gives
+PREFIX = ("quarter", "eighth", "sixteenth", "middle", "last")  # what ``first_blocks`` gives
 
 
 class MobileWriter(Writer):
@@ -80,6 +81,17 @@ class MobileWriter(Writer):
             FEATURES[4]: ("people", len(COCO_17), 2),
         }
         return self.written("features", {CROPS: ["people", side, side, 3]}, shapes)
+
+    def first_blocks(self, net: PoseNet, blocks: int) -> bytes:
+        """The file of a graph that gives what the first ``blocks`` of MoveNet make of crops: ``PREFIX``."""
+        head, side = net.subnetwork, net.config.input_px
+        assert isinstance(head, MobileJoints)
+        with torch.no_grad():
+            images = self.add("Sub", self.times(self.pixels(), 2 / 255), self.constant(1.0))
+            for name, found in zip(PREFIX, self.prefix(images, head.movenet.trunk, blocks), strict=True):
+                self.add("Identity", found, out=name)
+        shapes: Shapes = {name: ("people", "channels", "height", "width") for name in PREFIX}
+        return self.written("first_blocks", {CROPS: ["people", side, side, 3]}, shapes)
 
     # Small steps.
 
@@ -152,21 +164,24 @@ class MobileWriter(Writer):
         """As ``Separable.forward``."""
         return self.add("Relu", self.convolved(self.convolved(x, layer.depthwise), layer.pointwise))
 
+    def prefix(self, x: str, net: MobileNet, blocks: int) -> list[str]:
+        """As ``MobileNet.prefix``: the maps of ``TAPS``, and the last."""
+        x = self.relu6(self.convolved(x, net.stem))
+        found = []
+        for block in net.blocks[:blocks]:
+            assert isinstance(block, InvertedResidual)
+            x = self.inverted(x, block)
+            found.append(x)
+        return [*(found[last] for last in TAPS), x]
+
     def trunk(self, x: str, net: MobileNet) -> tuple[str, str, str]:
         """As ``MobileNet.forward``."""
-        x = self.relu6(self.convolved(x, net.stem))
-        found, blocks = [], iter(net.blocks)
-        for _, count, _ in GROUPS:
-            for _ in range(count):
-                block = next(blocks)
-                assert isinstance(block, InvertedResidual)
-                x = self.inverted(x, block)
-            found.append(x)
+        quarter, eighth, sixteenth, middle, x = self.prefix(x, net, len(net.blocks))
         y = self.convolved(self.relu6(self.convolved(x, net.last)), net.laterals[0])  # type: ignore[arg-type]
-        for lateral, smooth, side in zip(net.laterals[1:], net.smooths, (found[3], found[2], found[1]), strict=True):
+        for lateral, smooth, side in zip(net.laterals[1:], net.smooths, (sixteenth, eighth, quarter), strict=True):
             assert isinstance(lateral, nn.Conv2d) and isinstance(smooth, Separable)
             y = self.separable(self.add("Add", self.bilinear(y), self.convolved(side, lateral)), smooth)
-        return y, found[4], found[6]
+        return y, middle, x
 
     def head(self, x: str, head: Head) -> str:
         """As ``Head.forward``."""

@@ -1,4 +1,4 @@
-"""A frozen sub-network in OpenVINO: on a CPU it computes features several times as fast as torch does."""
+"""Frozen layers of a MobileNet in OpenVINO: on a CPU it computes them several times as fast as torch does."""
 
 from __future__ import annotations
 
@@ -9,38 +9,52 @@ import torch
 from torch import Tensor
 
 from liftwild.network.joint_head import MobileJoints
-from liftwild.network.mobilenet import Features, Keypoints
+from liftwild.network.mobilenet import LEAST_PREFIX, Features, Keypoints, Prefix
 from liftwild.network.posenet import PoseNet
 from liftwild.predict.graph import CROPS
-from liftwild.predict.mobilenet_graph import FEATURES, MobileWriter
+from liftwild.predict.mobilenet_graph import FEATURES, PREFIX, MobileWriter
 from liftwild.predict.runtime import openvino_core
+from liftwild.training.recipe import Stage
 
 
-def frozen_features(net: PoseNet, device: torch.device, bf16: bool) -> FrozenFeatures | None:
-    """What computes the pretrained features of ``net`` where that is faster than torch: None off the CPU, and without
-    OpenVINO."""
+def frozen_layers(net: PoseNet, stage: Stage, device: torch.device, bf16: bool) -> FrozenLayers | None:
+    """What computes the layers of ``net`` that ``stage`` leaves alone, where that is faster than torch: None off the
+    CPU, without OpenVINO, and where too little is left alone."""
     there = all(importlib.util.find_spec(name) is not None for name in ("openvino", "onnx"))
     if device.type != "cpu" or not there or not isinstance(net.subnetwork, MobileJoints):
         return None
-    return FrozenFeatures(net, bf16)
+    blocks = len(net.subnetwork.movenet.trunk.blocks) - stage.last_blocks
+    if stage.train == "heads":
+        return FrozenLayers(net, 0, bf16)
+    if stage.train == "last" and blocks >= LEAST_PREFIX:
+        return FrozenLayers(net, blocks, bf16)
+    return None
 
 
-class FrozenFeatures:
-    """``Features`` and ``Keypoints`` of images (B, 3, S, S) uint8, by ``net``'s weights of when this was made."""
+class FrozenLayers:
+    """MoveNet, or its first ``blocks`` (0: all of it), by the weights that ``net`` has when this is made."""
 
-    def __init__(self, net: PoseNet, bf16: bool) -> None:
-        core = openvino_core()
+    def __init__(self, net: PoseNet, blocks: int, bf16: bool) -> None:
+        core, self.blocks = openvino_core(), blocks
         options = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
         }
-        model = core.read_model(MobileWriter().features(net))
-        self._request = core.compile_model(model, "CPU", options).create_infer_request()
+        writer = MobileWriter()
+        graph = writer.first_blocks(net, blocks) if blocks else writer.features(net)
+        self._request = core.compile_model(core.read_model(graph), "CPU", options).create_infer_request()
 
-    def __call__(self, images: Tensor) -> tuple[Features, Keypoints]:
-        """On the CPU, fp32, without gradient."""
+    def __call__(self, images: Tensor) -> tuple[Features, Keypoints] | Prefix:
+        """What they make of ``images`` (B, 3, S, S) uint8: on the CPU, fp32, without gradient."""
         pixels = np.ascontiguousarray(images.permute(0, 2, 3, 1).numpy())
         found = self._request.infer({CROPS: pixels}, share_inputs=True)
-        fine, middle, coarse, heatmaps, regressed = (torch.from_numpy(np.array(found[name])) for name in FEATURES)
+
+        def tensors(names: tuple[str, ...]) -> list[Tensor]:
+            return [torch.from_numpy(np.array(found[name])) for name in names]
+
+        if self.blocks:
+            quarter, eighth, sixteenth, middle, x = tensors(PREFIX)
+            return Prefix(self.blocks, (quarter, eighth, sixteenth), middle, x)
+        fine, middle, coarse, heatmaps, regressed = tensors(FEATURES)
         return Features(fine, middle, coarse), Keypoints(heatmaps, regressed)

@@ -31,7 +31,7 @@ from liftwild.training import budget
 from liftwild.training import checkpoint as checkpoints
 from liftwild.training.average import follow
 from liftwild.training.checkpoint import Position
-from liftwild.training.frozen import frozen_features
+from liftwild.training.frozen import frozen_layers
 from liftwild.training.lifting import train_lifter
 from liftwild.training.monitor import PICTURES, Monitor
 from liftwild.training.objective import step_losses, total_loss
@@ -237,7 +237,7 @@ class Trainer:
         model, optimizer = fabric.setup(self.net, optimizer)
         self.training_mode(stage)
         bf16 = "bf16" in str(fabric.strategy.precision.precision)
-        frozen = frozen_features(self.net, fabric.device, bf16) if stage.train == "heads" else None
+        frozen = frozen_layers(self.net, stage, fabric.device, bf16)
         input_px = stage.input_px or self.recipe.network.input_px
         for step, batch in enumerate(self.batches(index, first), start=first):
             for group in optimizer.param_groups:
