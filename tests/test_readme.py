@@ -77,7 +77,8 @@ def test_predict_says_of_the_shipped_picture_what_it_said(weights: str, said: st
 
 
 def test_docs_name_files_that_exist() -> None:
-    for page in (ROOT / "docs").glob("*.md"):
+    pages = [page for page in (ROOT / "docs").glob("*.md") if page.name != "log.md"]  # history names what is gone
+    for page in pages:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).is_file(), (page.name, target)
         for recipe in re.findall(r"recipes/[\w-]+\.toml", page.read_text(encoding="utf-8")):

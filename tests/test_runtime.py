@@ -116,7 +116,7 @@ def test_bf16_is_near(kind: str, crops: np.ndarray, wanted: tuple[np.ndarray, np
     assert runtime.name == kind.replace("-", " ")
     heatmaps, depth = (part.numpy() for part in runtime(crops[:8])[:2])
     off = np.abs(heatmaps - wanted[0][:8])
-    assert 1e-5 < off.max() < 0.1 and off.mean() < 1e-3  # not fp32, and not far
+    assert 1e-5 < off.max() < 0.2 and off.mean() < 1e-3  # not fp32, and not far
     assert np.abs(depth - wanted[1][:8]).max() < 0.1
     joints, exact = (look(each, crops[:8]).joints_2d.numpy() for each in (runtime, opened_torch()))
     assert (np.linalg.norm(joints - exact, axis=-1) > 4).mean() < 0.03  # more than a cell

@@ -55,13 +55,13 @@ def test_the_tutorial(tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.Mo
         if "labels.json" in words and not Path("photos").exists():
             shutil.copytree("try", "photos")
             Path("labels.json").write_bytes(Path("try/labels.json").read_bytes())
-        own = {"adapt": "tiny.toml", "small": str(tiny_weights), "24": "12"}
+        own = {"adapt": "tiny.toml", "base": str(tiny_weights), "24": "12"}
         more = ["--size", "96"] if words[0] == "render" else []
         done = CliRunner().invoke(cli, [*(own.get(word, word) for word in words), *more])
         assert done.exit_code == 0, (words, done.output, done.exception)
         said[" ".join(words)] = done.output
     assert "12 people of 12 photos in check.arrow" in said["prepare coco labels.json photos -o check.arrow"]
-    trained = said["train adapt --from small --photos labels.json photos --out runs/mine"]
+    trained = said["train adapt --from base --photos labels.json photos --out runs/mine"]
     assert "photos_val " in trained and "rendered_val " in trained and trained.count(" -> ") >= 8
     assert len(Store("runs/mine/photos-val.arrow")) == 1
     assert all(Path(file).is_file() for file in ("before/chosen.jpg", "after/worst.jpg", "poses/photo.json"))

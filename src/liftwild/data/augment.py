@@ -49,7 +49,7 @@ PAPER_2D = Augmentation(
 )
 
 
-MASKS = (0.3, 2.5)  # how far ``mask`` is varied
+MASKS = (0.5, 4.0)  # how far ``mask`` is varied
 COVER_SIDES = (0.1, 0.4)  # of what ``occlusion`` covers, as shares of the picture's
 
 

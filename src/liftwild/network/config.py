@@ -78,7 +78,7 @@ class PoseNetConfig:
         return self.input_px // 4
 
 
-MASK = 0.08  # docs/log.md
+MASK = 0.05  # docs/log.md
 
 # Named sizes that a recipe or a weights file can ask for.
 PAPER = PoseNetConfig()

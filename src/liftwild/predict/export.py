@@ -18,7 +18,7 @@ from liftwild import __version__
 from liftwild.crop import BOX_MARGIN, Crop
 from liftwild.errors import LiftwildError
 from liftwild.network.posenet import PoseNet
-from liftwild.predict.graph import CROPS, MAPS
+from liftwild.predict.graph import CROPS, INSIDE, JOINTS, LOG_SPREAD, MAPS, VISIBLE
 from liftwild.predict.runtime import (
     FORMAT,
     VERSION,
@@ -84,7 +84,15 @@ def difference(net: PoseNet, runtime: Runtime, crops: np.ndarray) -> Difference:
 def about(net: PoseNet, card: Mapping[str, Any], precision: str = "fp32") -> dict[str, str]:
     """What an exported file says of itself, as text by name; lists and the card are JSON."""
     side, cells = net.config.input_px, net.config.heatmap_px
+    of_lifter = {
+        LOG_SPREAD: "(people, 16) fp32: log of the expected error of depth, in its unit, not calibrated",
+        INSIDE: "(people, 16) fp32: log-odds that the joint lies in the photo",
+        VISIBLE: "(people, 16) fp32: log-odds that nothing hides it",
+        JOINTS: "(people, 16, 2) fp32: x and y in half sides of the crop from its middle, where the joint is taken to "
+        "be if it is rather outside",
+    }
     return {
+        **(of_lifter if net.config.lifter else {}),
         "format": FORMAT,
         "version": VERSION,
         "liftwild": __version__,
@@ -93,8 +101,9 @@ def about(net: PoseNet, card: Mapping[str, Any], precision: str = "fp32") -> dic
         "flip_pairs": json.dumps(MPII_16.flip_pairs),
         "input_px": str(side),
         CROPS: f"(people, {side}, {side}, 3) uint8, RGB, rows from the top: squares around the middle of a person's "
-        f"box, {BOX_MARGIN} times as long as its longer side",
-        "normalisation": "inside the graph: x / 255 - 0.5",
+        f"box, {BOX_MARGIN} times as long as its longer side"
+        + (f"; black farther from the box than {net.config.mask:g} of that side" if net.config.mask else ""),
+        "normalisation": f"inside the graph: x / 255 {'* 2 - 1' if net.config.subnetwork == 'mobilenet' else '- 0.5'}",
         "heatmaps": f"(people, 16, {cells}, {cells}) fp32, row and column: a joint lies at the middle of the highest "
         f"cell, cells are {side // cells} px of the crop; docs/runtimes.md finds it within the cell",
         "depth": "(people, 16) fp32: away from the camera, relative to the thorax, 1 is half the crop's side",

@@ -343,6 +343,7 @@ class Trainer:
         return {
             "recipe": self.recipe.text,
             "from": self.start,
+            **({"pretrained": pretrained.origin(self.recipe.pretrained)} if self.recipe.pretrained else {}),
             "seed": self.recipe.seed,
             "data": {
                 name: {

@@ -29,6 +29,12 @@ def save(path: Path, net: MoveNet, origin: dict[str, Any]) -> Path:
     return path
 
 
+def origin(path: str | Path) -> dict[str, Any]:
+    """Where the weights of ``save`` come from, and under which licence: for the card of what is trained on them."""
+    about = json.loads(Path(path).with_suffix(".json").read_text())
+    return {name: about[name] for name in ("made_by", "licence", "origin")}
+
+
 def load(path: str | Path, config: MobileNetConfig) -> MoveNet:
     """The network of ``save``, fp32. LiftwildError if it is not there, is of another size, or is broken."""
     path = Path(path)
