@@ -44,8 +44,8 @@ class Network:
 
 def weights_files(folder: Path) -> dict[str, Path | str]:
     """Weights of each size: what ships, and random ones, written into ``folder``, of the sizes that do not ship."""
-    files: dict[str, Path | str] = {"small": "small"}
-    for size in ORDER[1:]:
+    files: dict[str, Path | str] = {"small": "small", "base": "base"}
+    for size in ORDER[len(files) :]:
         torch.manual_seed(0)
         files[size] = folder / f"{size}.safetensors"
         save_weights(folder / f"{size}.safetensors", PoseNet(SIZES[size]).eval(), {"sum_length_mm": 4000.0})

@@ -63,6 +63,8 @@ shift = 0.03
 colour = 0.4
 """
 
+HOURGLASSES = {name: size for name, size in SIZES.items() if size.subnetwork == "hourglass"}
+
 
 def main() -> None:
     """Time shapes, or train some."""
@@ -94,7 +96,7 @@ def numbers(text: str) -> list[int]:
 
 
 def config_of(stacks: int, blocks: int, features: int, stem: int, input_px: int) -> PoseNetConfig:
-    """A network like ``small`` and ``base`` in everything but its size; LiftwildError if there is none such."""
+    """An hourglass that short trainings suit, of this size; LiftwildError if there is none such."""
     stem = stem or max(16, features // 4)
     try:
         return PoseNetConfig(stacks, blocks, features, stem, input_px, depth_norm=True, softmax=True)
@@ -126,7 +128,7 @@ def named(config: PoseNetConfig) -> str:
     def shape(one: PoseNetConfig) -> tuple[int, ...]:
         return one.stacks, one.blocks, one.features, one.stem, one.input_px
 
-    return next((name for name, size in SIZES.items() if shape(size) == shape(config)), "")
+    return next((name for name, size in HOURGLASSES.items() if shape(size) == shape(config)), "")
 
 
 def parameters(config: PoseNetConfig) -> int:

@@ -373,13 +373,13 @@ def test_int8_is_measured_on_other_photos(tmp_path: Path, tiny_weights: Path) ->
         def __init__(self) -> None:
             self.seen, self.off = 0, 0
 
-        def __call__(self, crops: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        def __call__(self, crops: np.ndarray) -> Outputs:
             heatmaps = torch.zeros(len(crops), 16, 16, 16)
             for i in range(len(crops)):
                 at = cells[self.seen + i].astype(int) + self.off
                 heatmaps[i, torch.arange(16), torch.from_numpy(at[:, 1]) % 16, torch.from_numpy(at[:, 0]) % 16] = 1
             self.seen += len(crops)
-            return heatmaps, torch.zeros(len(crops), 16)
+            return Outputs(heatmaps, torch.zeros(len(crops), 16))
 
         def fingerprint(self) -> str:
             return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,8 @@ def predict_store(
             yield sample
 
     measured = measure.run(net, watch(noted()), sum_length_mm, batch_size, flip_test)
+    # Kept are joints and depths, which every network gives.
+    measured = replace(measured, depth_spread=None, inside=None, visible=None, presence=None)
     in_picture = [
         crop.to_photo(joints, measured.input_px) for crop, joints in zip(crops, measured.pred_2d, strict=True)
     ]
