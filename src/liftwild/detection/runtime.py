@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import Protocol
 
@@ -12,7 +11,7 @@ import torch
 from liftwild.detection.graph import CELLS, PHOTOS, detector_graph
 from liftwild.detection.network import DetectorMaps, DetectorNet, split_cells
 from liftwild.errors import LiftwildError
-from liftwild.predict.runtime import RUNTIMES, computes_bf16, fastest, first_of, openvino_core
+from liftwild.predict.runtime import RUNTIMES, computes_bf16, fastest, first_of, onnx_session, openvino_core
 
 
 class DetectorRuntime(Protocol):
@@ -81,17 +80,7 @@ class OnnxDetector:
     name = "onnx fp32"
 
     def __init__(self, net: DetectorNet) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise LiftwildError(f"it needs ONNX Runtime ({error}): pip install 'liftwild[onnx]'") from None
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = torch.get_num_threads()
-        if os.environ.get("OMP_WAIT_POLICY", "").upper() == "PASSIVE":  # said for torch, meant for all
-            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        graph = detector_graph(net)
-        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        self._session = onnx_session(detector_graph(net))
         self._bins = net.config.bins
 
     def __call__(self, pixels: np.ndarray) -> DetectorMaps:

@@ -200,12 +200,11 @@ class Estimator:
         inside, visible, stated = (
             None if part is None else part.cpu().numpy() for part in (found.inside, found.visible, found.depth_spread)
         )
+        out = in_unit(joints_2d, depth, self.input_px)
         scale = mm_per_unit(
-            in_unit(joints_2d, depth, self.input_px), self.card["sum_length_mm"], self.bone_length_mm,
-            None if inside is None else inside >= 0.5,
-        )  # fmt: skip
-        joints_3d = in_unit(joints_2d, depth, self.input_px)
-        joints_3d = (joints_3d - joints_3d[:, PELVIS, None]) * scale[:, None, None]
+            out, self.card["sum_length_mm"], self.bone_length_mm, None if inside is None else inside >= 0.5
+        )
+        joints_3d = (out - out[:, PELVIS, None]) * scale[:, None, None]
         in_photo = np.array(
             [person.crop.to_photo(joints, self.input_px) for person, joints in zip(people, joints_2d, strict=True)]
         )

@@ -168,6 +168,20 @@ class OpenVinoRuntime:
         return self._hash
 
 
+def onnx_session(graph: bytes) -> Any:
+    """An ONNX graph in ONNX Runtime on the CPU. LiftwildError without ONNX Runtime."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise LiftwildError(f"it needs ONNX Runtime ({error}): pip install 'liftwild[onnx]'") from None
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = torch.get_num_threads()
+    if os.environ.get("OMP_WAIT_POLICY", "").upper() == "PASSIVE":  # said for torch, meant for all
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
 class OnnxRuntime:
     """An ONNX graph in ONNX Runtime on the CPU, in fp32. ``about``: its metadata.
 
@@ -177,16 +191,7 @@ class OnnxRuntime:
     precision = "fp32"
 
     def __init__(self, graph: bytes) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise LiftwildError(f"it needs ONNX Runtime ({error}): pip install 'liftwild[onnx]'") from None
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = torch.get_num_threads()
-        if os.environ.get("OMP_WAIT_POLICY", "").upper() == "PASSIVE":  # said for torch, meant for all
-            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        self._session = onnx_session(graph)
         self.about: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self.name, self.fine = f"onnx {self.precision}", False
         self._names = [each.name for each in self._session.get_outputs() if each.name in OUTPUTS]
