@@ -6,7 +6,15 @@ import pytest
 import torch
 
 from liftwild.heatmap import as_heatmaps, decode, draw
-from liftwild.losses import Masked, cell_loss, depth_loss, geometric_loss, heatmap_loss, side_doubt
+from liftwild.losses import (
+    Masked,
+    cell_loss,
+    depth_loss,
+    geometric_loss,
+    heatmap_loss,
+    shared_target,
+    side_doubt,
+)
 from liftwild.skeleton import MPII_16, RATIO_GROUPS
 
 J = 16
@@ -232,3 +240,13 @@ def test_the_likeliest_neighbourhood_wins_over_the_likeliest_cell() -> None:
     share[0, 0, 10:12, 11:13] = 0.17
     (((x, y),),) = decode(as_heatmaps(share.log()), 64)[0].tolist()
     assert 44 <= x <= 52 and 40 <= y <= 48
+
+
+def test_a_teacher_has_its_share_of_the_target() -> None:
+    target = torch.zeros(1, 3, 2, 2)
+    target[0, 0, 0, 1], target[0, 1, 1, 1] = 0.5, 1.0  # whatever they sum to; the third joint has no label
+    teacher = torch.log(torch.tensor([[[0.1, 0.2], [0.3, 0.4]], [[1.0, 0.0], [0.0, 0.0]], [[0.7, 0.1], [0.1, 0.1]]]))
+    shared = shared_target(target, teacher[None], 0.25)[0]
+    assert torch.allclose(shared[0], torch.tensor([[0.025, 0.8], [0.075, 0.1]]))
+    assert torch.allclose(shared[1], torch.tensor([[0.25, 0.0], [0.0, 0.75]]))
+    assert not shared[2].any()

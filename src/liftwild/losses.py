@@ -56,6 +56,18 @@ def cell_loss(pred: list[Tensor], target: Tensor, valid: Tensor) -> Masked:
 
 
 @torch.no_grad()
+def shared_target(target: Tensor, teacher: Tensor, share: float) -> Tensor:
+    """Cells (B, J, H, W) that sum to 1: ``share`` of a teacher's probability, the rest of ``target``.
+
+    ``target`` as for ``cell_loss``, joints without a label have 0 everywhere and keep it; ``teacher`` (B, J, H, W)
+    log-odds. The cross-entropy of both is then weighed together (Hinton et al. 2015, distillation).
+    """
+    mass = target.sum(dim=(2, 3), keepdim=True)
+    told = teacher.float().flatten(2).softmax(dim=-1).view_as(teacher)
+    return torch.where(mass > 0, torch.lerp(target / mass.clamp(min=1e-12), told, share), 0.0)
+
+
+@torch.no_grad()
 def side_doubt(pred: Tensor, target: Tensor, swapped: Tensor, valid: Tensor, share: float) -> Tensor:
     """Chance (B,) that a person's labels have left and right exchanged, by what the network itself makes of the photo.
 

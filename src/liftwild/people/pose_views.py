@@ -25,10 +25,10 @@ _TILTED, _ROLLED = 0.08, 0.5  # share of people turned anyhow; of cameras turned
 _ROLL_DEG = 20.0
 
 # Errors, as shares of people or of joints, and in sizes of the person (the longer side of the joints' box).
-_LEGS, _ARMS, _PAIR, _TWICE = 0.05, 0.05, 0.015, 0.025
+_LEGS, _ARMS, _PAIR, _TWICE = 0.03, 0.03, 0.01, 0.045
 _ALL_SIDES = 0.02
-_JITTER, _JITTER_SPREAD = 0.016, 0.6
-_ASTRAY, _ASTRAY_SIZE = 0.03, 0.15
+_JITTER, _JITTER_SPREAD = 0.022, 0.7
+_ASTRAY, _ASTRAY_SIZE = 0.05, 0.2
 _LOST = 0.03
 _CLEAN = 0.1
 _CUT = 0.3  # share of people of whom a part lies outside the picture
@@ -134,7 +134,8 @@ def spoil(joints: Tensor, rng: torch.Generator) -> tuple[Reading, Tensor]:
     error = ((found - joints).norm(dim=-1) / size[..., 0]).clamp(max=1)
     # Right joints are reported surely, most wrong ones less so; exchanged limbs are often reported as surely as others.
     doubt = torch.where(exchanged & (draw(number) < 0.6), error * 0.1, error)
-    mass = (torch.exp(-doubt / 0.1) * (0.72 + 0.28 * draw(number)) + 0.1 * normal(number)).clamp(0.02, 1)
+    mass = torch.exp(-((doubt / 0.35) ** 2)) * (0.85 + 0.15 * draw(number)) + 0.05 * normal(number)
+    mass = mass.clamp(0.02, 1)
     mass = torch.where(lost, 0.05 + 0.4 * draw(number) ** 2, mass)
     mass = torch.where(clean & inside, 0.9 + 0.1 * draw(number), mass)
     spread = (level[..., 0] * each[..., 0] * 1.2 + 0.02) * size[..., 0] * (0.6 + 0.8 * draw(number)) + 0.012

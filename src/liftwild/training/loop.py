@@ -24,6 +24,7 @@ from liftwild.data.mixed import MixedBatches, Source, as_batch, worker_init
 from liftwild.data.store import Store, fingerprint, mean_bone_lengths_mm, sum_length_mm
 from liftwild.errors import LiftwildError
 from liftwild.evaluation import measure
+from liftwild.network.mobilenet import Features, Keypoints
 from liftwild.network.posenet import PoseNet
 from liftwild.people.pose_bank import read_poses
 from liftwild.sample import Batch
@@ -31,7 +32,7 @@ from liftwild.training import budget
 from liftwild.training import checkpoint as checkpoints
 from liftwild.training.average import follow
 from liftwild.training.checkpoint import Position
-from liftwild.training.frozen import frozen_layers
+from liftwild.training.frozen import FrozenLayers, frozen_layers
 from liftwild.training.lifting import train_lifter
 from liftwild.training.monitor import PICTURES, Monitor
 from liftwild.training.objective import step_losses, total_loss
@@ -243,10 +244,10 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = stage.lr_at(step) * group["share"]
             images = batch.images.to(memory_format=torch.channels_last)
-            pred = model(
-                images, with_depth=stage.with_depth, pretrained=None if frozen is None else frozen(batch.images)
-            )
-            found = step_losses(pred, batch, stage, step, input_px, self.recipe.network.softmax)
+            pretrained = self.pretrained(batch.images, stage, frozen)
+            pred = model(images, with_depth=stage.with_depth, pretrained=pretrained)
+            teacher = self.teacher(pretrained) if stage.pretrained_share > 0 else None
+            found = step_losses(pred, batch, stage, step, input_px, self.recipe.network.softmax, teacher)
             loss, report = total_loss(fabric, found, stage)
             if not torch.isfinite(report["loss"]):
                 self._stop_on_nan(batch, stage, step)
@@ -271,6 +272,20 @@ class Trainer:
                 self.checkpoint(Position(index, step + 1, self.steps), optimizer)
             if self.stopped or at_end:
                 break
+
+    def pretrained(self, images: torch.Tensor, stage: Stage, frozen: FrozenLayers | None) -> Any:
+        """What the layers that ``stage`` leaves alone make of ``images``, where that is worked out apart."""
+        if frozen is not None:
+            return frozen(images)
+        if stage.pretrained_share == 0:
+            return None
+        with torch.no_grad():  # as ``PoseNet.forward`` would
+            return self.net.subnetwork.movenet(images.float() / 127.5 - 1)
+
+    def teacher(self, pretrained: tuple[Features, Keypoints]) -> torch.Tensor:
+        """MoveNet's own say of COCO's joints, log-odds (B, 17, H, W)."""
+        with torch.no_grad():
+            return self.net.subnetwork.movenet.log_likelihood(pretrained[1])
 
     def descend(self, model: Any, optimizer: Any, loss: torch.Tensor, stage: Stage) -> None:
         """One step of the optimiser, and of the average."""

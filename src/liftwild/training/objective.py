@@ -12,19 +12,27 @@ from liftwild.network.lifter import Lifter
 from liftwild.network.posenet import Prediction
 from liftwild.people.pose_views import PoseView
 from liftwild.sample import Batch
-from liftwild.skeleton import DEPTH_ROOT, MPII_16
+from liftwild.skeleton import COCO_17, DEPTH_ROOT, MPII_16
 from liftwild.training.recipe import Stage
 
+_OWN = [joint for joint, name in enumerate(MPII_16.names) if name in COCO_17.names]  # limb joints: MoveNet's own
+_OF_COCO = [COCO_17.index(MPII_16.names[joint]) for joint in _OWN]
 PLACE_SHARE = 0.5  # of the joints' places beside depths, where a lifter is trained alone
 
 
 def step_losses(
-    pred: Prediction, batch: Batch, stage: Stage, step: int, input_px: int, softmax: bool = False
+    pred: Prediction,
+    batch: Batch,
+    stage: Stage,
+    step: int,
+    input_px: int,
+    softmax: bool = False,
+    teacher: Tensor | None = None,
 ) -> dict[str, losses.Masked]:
     """The losses of a batch by name, each unweighted: those whose weight in ``stage`` is above 0.
 
     ``softmax``: whether the maps are log-odds, as ``PoseNetConfig.softmax`` says; joints outside the input, which
-    these cannot express, are left out.
+    these cannot express, are left out. ``teacher`` (B, 17, H, W): log-odds of COCO's joints by the frozen MoveNet.
 
     Source: Eq. 1 to 3; the depth loss falls on 3D-labelled images, the geometric one on ``stage.geometric_on``.
     """
@@ -37,6 +45,9 @@ def step_losses(
             valid = batch.joints_2d_valid & inside
             if stage.side_noise > 0:
                 target = _sides_in_doubt(pred, target, valid, ~batch.has_3d, stage.side_noise)
+            if stage.pretrained_share > 0 and teacher is not None:
+                target = torch.where(valid[..., None, None], target, 0.0)
+                target[:, _OWN] = losses.shared_target(target[:, _OWN], teacher[:, _OF_COCO], stage.pretrained_share)
             found["heatmap"] = losses.cell_loss(pred.heatmaps, target, valid)
         else:
             found["heatmap"] = losses.heatmap_loss(
@@ -69,7 +80,7 @@ def lifter_loss(lifter: Lifter, view: PoseView) -> tuple[Tensor, dict[str, Tenso
     size = (away**2).sum(-1).mean(dim=1, keepdim=True).sqrt()
     everywhere = torch.ones_like(view.depth, dtype=torch.bool)
     depth = losses.depth_spread_loss(
-        lifted.depth / size, lifted.log_spread - size.log(), view.depth / size, _but_root(everywhere)
+        lifted.depth / size, lifted.log_spread - size.log(), view.depth / size, everywhere & _but_root(everywhere)
     ).mean()  # fmt: skip
     place = losses.place_loss(lifted.joints / size[..., None], view.joints / size[..., None], everywhere).mean()
     loss = depth + PLACE_SHARE * place

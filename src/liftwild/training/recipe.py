@@ -78,6 +78,8 @@ class Stage:
     share of ``lr`` that a MobileNet and a lifter learn at, which know something before. ``place_weight``,
     ``presence_weight``: of the lifter's joints, and of which joints are in the photo and visible (networks with a
     lifter).
+    ``pretrained_share``: of the target of MoveNet's own joints, what MoveNet itself says of the picture, so that heads that
+    learn from rendered people forget no photo (only with train = "heads").
     ``freeze_norm``: batch norm keeps its statistics and uses them. ``clip``: largest gradient norm (0: none).
     """
 
@@ -105,6 +107,7 @@ class Stage:
     pretrained_lr: float = 1.0
     place_weight: float = 0.0
     presence_weight: float = 0.0
+    pretrained_share: float = 0.0
     freeze_norm: bool = False
     clip: float = 0.0
     images: int = 0
@@ -336,6 +339,8 @@ def _check(recipe: Recipe) -> None:
                    stage.presence_weight, stage.clip, stage.depth_clamp, stage.pretrained_lr)  # fmt: skip
         if min(weights) < 0 or stage.last_blocks < 1:
             raise ValueError(f"{where}: a weight or limit is below 0, or last_blocks below 1")
+        if not 0 <= stage.pretrained_share <= 1 or (stage.pretrained_share and stage.train != "heads"):
+            raise ValueError(f"{where}: pretrained_share must be in [0, 1], and 0 unless train = heads")
         if stage.train == "lifter":
             if "poses" not in uses or not recipe.network.lifter:
                 raise ValueError(f"{where}: train = lifter, but no store has use = poses, or the network has no lifter")
