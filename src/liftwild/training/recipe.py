@@ -78,8 +78,8 @@ class Stage:
     share of ``lr`` that a MobileNet and a lifter learn at, which know something before. ``place_weight``,
     ``presence_weight``: of the lifter's joints, and of which joints are in the photo and visible (networks with a
     lifter).
-    ``pretrained_share``: of the target of MoveNet's own joints, what MoveNet itself says of the picture, so that heads that
-    learn from rendered people forget no photo (only with train = "heads").
+    ``pretrained_share``: of the target of MoveNet's own joints, what MoveNet itself says of the picture, so that heads
+    that learn from rendered people forget no photo (only with train = "heads").
     ``freeze_norm``: batch norm keeps its statistics and uses them. ``clip``: largest gradient norm (0: none).
     """
 
