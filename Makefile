@@ -59,9 +59,9 @@ bench-peers: .venv-peers/.ready
 	.venv-peers/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r benchmarks/peers.txt
 	@touch $@
 
-# ABLATION="--photos labels.json photos/ --real pose2sim.arrow --seeds 5": scripts/ablation.py --help
+# ABLATION="--photos labels.json photos/ --real pose2sim.arrow --seeds 5": experiments/ablation.py --help
 bench-ablation: $(READY)
-	$(BIN)/python scripts/ablation.py --out runs/ablation $(ABLATION)
+	$(BIN)/python experiments/ablation.py --out runs/ablation $(ABLATION)
 
 wheel: $(READY)
 	scripts/check_wheel.sh dist

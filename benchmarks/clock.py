@@ -10,7 +10,7 @@ from typing import TypeVar
 
 ROUNDS = 7
 SHORT_S = 0.03  # a shorter job is timed several times a round
-MOST_REPEATS = 5
+MAX_REPEATS = 5
 LONG_S = 0.5
 
 
@@ -65,7 +65,7 @@ def timed(job: Job) -> float:
 def interleaved(jobs: Mapping[str, Job], rounds: int = ROUNDS) -> dict[str, Times]:
     """Times of each job, run in turn, each once before.
 
-    A short job runs once untimed in its turn, since another has just had the caches, and then up to ``MOST_REPEATS``
+    A short job runs once untimed in its turn, since another has just had the caches, and then up to ``MAX_REPEATS``
     times against the clock; one of more than ``LONG_S`` runs once.
     """
     first = {name: timed(job) for name, job in jobs.items()}
@@ -81,7 +81,7 @@ def interleaved(jobs: Mapping[str, Job], rounds: int = ROUNDS) -> dict[str, Time
             if name in wall:
                 job()
             repeats = int(SHORT_S / wall[name]) if name in wall else 1
-            found[name].seconds += [timed(job) for _ in range(max(1, min(MOST_REPEATS, repeats)))]
+            found[name].seconds += [timed(job) for _ in range(max(1, min(MAX_REPEATS, repeats)))]
     return found
 
 

@@ -16,9 +16,9 @@ from peer import DETECT, TRACK, Peer
 from runtimes import AUTO, EAGER, ROWS, runtime_job
 
 from liftwild import Estimator
-from liftwild.data.photo import read_photo
 from liftwild.detection.detector import Detector
 from liftwild.errors import LiftwildError
+from liftwild.media.photo import read_photo
 from liftwild.network.posenet import SIZES, PoseNet, macs
 from liftwild.weights import save_weights
 

@@ -12,9 +12,9 @@ from unittest import mock
 
 import torch
 
-from liftwild.people import raster, scene
-from liftwild.people.generate import CPU_BATCH, GPU_BATCH, render
-from liftwild.people.world import Recipe, render_batch
+from liftwild.synthetic.render import raster, scene
+from liftwild.synthetic.render.generate import CPU_BATCH, GPU_BATCH, render
+from liftwild.synthetic.render.world import Recipe, render_batch
 
 ROUNDS, PICTURES, PROCESSES = 5, 160, 2
 

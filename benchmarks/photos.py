@@ -7,8 +7,8 @@ from pathlib import Path
 
 import cv2
 
-from liftwild.data.photo import find_photos
-from liftwild.people.generate import render
+from liftwild.media.photo import find_photos
+from liftwild.synthetic.render.generate import render
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "person.jpg"
 RENDERED, SIZE, QUALITY = 7, 512, 92

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from liftwild.outputs.draw import FAINT, FINE, GRID, INK, PAPER, disc, line, text
-from liftwild.outputs.page import shrunk
-from liftwild.outputs.plots import COLOURS
+from liftwild.evaluation.page import shrunk
+from liftwild.viz.draw import FAINT, FINE, GRID, INK, PAPER, disc, line, text
+from liftwild.viz.plots import COLOURS
 
 WIDTH_PX, HEIGHT_PX, LEGEND_PX = 860, 520, 24
 LEFT_PX, RIGHT_PX, TOP_PX, BOTTOM_PX = 70, 40, 76, 70

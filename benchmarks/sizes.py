@@ -34,10 +34,10 @@ from plot import draw, log_axis, plain_axis
 
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
+from liftwild.files import write_whole
+from liftwild.inference.runtime import open_runtime
 from liftwild.network.posenet import SIZES, SMALL, PoseNet, PoseNetConfig, macs
-from liftwild.outputs.figure import write_png
-from liftwild.outputs.files import write_whole
-from liftwild.predict.runtime import open_runtime
+from liftwild.viz.figure import write_png
 from liftwild.weights import save_weights
 
 STAGE = """
@@ -233,7 +233,7 @@ def train(asked: argparse.Namespace) -> None:
         for config, row in zip(configs, timed, strict=True):
             toml, run = Path(temporary) / "recipe.toml", Path(temporary) / words(config).split()[0]
             toml.write_text(recipe(config, asked.train, asked.batch, asked.store, asked.val))
-            command = [sys.executable, "-m", "liftwild.cli", "train", str(toml), "--out", str(run), "--workers", "0"]
+            command = [sys.executable, "-m", "liftwild", "train", str(toml), "--out", str(run), "--workers", "0"]
             if subprocess.run(command, stdout=sys.stderr).returncode:
                 raise LiftwildError(f"training {words(config)} failed, see above")
             metrics = json.loads((run / "weights.json").read_text())["metrics"]

@@ -11,7 +11,7 @@ from functools import partial
 from clock import interleaved, noise, table
 from photos import EXAMPLE
 
-LIFTWILD = [sys.executable, "-m", "liftwild.cli"]
+LIFTWILD = [sys.executable, "-m", "liftwild"]
 
 
 def run(command: list[str]) -> None:

@@ -22,9 +22,9 @@ from liftwild.data.augment import PAPER_2D
 from liftwild.data.mixed import MixedBatches, Source, as_batch, worker_init
 from liftwild.data.store import Store
 from liftwild.network.posenet import SIZES, PoseNet, macs
-from liftwild.people.generate import render
-from liftwild.people.write import write_store
 from liftwild.sample import Batch
+from liftwild.synthetic.render.generate import render
+from liftwild.synthetic.render.write import write_store
 from liftwild.training.allocator import keep_freed_memory
 from liftwild.training.average import follow
 from liftwild.training.objective import step_losses, total_loss

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 
 from liftwild.boxes import body_box
-from liftwild.people.clip import render_clip
+from liftwild.synthetic.render.clip import render_clip
 
 FPS, DISTINCT, SIZE, EVERY_S = 25, 250, 320, 0.1
 
@@ -40,7 +40,7 @@ def main() -> None:
         out = asked.out or Path(temporary)
         out.mkdir(parents=True, exist_ok=True)
         clip, box = out / "long.mp4", make_clip(out / "long.mp4", asked.minutes)
-        command = [sys.executable, "-m", "liftwild.cli", "predict", str(clip), "-o", str(out / "poses"), "--box", box]
+        command = [sys.executable, "-m", "liftwild", "predict", str(clip), "-o", str(out / "poses"), "--box", box]
         command += ["--format", asked.formats, "--view", "--weights", asked.weights, "--device", asked.device]
         report(watch(command, out / "poses" / "long.spool"), asked.minutes)
 

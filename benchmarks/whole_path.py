@@ -17,15 +17,15 @@ from clock import Job, Times, Took, each, interleaved, noise, ratio, table
 from torch import Tensor
 
 from liftwild import Estimator
-from liftwild.data.photo import read_photo, read_with_exif
 from liftwild.detection.detector import Detector
-from liftwild.outputs.finish import Claims, Wanted, camera_of, finish_photo, write_photo_files
-from liftwild.outputs.run import Whom, predict_files
+from liftwild.inference.runtime import Runtime
+from liftwild.media.photo import read_photo, read_with_exif
+from liftwild.pipeline.photos import PersonSelection, predict_files
+from liftwild.pipeline.postprocess import OutputGuard, OutputOptions, camera_of, finish_photo, write_photo_files
 from liftwild.pose import PoseTrack, Recording
-from liftwild.predict.runtime import Runtime
-from liftwild.predict.smooth import smooth_recording
+from liftwild.tracking.smoothing import smooth_recording
 
-JSON = Wanted(figure=False)
+JSON = OutputOptions(figure=False)
 CLIP_FRAMES, FPS = 100, 25
 MANY = 32  # photos that go through together
 CLAIM, DECODE, FIND, CROP = "claim the results' names", "read and decode", "find", "crop"
@@ -65,7 +65,7 @@ class Walk:
     def __call__(self) -> Took:
         """Go all of it, for every photo."""
         seconds = dict.fromkeys(STEPS, 0.0)
-        claims = Claims(emptied(self.out))
+        claims = OutputGuard(emptied(self.out))
         for photo in self.photos:
             laps = [time.perf_counter()]
             claims.claim(photo, photo.stem, JSON, is_clip=False)
@@ -108,7 +108,7 @@ def in_files(estimator: Estimator, photos: Sequence[Path], out: Path, batch: int
     def run() -> Took:
         emptied(out)
         start = time.perf_counter()
-        predict_files(own, photos, Claims(out), Whom(), JSON)
+        predict_files(own, photos, OutputGuard(out), PersonSelection(), JSON)
         return Took((time.perf_counter() - start) / len(photos))
 
     return run

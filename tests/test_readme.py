@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 
 from liftwild import Estimator
-from liftwild.data.coco import read_labels
+from liftwild.data.readers.coco import read_labels
 from liftwild.evaluation.metrics import mpjpe, pck_torso, scale_to_bone_sum
 from liftwild.skeleton import MPII_16, PELVIS
 from liftwild.weights import find_weights, shipped_names
-
-ROOT = Path(__file__).parents[1]
+from tests.support.paths import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +37,7 @@ def test_the_python_example_runs(readme: str) -> None:
 def test_the_command_on_a_clip_runs(readme: str, tmp_path: Path) -> None:
     (command,) = re.findall(r"^(liftwild predict examples/clip.mp4.*?)\s*#", readme, flags=re.MULTILINE)
     words = command.replace("-o out", f"-o {tmp_path}").split()
-    subprocess.run([sys.executable, "-m", "liftwild.cli", *words[1:]], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "liftwild", *words[1:]], cwd=ROOT, check=True, capture_output=True)
     assert {"clip.json", "clip.csv", "clip.html", "clip.person0.bvh"} <= {path.name for path in tmp_path.iterdir()}
 
 

@@ -14,15 +14,15 @@ __all__ = ["Detector", "Estimator", "LiftwildError", "Pose", "__version__", "rec
 if TYPE_CHECKING:
     from liftwild.detection.detector import Detector
     from liftwild.errors import LiftwildError
+    from liftwild.inference.estimator import Estimator
+    from liftwild.pipeline.record import record
     from liftwild.pose import Pose
-    from liftwild.predict.estimator import Estimator
-    from liftwild.predict.record import record
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used."""
     if name == "Estimator":
-        from liftwild.predict.estimator import Estimator
+        from liftwild.inference.estimator import Estimator
 
         return Estimator
     if name == "Detector":
@@ -30,7 +30,7 @@ def __getattr__(name: str) -> Any:
 
         return Detector
     if name == "record":
-        from liftwild.predict.record import record
+        from liftwild.pipeline.record import record
 
         return record
     if name == "Pose":

@@ -102,7 +102,7 @@ def depth_targets(
 
 
 # A person's scale is told by bones with both ends in the photo, where there are so many; else by all.
-LEAST_SCALE_BONES = 4
+MIN_SCALE_BONES = 4
 
 
 def mm_per_unit(
@@ -119,7 +119,7 @@ def mm_per_unit(
     if bone_length_mm is not None and inside is not None:
         ends = np.array(SCALE_BONES)
         both = inside[..., ends[:, 0]] & inside[..., ends[:, 1]]
-        both = both | (both.sum(axis=-1, keepdims=True) < LEAST_SCALE_BONES)
+        both = both | (both.sum(axis=-1, keepdims=True) < MIN_SCALE_BONES)
         known = sum_length_mm * (both * bone_length_mm).sum(axis=-1) / np.sum(bone_length_mm)
         lengths = lengths * both
     total = lengths.sum(axis=-1)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-LEAST_HEIGHT = 1e-6  # of a cell, before its log is taken
+MIN_HEIGHT = 1e-6  # of a cell, before its log is taken
 
 
 def draw(joints_2d: Tensor, size: int, input_px: int, sigma_px: float = 1.0) -> Tensor:
@@ -40,7 +40,7 @@ def decode(heatmaps: Tensor, input_px: int, fine: bool = False) -> tuple[Tensor,
 
     def at(index: Tensor) -> Tensor:
         values = cells.gather(2, index.clamp(0, height * width - 1)[..., None])[..., 0]
-        return values.clamp(min=LEAST_HEIGHT).log() if fine else values
+        return values.clamp(min=MIN_HEIGHT).log() if fine else values
 
     top = at(flat)
 
@@ -48,7 +48,7 @@ def decode(heatmaps: Tensor, input_px: int, fine: bool = False) -> tuple[Tensor,
         low, high = at(flat - step), at(flat + step)
         if fine:
             bend = 2 * top - low - high  # 0 where all three are equal, never less
-            offset = ((high - low) / (2 * bend.clamp(min=LEAST_HEIGHT))).clamp(-0.5, 0.5)
+            offset = ((high - low) / (2 * bend.clamp(min=MIN_HEIGHT))).clamp(-0.5, 0.5)
         else:
             offset = 0.25 * torch.sign(high - low)
         inside = (index > 0) & (index < length - 1)

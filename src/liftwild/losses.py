@@ -42,7 +42,7 @@ def heatmap_loss(pred: list[Tensor], target: Tensor, valid: Tensor, foreground_w
     return Masked(total, valid.sum() * float(target.shape[-2] * target.shape[-1]))
 
 
-def cell_loss(pred: list[Tensor], target: Tensor, valid: Tensor) -> Masked:
+def heatmap_cross_entropy(pred: list[Tensor], target: Tensor, valid: Tensor) -> Masked:
     """Cross-entropy of each joint's place among the cells of its map, summed over stacks, counted in labelled joints.
 
     ``pred``: per stack (B, J, H, W) log-odds; ``target`` (B, J, H, W) >= 0, of any sum: the share of each cell;
@@ -59,8 +59,8 @@ def cell_loss(pred: list[Tensor], target: Tensor, valid: Tensor) -> Masked:
 def shared_target(target: Tensor, teacher: Tensor, share: float) -> Tensor:
     """Cells (B, J, H, W) that sum to 1: ``share`` of a teacher's probability, the rest of ``target``.
 
-    ``target`` as for ``cell_loss``, joints without a label have 0 everywhere and keep it; ``teacher`` (B, J, H, W)
-    log-odds. The cross-entropy of both is then weighed together (Hinton et al. 2015, distillation).
+    ``target`` as for ``heatmap_cross_entropy``, joints without a label have 0 everywhere and keep it; ``teacher``
+    (B, J, H, W) log-odds. The cross-entropy of both is then weighed together (Hinton et al. 2015, distillation).
     """
     mass = target.sum(dim=(2, 3), keepdim=True)
     told = teacher.float().flatten(2).softmax(dim=-1).view_as(teacher)
@@ -71,9 +71,10 @@ def shared_target(target: Tensor, teacher: Tensor, share: float) -> Tensor:
 def side_doubt(pred: Tensor, target: Tensor, swapped: Tensor, valid: Tensor, share: float) -> Tensor:
     """Chance (B,) that a person's labels have left and right exchanged, by what the network itself makes of the photo.
 
-    ``pred`` (B, J, H, W) log-odds; ``target`` and ``swapped`` (B, J, H, W) the labels' cells as for ``cell_loss``, as
-    labelled and exchanged; ``valid`` (B, J) bool, those that both have. ``share``: of labels that are exchanged,
-    before anything is seen, in (0, 1). Bayes' rule, with the joints taken as independent. Not in the paper.
+    ``pred`` (B, J, H, W) log-odds; ``target`` and ``swapped`` (B, J, H, W) the labels' cells as for
+    ``heatmap_cross_entropy``, as labelled and exchanged; ``valid`` (B, J) bool, those that both have. ``share``: of
+    labels that are exchanged, before anything is seen, in (0, 1). Bayes' rule, with the joints taken as independent.
+    Not in the paper.
     """
     log = _at_least_fp32(pred).flatten(2).log_softmax(dim=-1)
 

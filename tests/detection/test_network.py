@@ -14,10 +14,9 @@ from liftwild.detection.detector import Detector
 from liftwild.detection.network import STRIDES, DetectorConfig, DetectorNet, decode
 from liftwild.detection.runtime import open_detector_runtime
 from liftwild.detection.weights import load_detector
-from liftwild.predict.runtime import computes_bf16, openvino_core
+from liftwild.inference.runtime import computes_bf16, openvino_core
 from tests.conftest import picture
-
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
 
 
 def reference() -> ModuleType:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
 
-from liftwild.data.photo import read_photo
+from liftwild.media.photo import read_photo
 from liftwild.network.joint_head import MobileJoints
 from liftwild.network.mobilenet import MobileNet, MobileNetConfig, MoveNet, SameConv, distances
 from liftwild.network.posenet import BASE, SMALL, PoseNet, PoseNetConfig
 from liftwild.skeleton import COCO_17, MPII_16
 from liftwild.weights import load_weights
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 TINY = PoseNetConfig(subnetwork="mobilenet", width=0.25, features=16, input_px=64, softmax=True, lifter=32)
 REFERENCE = json.loads((ROOT / "tests" / "golden" / "movenet.json").read_text())
 

@@ -92,13 +92,13 @@ def augment(sample: Sample, rng: np.random.Generator, how: Augmentation, input_p
 
 # Where a photo ends within a person: below, at a side, above; and how much of the box is left at least, at most.
 CUTS = (("below", 0.65, 0.22, 0.9), ("left", 0.125, 0.4, 0.85), ("right", 0.125, 0.4, 0.85), ("above", 0.1, 0.5, 0.9))
-LEAST_LEFT = 4  # joints
+MIN_LEFT = 4  # joints
 
 
 def cut_off(sample: Sample, rng: np.random.Generator) -> Sample:
     """``sample`` in a photo that ends within the person: black beyond, and its box around what is left of it.
 
-    Unchanged where fewer than ``LEAST_LEFT`` labelled joints would be left.
+    Unchanged where fewer than ``MIN_LEFT`` labelled joints would be left.
     """
     kind, _, least, most = CUTS[int(rng.choice(len(CUTS), p=[share for _, share, _, _ in CUTS]))]
     left = rng.uniform(least, most)
@@ -115,7 +115,7 @@ def cut_off(sample: Sample, rng: np.random.Generator) -> Sample:
         high[0] = x + left * w
     low, high = np.clip(np.round(low), 0, high), np.clip(np.round(high), 0, [width, height])
     inside = ((sample.joints_2d >= low) & (sample.joints_2d < high)).all(axis=1) & sample.joints_2d_valid
-    if inside.sum() < LEAST_LEFT:
+    if inside.sum() < MIN_LEFT:
         return sample
     (x0, y0), (x1, y1) = low.astype(int), high.astype(int)
     image = np.zeros_like(sample.image)

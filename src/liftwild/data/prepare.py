@@ -13,10 +13,10 @@ from typing import Any
 
 import cv2
 
-from liftwild.data.coco import Person, Skip, read_labels, within
-from liftwild.data.photo import read_photo
+from liftwild.data.readers.coco import Person, Skip, read_labels, within
 from liftwild.data.store import StoreWriter, stored_row
 from liftwild.errors import LiftwildError
+from liftwild.media.photo import read_photo
 from liftwild.sample import Sample
 
 # A bbox with a side this many times that of its photo is no person's.

@@ -10,12 +10,12 @@ import numpy as np
 
 from liftwild.boxes import Box, clipped, suppress
 from liftwild.crop import Crop
-from liftwild.data.photo import checked_photo
 from liftwild.detection.network import decode
 from liftwild.detection.runtime import open_detector_runtime
 from liftwild.detection.weights import load_detector
 from liftwild.errors import LiftwildError
-from liftwild.predict.runtime import find_device, hash_of
+from liftwild.inference.runtime import find_device, hash_of
+from liftwild.media.photo import checked_photo
 
 SAME_IOU = 0.5  # two boxes with a larger IoU are one person: docs/detection.md
 SOFTNESS = 0.5  # how much a box is doubted that overlaps a surer one: ``boxes.suppress``

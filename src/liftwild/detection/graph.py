@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from liftwild.detection.network import MEAN, STD, Block, CspStage, DetectorNet
-from liftwild.predict.graph import Writer
+from liftwild.inference.onnx_graph import Writer
 
 PHOTOS, CELLS = "photos", "cells"
 

@@ -11,7 +11,7 @@ import torch
 from liftwild.detection.graph import CELLS, PHOTOS, detector_graph
 from liftwild.detection.network import DetectorMaps, DetectorNet, split_cells
 from liftwild.errors import LiftwildError
-from liftwild.predict.runtime import RUNTIMES, computes_bf16, fastest, first_of, onnx_session, openvino_core
+from liftwild.inference.runtime import RUNTIMES, computes_bf16, fastest, first_of, onnx_session, openvino_core
 
 
 class DetectorRuntime(Protocol):
@@ -90,7 +90,7 @@ class OnnxDetector:
 
 
 def open_detector_runtime(net: DetectorNet, kind: str | None, device: torch.device) -> DetectorRuntime:
-    """What runs ``net``: ``kind`` is one of ``predict.runtime.RUNTIMES``; torch and ONNX Runtime compute in fp32.
+    """What runs ``net``: ``kind`` is one of ``inference.runtime.RUNTIMES``; torch and ONNX Runtime compute in fp32.
 
     auto is the fastest that is installed, and torch on a GPU; if one cannot be used, the next, with a line on stderr
     that says why. None: torch. LiftwildError if nothing can run it.

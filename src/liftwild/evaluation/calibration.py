@@ -23,7 +23,7 @@ from liftwild.weights import Chance
 
 RIGHT_TORSOS = 0.2  # a joint is right that is no farther off than this: PCK@0.2-torso
 BINS = 10
-LEAST_JOINTS = 100  # labelled joints below which nothing is fitted
+MIN_JOINTS = 100  # labelled joints below which nothing is fitted
 PULL = 10.0  # of each kind of joint toward what all have in common; as much as so many joints of its kind say
 PULLS = 8  # times it is made four times stronger, where a kind's slope comes out with the wrong sign
 STEPS = 50
@@ -90,12 +90,12 @@ def fit_chance(seen: Observed) -> Chance:
     """The chance that a joint is right, by its peak: a logistic regression with a level and a slope for each kind of
     joint, pulled toward common ones, then one rising curve for all joints that mends what is not logistic about it.
 
-    LiftwildError below ``LEAST_JOINTS`` labelled joints.
+    LiftwildError below ``MIN_JOINTS`` labelled joints.
     """
     count = int(seen.counted.sum())
-    if count < LEAST_JOINTS:
+    if count < MIN_JOINTS:
         raise LiftwildError(
-            f"{count} labelled joints are too few to fit on, {LEAST_JOINTS} are the least; about 80 people in all do"
+            f"{count} labelled joints are too few to fit on, {MIN_JOINTS} are the least; about 80 people in all do"
         )
     _, joint = np.nonzero(seen.counted)
     peaks, right = seen.peaks[seen.counted].astype(np.float64), seen.hits[seen.counted].astype(np.float64)
@@ -142,8 +142,8 @@ def fit_spread(confidence: np.ndarray, errors_mm: np.ndarray, counted: np.ndarra
     counted = counted.copy()
     counted[:, PELVIS] = False  # the zero itself
     count = int(counted.sum())
-    if count < LEAST_JOINTS:
-        raise LiftwildError(f"{count} joints with depth are too few to fit their spread; {LEAST_JOINTS} at least")
+    if count < MIN_JOINTS:
+        raise LiftwildError(f"{count} joints with depth are too few to fit their spread; {MIN_JOINTS} at least")
     _, joint = np.nonzero(counted)
     squares = np.maximum(errors_mm[counted] ** 2, 1.0)
     usual = np.log(squares.mean()) / 2

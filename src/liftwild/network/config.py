@@ -22,8 +22,8 @@ class PoseNetConfig:
     channels after the first convolution. ``depth_norm`` adds batch norm + ReLU to what enters the depth module and its
     last linear layer; the paper has none, short trainings need it (docs/log.md).
     Of a MobileNet: ``width`` multiplies its channels; ``features`` are those of the heads.
-    ``softmax``: a map is log-odds over its cells, trained by cross-entropy (``losses.cell_loss``) instead of the
-    paper's squared error; it learns more from the same images, and its joints are read finer than to the paper's
+    ``softmax``: a map is log-odds over its cells, trained by ``losses.heatmap_cross_entropy`` instead of the paper's
+    squared error; it learns more from the same images, and its joints are read finer than to the paper's
     quarter cell (docs/log.md). A MobileNet always has it.
     """
 

@@ -43,7 +43,7 @@ class DepthModule(nn.Module):
         return self.linear(self.leave(self.levels(self.enter(x))).flatten(1))
 
 
-class Seen(NamedTuple):
+class DepthCorrection(NamedTuple):
     """What the picture says of each joint, (B, J). ``depth`` and ``log_spread``: corrections of the lifter's.
     ``inside``: log-odds that the joint lies in the photo; ``visible``: that nothing hides it."""
 
@@ -78,7 +78,9 @@ class ContextDepth(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, context: Context, share: Tensor, reading: Reading, lifted: Lifted, lifter: Tensor) -> Seen:
+    def forward(
+        self, context: Context, share: Tensor, reading: Reading, lifted: Lifted, lifter: Tensor
+    ) -> DepthCorrection:
         """``share`` (B, J, S/16, S/16): each joint's probability; ``lifter`` (B, L): the lifter's features."""
         x = self.first(self.enter(torch.cat([context.middle, share.to(context.middle.dtype) * 4], dim=1)))
         x = self.second(x + self.coarse(context.coarse))
@@ -95,4 +97,4 @@ class ContextDepth(nn.Module):
         y = y + self.hidden(functional.relu(self.norm(y)))
         out = self.out(functional.relu(self.leave(y))).float().view(-1, self.joints, 4)
         depth = out[..., 0] - out[:, DEPTH_ROOT, None, 0]
-        return Seen(depth, out[..., 1], out[..., 2], out[..., 3])
+        return DepthCorrection(depth, out[..., 1], out[..., 2], out[..., 3])

@@ -18,7 +18,7 @@ from torch.nn import functional
 GROUPS = ((16, 1, 1), (24, 2, 2), (32, 3, 2), (64, 4, 2), (96, 3, 1), (160, 3, 2), (320, 1, 1))
 STEM, LAST, EXPAND = 32, 1280, 6
 TAPS = (2, 5, 9, 12)  # blocks whose outputs leave the backbone, at 1/4, 1/8, 1/16 and 1/16 of the input
-LEAST_PREFIX = TAPS[-1] + 1
+MIN_PREFIX = TAPS[-1] + 1
 PYRAMID = (64, 64, 32, 24)  # channels of the pyramid at 1/32, 1/16, 1/8, 1/4 of the input
 HEAD = 96  # hidden channels of MoveNet's heads
 KEYPOINTS = 17  # COCO's
@@ -137,10 +137,10 @@ class MobileNet(nn.Module):
 
     def forward(self, x: Tensor) -> Features:
         """``x`` (B, 3, H, W) in [-1, 1], H and W multiples of 32."""
-        return self.rest(self.prefix(x, LEAST_PREFIX))
+        return self.rest(self.prefix(x, MIN_PREFIX))
 
     def prefix(self, x: Tensor, blocks: int) -> Prefix:
-        """The first ``blocks`` inverted residuals, ``LEAST_PREFIX`` or more."""
+        """The first ``blocks`` inverted residuals, ``MIN_PREFIX`` or more."""
         x = functional.relu6(self.stem(x))
         found: list[Tensor] = []  # the output of each
         for block in self.blocks[:blocks]:

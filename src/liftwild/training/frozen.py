@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from liftwild.inference.mobilenet_graph import FEATURES, PREFIX, MobileWriter
+from liftwild.inference.onnx_graph import CROPS
+from liftwild.inference.runtime import openvino_core
 from liftwild.network.joint_head import MobileJoints
-from liftwild.network.mobilenet import LEAST_PREFIX, Features, Keypoints, Prefix
+from liftwild.network.mobilenet import MIN_PREFIX, Features, Keypoints, Prefix
 from liftwild.network.posenet import PoseNet
-from liftwild.predict.graph import CROPS
-from liftwild.predict.mobilenet_graph import FEATURES, PREFIX, MobileWriter
-from liftwild.predict.runtime import openvino_core
 from liftwild.training.recipe import Stage
 
 
@@ -26,7 +26,7 @@ def frozen_layers(net: PoseNet, stage: Stage, device: torch.device, bf16: bool) 
     blocks = len(net.subnetwork.movenet.trunk.blocks) - stage.last_blocks
     if stage.train == "heads":
         return FrozenLayers(net, 0, bf16)
-    if stage.train == "last" and blocks >= LEAST_PREFIX:
+    if stage.train == "last" and blocks >= MIN_PREFIX:
         return FrozenLayers(net, blocks, bf16)
     return None
 
@@ -58,3 +58,25 @@ class FrozenLayers:
             return Prefix(self.blocks, (quarter, eighth, sixteenth), middle, x)
         fine, middle, coarse, heatmaps, regressed = tensors(FEATURES)
         return Features(fine, middle, coarse), Keypoints(heatmaps, regressed)
+
+
+def frozen_answer(
+    net: PoseNet, stage: Stage, frozen: FrozenLayers | None, images: Tensor
+) -> tuple[Features, Keypoints] | Prefix | None:
+    """What the layers that ``stage`` leaves alone make of ``images``, where that is worked out apart: by ``frozen``, or
+    where a teacher needs it."""
+    if frozen is not None:
+        return frozen(images)
+    if stage.pretrained_share == 0:
+        return None
+    assert isinstance(net.subnetwork, MobileJoints)
+    with torch.no_grad():  # as ``PoseNet.forward`` would
+        answer: tuple[Features, Keypoints] = net.subnetwork.movenet(images.float() / 127.5 - 1)
+    return answer
+
+
+def teacher_of(net: PoseNet, answer: tuple[Features, Keypoints] | Prefix | None) -> Tensor:
+    """MoveNet's own say of COCO's joints, log-odds (B, 17, H, W), in a stage that leaves all of it alone."""
+    assert isinstance(net.subnetwork, MobileJoints) and answer is not None and not isinstance(answer, Prefix)
+    with torch.no_grad():
+        return net.subnetwork.movenet.log_likelihood(answer[1])

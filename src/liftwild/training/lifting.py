@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 
-from liftwild.people.pose_bank import read_poses
-from liftwild.people.pose_views import draw_views
+from liftwild.synthetic.poses.pose_bank import read_poses
+from liftwild.synthetic.poses.pose_views import draw_views
 from liftwild.training import checkpoint as checkpoints
 from liftwild.training.monitor import Monitor
 from liftwild.training.objective import lifter_loss

@@ -24,21 +24,20 @@ from liftwild.data.mixed import MixedBatches, Source, as_batch, worker_init
 from liftwild.data.store import Store, fingerprint, mean_bone_lengths_mm, sum_length_mm
 from liftwild.errors import LiftwildError
 from liftwild.evaluation import measure
-from liftwild.network.mobilenet import Features, Keypoints
 from liftwild.network.posenet import PoseNet
-from liftwild.people.pose_bank import read_poses
 from liftwild.sample import Batch
-from liftwild.training import budget
+from liftwild.synthetic.poses.pose_bank import read_poses
+from liftwild.training import budget, movenet_weights
 from liftwild.training import checkpoint as checkpoints
 from liftwild.training.average import follow
 from liftwild.training.checkpoint import Position
-from liftwild.training.frozen import FrozenLayers, frozen_layers
+from liftwild.training.frozen import frozen_answer, frozen_layers, teacher_of
 from liftwild.training.lifting import train_lifter
 from liftwild.training.monitor import PICTURES, Monitor
 from liftwild.training.objective import step_losses, total_loss
 from liftwild.training.optimizer import make_optimizer
 from liftwild.training.recipe import METRICS, Recipe, Stage
-from liftwild.weights import check_shards, pretrained, save_weights
+from liftwild.weights import check_shards, save_weights
 
 VAL_PEOPLE = 1000  # at most so many of each val store, spread evenly, are measured while training
 
@@ -58,7 +57,7 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.net = PoseNet(recipe.network)
         if recipe.pretrained:
-            self.net.init_from_pretrained(pretrained.load(recipe.pretrained, recipe.network.mobilenet))
+            self.net.init_from_pretrained(movenet_weights.load(recipe.pretrained, recipe.network.mobilenet))
         check_shards(self.net, shard_mb)
         self.net.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in its stubs
         self.average = copy.deepcopy(self.net).eval().requires_grad_(False) if recipe.ema_decay else None
@@ -244,9 +243,9 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = stage.lr_at(step) * group["share"]
             images = batch.images.to(memory_format=torch.channels_last)
-            pretrained = self.pretrained(batch.images, stage, frozen)
+            pretrained = frozen_answer(self.net, stage, frozen, batch.images)
             pred = model(images, with_depth=stage.with_depth, pretrained=pretrained)
-            teacher = self.teacher(pretrained) if stage.pretrained_share > 0 else None
+            teacher = teacher_of(self.net, pretrained) if stage.pretrained_share > 0 else None
             found = step_losses(pred, batch, stage, step, input_px, self.recipe.network.softmax, teacher)
             loss, report = total_loss(fabric, found, stage)
             if not torch.isfinite(report["loss"]):
@@ -272,20 +271,6 @@ class Trainer:
                 self.checkpoint(Position(index, step + 1, self.steps), optimizer)
             if self.stopped or at_end:
                 break
-
-    def pretrained(self, images: torch.Tensor, stage: Stage, frozen: FrozenLayers | None) -> Any:
-        """What the layers that ``stage`` leaves alone make of ``images``, where that is worked out apart."""
-        if frozen is not None:
-            return frozen(images)
-        if stage.pretrained_share == 0:
-            return None
-        with torch.no_grad():  # as ``PoseNet.forward`` would
-            return self.net.subnetwork.movenet(images.float() / 127.5 - 1)
-
-    def teacher(self, pretrained: tuple[Features, Keypoints]) -> torch.Tensor:
-        """MoveNet's own say of COCO's joints, log-odds (B, 17, H, W)."""
-        with torch.no_grad():
-            return self.net.subnetwork.movenet.log_likelihood(pretrained[1])
 
     def descend(self, model: Any, optimizer: Any, loss: torch.Tensor, stage: Stage) -> None:
         """One step of the optimiser, and of the average."""
@@ -358,7 +343,7 @@ class Trainer:
         return {
             "recipe": self.recipe.text,
             "from": self.start,
-            **({"pretrained": pretrained.origin(self.recipe.pretrained)} if self.recipe.pretrained else {}),
+            **({"pretrained": movenet_weights.origin(self.recipe.pretrained)} if self.recipe.pretrained else {}),
             "seed": self.recipe.seed,
             "data": {
                 name: {

@@ -10,9 +10,9 @@ from liftwild import losses
 from liftwild.heatmap import draw
 from liftwild.network.lifter import Lifter
 from liftwild.network.posenet import Prediction
-from liftwild.people.pose_views import PoseView
 from liftwild.sample import Batch
 from liftwild.skeleton import COCO_17, DEPTH_ROOT, MPII_16
+from liftwild.synthetic.poses.pose_views import PoseView
 from liftwild.training.recipe import Stage
 
 _OWN = [joint for joint, name in enumerate(MPII_16.names) if name in COCO_17.names]  # limb joints: MoveNet's own
@@ -48,7 +48,7 @@ def step_losses(
             if stage.pretrained_share > 0 and teacher is not None:
                 target = torch.where(valid[..., None, None], target, 0.0)
                 target[:, _OWN] = losses.shared_target(target[:, _OWN], teacher[:, _OF_COCO], stage.pretrained_share)
-            found["heatmap"] = losses.cell_loss(pred.heatmaps, target, valid)
+            found["heatmap"] = losses.heatmap_cross_entropy(pred.heatmaps, target, valid)
         else:
             found["heatmap"] = losses.heatmap_loss(
                 pred.heatmaps, target, batch.joints_2d_valid, stage.foreground_weight

@@ -17,7 +17,7 @@ from liftwild.network.posenet import SIZES, PoseNetConfig
 IN_PACKAGE = Path(__file__).parents[1] / "recipes"
 SHIPPED = IN_PACKAGE if IN_PACKAGE.is_dir() else Path(__file__).parents[3] / "recipes"
 PHOTOS, PHOTOS_VAL = "photos", "photos_val"  # stores that --photos fills; they need no path of their own
-MOST_EXTENDED = 4
+MAX_EXTENDED = 4
 # What is measured on a val store while training, and whether more of it is better.
 METRICS = {
     "pck_torso": True, "pck_torso_sides_ignored": True, "sides_swapped": False, "mpjpe_mm": False, "pa_mpjpe_mm": False,
@@ -29,10 +29,10 @@ class StoreEntry:
     """A store and what it is for.
 
     ``path``: the Arrow file, relative to the folder that the command runs in. ``use``: "3d" and "2d" train, "val"
-    measures; "poses" is a .npy file of poses without pictures (``people.pose_bank``). ``weight``: how often it is drawn
-    beside others of the same use. ``kind`` and ``licence``: said of it in the weights' json. ``render`` "wild" or
-    "lab": if there is no file at ``path``, ``count`` people are rendered into it, of ``render_seed`` and ``split``,
-    before the photos of the folder ``backgrounds`` ("": none); "poses": as many procedural poses.
+    measures; "poses" is a .npy file of poses without pictures (``synthetic.poses.pose_bank``). ``weight``: how often
+    it is drawn beside others of the same use. ``kind`` and ``licence``: said of it in the weights' json. ``render``
+    "wild" or "lab": if there is no file at ``path``, ``count`` people are rendered into it, of ``render_seed`` and
+    ``split``, before the photos of the folder ``backgrounds`` ("": none); "poses": as many procedural poses.
     """
 
     path: str
@@ -217,8 +217,8 @@ def _read_toml(path: Path, extended: tuple[Path, ...] = ()) -> dict[str, Any]:
         return table
     if not isinstance(below, str):
         raise LiftwildError(f"{path}: extends must be the path of a recipe, not {below!r}")
-    if len(extended) >= MOST_EXTENDED:
-        raise LiftwildError(f"{path}: recipes extend each other in a circle, or more than {MOST_EXTENDED} deep")
+    if len(extended) >= MAX_EXTENDED:
+        raise LiftwildError(f"{path}: recipes extend each other in a circle, or more than {MAX_EXTENDED} deep")
     return _laid_over(_read_toml(path.parent / below, (*extended, path)), table)
 
 

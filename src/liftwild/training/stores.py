@@ -17,14 +17,14 @@ from tqdm import tqdm
 from liftwild.data.prepare import HOLD_BACK_EVERY, left_out, prepare_coco, write_skips
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
-from liftwild.people.generate import RenderedSample, batch_size, render
-from liftwild.people.pose_bank import read_poses, write_poses
-from liftwild.people.write import rendered_row, write_store
+from liftwild.synthetic.poses.pose_bank import read_poses, write_poses
+from liftwild.synthetic.render.generate import RenderedSample, batch_size, render
+from liftwild.synthetic.render.write import rendered_row, write_store
 from liftwild.threads import usable_cores
 from liftwild.training import budget
 from liftwild.training.recipe import PHOTOS, PHOTOS_VAL, Recipe, StoreEntry
 
-MOST_PROCESSES = 8  # that render on a CPU
+MAX_PROCESSES = 8  # that render on a CPU
 POSE_COST = 0.03  # of a pose without a picture, against a rendered person
 SOON_S = 20.0  # with less time this process renders alone: others take seconds to start
 RENDERED_PX = 256  # side of the pictures
@@ -149,7 +149,7 @@ def render_store(entry: StoreEntry, device: str = "cpu", until: float | None = N
         return
     assert entry.render
     little = until is not None and until - budget.now() < SOON_S
-    processes = 1 if little or device != "cpu" else min(MOST_PROCESSES, usable_cores())
+    processes = 1 if little or device != "cpu" else min(MAX_PROCESSES, usable_cores())
     samples = render(
         entry.render, entry.count, entry.render_seed, split=entry.split, backgrounds=entry.backgrounds or None,
         processes=processes, device=device,

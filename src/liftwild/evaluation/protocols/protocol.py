@@ -63,7 +63,7 @@ class Protocol:
         return {name: given.get(name, values[0]) for name, values in self.switches.items()}
 
     def miscounted(self, stores: Iterable[tuple[int, bool]]) -> str:
-        """Whom this protocol is over and whom it got instead, "" if that is the same.
+        """PersonSelection this protocol is over and whom it got instead, "" if that is the same.
 
         ``stores``: people, and whether there are 3D labels. LiftwildError if it cannot measure such people at all.
         """

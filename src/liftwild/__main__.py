@@ -1,0 +1,5 @@
+"""``python -m liftwild``."""
+
+from liftwild.cli.main import main
+
+main()

@@ -1,0 +1,152 @@
+"""``liftwild prepare``: labelled photos and data sets into stores."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from liftwild.data.prepare import Prepared
+    from liftwild.data.readers.parts import Dataset
+
+Command = Callable[..., Any]
+OUT = click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The store to write, x.arrow.")
+MISSING = click.option("--allow-missing", is_flag=True, help="Leave out people whose photos are not there.")
+
+
+def _split(*names: str) -> Callable[[Command], Command]:
+    return click.option("--split", type=click.Choice(names), default="train", show_default=True)
+
+
+def _every(help: str) -> Callable[[Command], Command]:
+    return click.option("--every", default=5, show_default=True, type=click.IntRange(min=1), help=help)
+
+
+@click.group()
+@click.pass_context
+def prepare(ctx: click.Context) -> None:
+    """Turn labelled photos, or a data set, into a store that training reads.
+
+    What is left out is counted by reason, and listed in full in OUT.skipped.txt. docs/datasets.md says where to ask for
+    the data sets and what lands where.
+    """
+    if threading.current_thread() is threading.main_thread():  # others may not
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup is left alone
+                signal.signal(number, _end)
+                ctx.call_on_close(lambda number=number: signal.signal(number, signal.SIG_DFL))
+
+
+def _end(number: int, frame: Any) -> None:
+    """End as after Ctrl-C, so that no half file is left; the same signal again ends at once."""
+    signal.signal(number, signal.SIG_DFL)
+    click.echo(f"ended by {signal.Signals(number).name}", err=True)
+    raise SystemExit(128 + number)
+
+
+@prepare.command("coco")
+@click.argument("labels", type=click.Path(path_type=Path))
+@click.argument("images", type=click.Path(path_type=Path))
+@OUT
+def prepare_coco(labels: Path, images: Path, out: Path) -> None:
+    """COCO keypoints LABELS (JSON) and the folder IMAGES."""
+    from liftwild.data.prepare import prepare_coco
+
+    _report(prepare_coco(labels, images, out, _bar("photo")), out)
+
+
+@prepare.command("mpii")
+@click.argument("source", type=click.Path(path_type=Path))
+@OUT
+@_split("train", "val")
+@MISSING
+def prepare_mpii(source: Path, out: Path, split: str, allow_missing: bool) -> None:
+    """MPII: SOURCE holds images/ and annot/{train,valid}.h5 or .json, or mpii_human_pose_v1_u12_1.mat."""
+    from liftwild.data.readers.mpii import mpii
+
+    _write(mpii(source, split, allow_missing), out)
+
+
+@prepare.command("lsp")
+@click.argument("source", type=click.Path(path_type=Path))
+@OUT
+@_split("train", "test")
+@MISSING
+def prepare_lsp(source: Path, out: Path, split: str, allow_missing: bool) -> None:
+    """LSP or LSPET: SOURCE holds joints.mat and images/."""
+    from liftwild.data.readers.lsp import lsp
+
+    _write(lsp(source, split, allow_missing), out)
+
+
+@prepare.command("h36m")
+@click.argument("source", type=click.Path(path_type=Path))
+@OUT
+@_split("train", "test")
+@_every("Take every so many of 50 pictures a second; the authors' quick test takes every 200th.")
+@click.option("--keep-broken", is_flag=True, help="Also S11 Directions take 2 camera 1, whose poses are wrong.")
+def prepare_h36m(source: Path, out: Path, split: str, every: int, keep_broken: bool) -> None:
+    """Human3.6M: SOURCE holds s_01_act_02_subact_01_ca_01/ and so on, or the site's S1/Videos/ and so on."""
+    from liftwild.data.readers.h36m import h36m_folders
+    from liftwild.data.readers.h36m_videos import h36m_videos, is_official
+
+    read = h36m_videos if is_official(source) else h36m_folders
+    _write(read(source, split, every, keep_broken), out)
+
+
+@prepare.command("mpi-inf-3dhp")
+@click.argument("source", type=click.Path(path_type=Path))
+@OUT
+@_split("train", "test")
+@_every("Of the training videos, take every so many frames.")
+@click.option(
+    "--scale",
+    type=click.Choice(["true", "universal"]),
+    help="3D joints at the person's true size, or scaled to one height for all.  [default: train true, test universal]",
+)
+@MISSING
+def prepare_mpi_inf_3dhp(
+    source: Path, out: Path, split: str, every: int, scale: str | None, allow_missing: bool
+) -> None:
+    """MPI-INF-3DHP: SOURCE holds S1/Seq1/ and so on (train), or TS1/ to TS6/ (test, all valid frames)."""
+    from liftwild.data.readers.mpi_inf_3dhp import mpi_inf_3dhp_test, mpi_inf_3dhp_train
+
+    if split == "test":
+        _write(mpi_inf_3dhp_test(source, scale or "universal", allow_missing), out)
+    else:
+        _write(mpi_inf_3dhp_train(source, scale or "true", every), out)
+
+
+def _bar(unit: str) -> Callable[[Any, int], Any]:
+    from tqdm import tqdm
+
+    return lambda items, total: iter(tqdm(items, total=total, unit=unit))
+
+
+def _write(dataset: Dataset, out: Path) -> None:
+    from liftwild.data.readers.parts import parts_of, prepare_dataset
+
+    try:
+        done = prepare_dataset(dataset, out, _bar("part"))
+    except (KeyboardInterrupt, SystemExit):
+        if parts_of(out).is_dir():
+            click.echo(f"what is done waits in {parts_of(out)}; the same command goes on from there", err=True)
+        raise
+    _report(done, out)
+
+
+def _report(done: Prepared, out: Path) -> None:
+    """Say what was written, left out, and what differs from the data set as published."""
+    from liftwild.data.prepare import left_out, write_skips
+
+    listed = write_skips(done, out)
+    for line in [*left_out(done), *(f"warning: {warning}" for warning in done.warnings)]:
+        click.echo(line, err=True)
+    more = f"; {len(done.skips)} left out, see {listed}" if listed else ""
+    click.echo(f"{done.people} people of {done.photos} photos in {out}{more}")

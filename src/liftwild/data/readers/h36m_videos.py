@@ -1,0 +1,178 @@
+"""Reader of Human3.6M as its site gives it: videos, poses as CDF files, camera parameters.
+
+``S1/Videos/Directions 1.54138969.mp4`` and, for each, ``S1/MyPoseFeatures/D3_Positions_mono/Directions
+1.54138969.cdf`` (32 joints, mm, camera space) and ``D2_Positions/`` beside it (32 joints, px); also
+``S1/Poses_D3_Positions_mono/`` as some scripts unpack it. ``metadata.xml`` (of the site's code) holds the cameras in
+its ``w0``: 6 numbers for each of 4 cameras and 11 subjects, then f (2), c (2), k (3), p (2) of each camera. Row i of
+the poses belongs to frame i of the video.
+
+Without D2_Positions the 3D joints are projected, lens included; without metadata.xml the camera is fitted to both.
+Pixel coordinates are taken as they are: the documents do not say where a pixel lies.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from liftwild.camera import Camera, fit_camera
+from liftwild.data.readers.coco import Skip
+from liftwild.data.readers.containers import load_cdf, video_frames
+from liftwild.data.readers.h36m import (
+    ACTIONS,
+    CAMERAS,
+    EVERY,
+    JOINTS,
+    SUBJECTS,
+    Key,
+    missing_videos,
+    published,
+    sequences,
+)
+from liftwild.data.readers.parts import Dataset, Part, labelled, positions
+from liftwild.errors import LiftwildError
+from liftwild.sample import Sample
+
+CAMERA_IDS = ("54138969", "55011271", "58860488", "60457274")
+VIDEO = re.compile(rf"([A-Za-z]+)(?:[ _](\d))?\.({'|'.join(CAMERA_IDS)})\.mp4")  # not _ALL.54138969.mp4
+ALIASES = {"TakingPhoto": "Photo", "WalkingDog": "WalkDog"}
+# Which of the 32 recorded joints are the 17 of ``h36m.JOINTS``; the others are doubles, toes, thumbs and ends.
+OF_32 = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
+NAMES_32 = (
+    "Hips", "RightUpLeg", "RightLeg", "RightFoot", "RightToeBase", "Site", "LeftUpLeg", "LeftLeg", "LeftFoot",
+    "LeftToeBase", "Site", "Spine", "Spine1", "Neck", "Head", "Site", "LeftShoulder", "LeftArm", "LeftForeArm",
+    "LeftHand", "LeftHandThumb", "Site", "L_Wrist_End", "Site", "RightShoulder", "RightArm", "RightForeArm",
+    "RightHand", "RightHandThumb", "Site", "R_Wrist_End", "Site",
+)  # fmt: skip
+UNNUMBERED = 99
+W0 = re.compile(r"<w0>\s*\[([^\]]*)\]\s*</w0>")
+INTRINSICS_AT, INTRINSICS = 6 * 4 * 11, 9
+
+
+def is_official(source: Path) -> bool:
+    """Whether ``source`` has folders of subjects with videos."""
+    return any(source.glob("S*/Videos"))
+
+
+def h36m_videos(source: str | Path, split: str, every: int = EVERY, keep_broken: bool = False) -> Dataset:
+    """The videos of ``split`` ("train": S1 S5 S6 S7 S8, "test": S9 S11), every ``every``-th frame of 50 a second.
+
+    ``keep_broken``: S11 Directions, take 2, camera 1 too. LiftwildError if videos, poses or cameras are not where they
+    should be. Source: Ionescu et al., PAMI 2014.
+    """
+    source = Path(source)
+    wanted = sequences(split, keep_broken)
+    videos = {key: path for key, path in _videos(source, split).items() if key in wanted}
+    if not videos:
+        raise LiftwildError(
+            f"{source} holds no video of Human3.6M {split}: expected S{SUBJECTS[split][0]}/Videos/*.mp4 and so on"
+        )
+    lenses = _lenses(source)
+    poses = {key: _pose_file(path, "D3_Positions_mono") for key, path in videos.items()}
+    parts = []
+    for key in sorted(videos):
+        pose, flat = poses[key], _pose_file(videos[key], "D2_Positions")
+        if not pose.is_file():
+            raise LiftwildError(f"no poses {pose} of {videos[key].name}: ask for D3_Positions_mono, too")
+        if lenses is None and not flat.is_file():
+            raise LiftwildError(
+                f"no cameras: expected metadata.xml of the site's code in {source}, or D2_Positions such as {flat}"
+            )
+        lens = None if lenses is None else lenses[key[3] - 1]
+        name = f"S{key[0]}-{videos[key].stem}"
+        parts.append(Part(name, partial(_read, videos[key], pose, flat if flat.is_file() else None, lens, key, every)))
+    settings = {"source": str(source.resolve()), "split": split, "every": every, "broken": keep_broken}
+    missing = missing_videos(videos, wanted, "videos")
+    return Dataset(f"Human3.6M {split}", parts, settings, published(split, every, keep_broken), missing)
+
+
+def _videos(source: Path, split: str) -> dict[Key, Path]:
+    """The videos of a split by subject, action, take, camera."""
+    numbers = {name: number for number, name in ACTIONS.items()}
+    found = {}
+    for subject in SUBJECTS[split]:
+        takes: dict[int, set[int]] = {}
+        files = []
+        for path in sorted((source / f"S{subject}" / "Videos").glob("*.mp4")):
+            match = VIDEO.fullmatch(path.name)
+            action = numbers.get(ALIASES.get(match[1], match[1])) if match else None
+            if match is None or action is None:
+                continue
+            # The one without a number comes last: of "Directions 1" and "Directions" of S11 the latter is take 2.
+            number = int(match[2] or UNNUMBERED)
+            takes.setdefault(action, set()).add(number)
+            files.append((action, number, CAMERAS[CAMERA_IDS.index(match[3])], path))
+        for action, number, camera, path in files:
+            # Also where take 1 is not there, "Directions" of S11 is take 2.
+            take = 2 if number == UNNUMBERED else 1 + sorted(takes[action]).index(number)
+            found[subject, action, take, camera] = path
+    return found
+
+
+def _pose_file(video: Path, kind: str) -> Path:
+    """The CDF file of a video."""
+    subject, name = video.parent.parent, f"{video.stem}.cdf"
+    other = subject / f"Poses_{kind}" / name
+    return other if other.is_file() else subject / "MyPoseFeatures" / kind / name
+
+
+def _lenses(source: Path) -> list[np.ndarray] | None:
+    """f (2), c (2), k (3), p (2) of each camera from ``metadata.xml``; None without one."""
+    path = next(
+        (path for path in (source / "metadata.xml", *sorted(source.glob("*/metadata.xml"))) if path.is_file()), None
+    )
+    if path is None:
+        return None
+    match = W0.search(path.read_text(encoding="utf-8", errors="replace"))
+    try:
+        numbers = np.array([float(number) for number in match[1].replace(",", " ").split()]) if match else np.zeros(0)
+    except ValueError:
+        numbers = np.zeros(0)
+    if len(numbers) != INTRINSICS_AT + INTRINSICS * len(CAMERAS):
+        raise LiftwildError(f"{path} does not hold the cameras of Human3.6M (300 numbers in w0)")
+    return list(numbers[INTRINSICS_AT:].reshape(len(CAMERAS), INTRINSICS))
+
+
+def project(lens: np.ndarray, joints: np.ndarray) -> np.ndarray:
+    """Joints (..., 3) in mm, camera space, to px (..., 2) through the lens, as Human3.6M's own code distorts."""
+    f, c, k, p = lens[:2], lens[2:4], lens[4:7], lens[7:9]
+    xy = joints[..., :2] / joints[..., 2:]
+    r2 = (xy**2).sum(axis=-1, keepdims=True)
+    radial = 1 + k[0] * r2 + k[1] * r2**2 + k[2] * r2**3
+    tangential = p[0] * xy[..., 1:] + p[1] * xy[..., :1]
+    return f * (xy * (radial + tangential) + p[::-1] * r2) + c
+
+
+def _read(
+    video: Path, pose: Path, flat: Path | None, lens: np.ndarray | None, key: Key, every: int
+) -> Iterator[Sample | Skip]:
+    """The people of one video."""
+    joints_3d = _joints(pose, 3)
+    joints_2d = _joints(flat, 2) if flat else project(lens, joints_3d)  # type: ignore[arg-type]
+    if len(joints_2d) != len(joints_3d):
+        raise LiftwildError(f"{flat} has {len(joints_2d)} poses, {pose} has {len(joints_3d)}: download both again")
+    camera = fit_camera(joints_2d, joints_3d) if lens is None else Camera(*(float(value) for value in lens[:4]))
+    match, wanted = positions(JOINTS), range(0, len(joints_3d), every)
+    subject, group, source = f"S{key[0]}", ACTIONS[key[1]], f"S{key[0]}/{video.name}"
+    frames = video_frames(video, wanted)
+    done = -1
+    for done, image in frames:
+        yield labelled(
+            image, match, joints_2d[done], joints_3d=joints_3d[done], camera=camera, source=f"{source}#{done}",
+            annotation_id=done, subject=subject, group=group,
+        )  # fmt: skip
+    for frame in wanted:
+        if frame > done:
+            yield Skip(f"{source}#{frame}", frame, "video ends before its poses")
+
+
+def _joints(path: Path, size: int) -> np.ndarray:
+    """The 17 joints (n, 17, size) of a CDF file of 32."""
+    flat = load_cdf(path)
+    if flat.size == 0 or flat.shape[-1] != size * len(NAMES_32):
+        raise LiftwildError(f"{path}: Pose is {flat.shape}, not (1, n, {size * len(NAMES_32)})")
+    return flat.reshape(-1, len(NAMES_32), size)[:, OF_32]

@@ -1,0 +1,213 @@
+"""Reader of MPII Human Pose: ``images/`` and the annotation in any of the three layouts in use.
+
+- ``annot/{train,valid}.h5``: as the hourglass code has it. Head sizes are there. An unlabelled joint is (0, 0);
+  ``visible`` is MPII's own flag, 0 where a labelled joint is hidden. In the files in use the centre is already moved
+  down by 15 * scale and the scale widened by 1.25 (2,958 of 2,958 rows of valid.h5), which the centres' fractions
+  tell.
+- ``annot/{train,valid}.json``: ``joints_vis`` is 0 where a joint is not labelled. MPII's head box has the neck and
+  head top on its diagonal, 0.8 of it apart, so the head size (0.6 of the diagonal) is 0.75 of their distance; so it
+  is, to 1e-6, in all rows where both layouts could be compared.
+- ``mpii_human_pose_v1_u12_1.mat``: the original; it knows nothing of the split of Tompson et al., so it gives all
+  2D-labelled people of the training photos.
+
+Joints and centres are 1-based in all three: MATLAB's pixel 1 is the first, and its middle lies at 0.5 px here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from liftwild.data.readers.coco import Box, Skip
+from liftwild.data.readers.containers import load_mat, open_hdf5
+from liftwild.data.readers.parts import Dataset, blocks, labelled, need_folder, need_photos, photos_of, positions
+from liftwild.errors import LiftwildError
+from liftwild.sample import Sample
+
+# The joints of all three layouts, in their order (ids 0 to 15 of the .mat); liftwild's own order comes from it.
+JOINTS = (
+    "right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle", "pelvis", "thorax", "upper_neck",
+    "head_top", "right_wrist", "right_elbow", "right_shoulder", "left_shoulder", "left_elbow", "left_wrist",
+)  # fmt: skip
+FILES = {"train": "train", "val": "valid"}
+MAT = "mpii_human_pose_v1_u12_1.mat"
+# Both train.h5 and train.json leave out the other people of the photos with validation people.
+PUBLISHED = {"train": (22_246, 22_246), "val": (2958, 2958)}
+PUBLISHED_MAT = (28_000, 28_999)  # "28k" labelled people on the training photos, those of the validation split too
+ONE_BASED = 0.5  # taken off a 1-based coordinate
+PERSON_PX = 200.0  # a person's height is 200 px times its scale
+DOWN_PX, WIDER = 15.0, 1.25  # the authors' crop: the centre so far down (times scale), the side so much wider
+HEAD_OF_BOX, HEAD_OF_NECK = 0.6, 0.75  # head size over the head box's diagonal, over neck to head top
+EXPECTED = f"MPII's images/ and one of annot/{{train,valid}}.h5, annot/{{train,valid}}.json, {MAT}"
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One person as MPII labels them: ``joints`` (16, 2), ``valid`` (16,), ``centre`` (2,), ``scale``; px, 1-based.
+
+    Centre and scale are not yet moved or widened. ``number`` of the annotation in its file, from 0 on.
+    """
+
+    image: str
+    joints: np.ndarray
+    valid: np.ndarray
+    centre: np.ndarray
+    scale: float
+    head_size_px: float | None
+    number: int
+
+
+def mpii(source: str | Path, split: str, allow_missing: bool = False) -> Dataset:
+    """MPII's people of ``split`` ("train" or "val"); several layouts at once: h5 before json before mat.
+
+    LiftwildError if photos or annotation are not where they should be, or are not MPII's. ``allow_missing``: people of
+    missing photos are left out. Source: Andriluka et al., CVPR 2014; split of Tompson et al., CVPR 2015.
+    """
+    source = Path(source)
+    need_folder(source, EXPECTED)
+    path, rows = _read(source, split)
+    images = source / "images"
+    title = f"MPII {split} ({path.name})"
+    need_photos(images, (row.image for row in rows), title, "MPII's photos", allow_missing)
+
+    def read(some: Sequence[Row]) -> Iterator[Sample | Skip]:
+        for row, image in zip(some, photos_of(images, (row.image for row in some)), strict=True):
+            yield (
+                Skip(row.image, row.number, image.reason, image.detail)
+                if isinstance(image, Skip)
+                else _sample(row, image)
+            )
+
+    rows.sort(key=lambda row: (row.image, row.number))  # people of one photo follow each other, and read it once
+    settings = {"annotation": str(path.resolve()), "split": split, "people": len(rows)}
+    published = PUBLISHED_MAT if path.name == MAT else PUBLISHED[split]
+    return Dataset(title, blocks("people", rows, read), settings, published)
+
+
+def box(centre: np.ndarray, scale: float) -> Box:
+    """The box whose crop (``BOX_MARGIN`` wider) is the authors': centre 15 * scale down, 200 * 1.25 * scale px wide."""
+    side = PERSON_PX * scale
+    x, y = centre - ONE_BASED + (0, DOWN_PX * scale)
+    return float(x - side / 2), float(y - side / 2), side, side
+
+
+def _sample(row: Row, image: np.ndarray) -> Sample | Skip:
+    if not (np.isfinite(row.centre).all() and 0 < row.scale < math.inf):
+        return Skip(row.image, row.number, "no centre or scale")
+    return labelled(
+        image, positions(JOINTS), row.joints - ONE_BASED, valid=row.valid, source=row.image, annotation_id=row.number,
+        box=box(row.centre, row.scale), head_size_px=row.head_size_px,
+    )  # fmt: skip
+
+
+def _read(source: Path, split: str) -> tuple[Path, list[Row]]:
+    """The annotation file that is there, and its people."""
+    for folder in (source / "annot", source):
+        for suffix, reader in ((".h5", h5_rows), (".json", json_rows)):
+            if (path := folder / f"{FILES[split]}{suffix}").is_file():
+                return path, reader(path)
+    for path in (source / MAT, *sorted(source.glob(f"*/{MAT}"))):
+        if path.is_file():
+            if split == "val":
+                raise LiftwildError(
+                    f"{path} does not hold the validation split: put valid.h5 or valid.json into {source}/annot"
+                )
+            return path, mat_rows(path)
+    raise LiftwildError(f"no annotation of MPII {split} in {source}: expected {EXPECTED}")
+
+
+def h5_rows(path: Path) -> list[Row]:
+    """The people of ``{train,valid}.h5``."""
+    with open_hdf5(path) as file:
+        names, joints, centres, scales, heads = (
+            file[name][:] for name in ("imgname", "part", "center", "scale", "normalize")
+        )
+    if joints.shape[1:] != (len(JOINTS), 2):
+        raise LiftwildError(f"{path}: part is {joints.shape}, not (N, 16, 2)")
+    if names.dtype.kind in "uif":  # letters as numbers, as the Torch code writes text
+        names = np.array([bytes(row[row > 0].astype(np.uint8)) for row in names])
+    if _whole(centres[:, 1] - DOWN_PX * scales / WIDER) > 0.9:
+        scales = scales / WIDER
+        centres = centres - np.stack([np.zeros_like(scales), DOWN_PX * scales], axis=1)
+    elif _whole(centres[:, 1]) <= 0.9:
+        raise LiftwildError(f"{path}: centres are neither MPII's own nor those moved down by 15 * scale")
+    valid = (joints != 0).any(axis=-1)
+    return [
+        Row(_text(name), joints[at], valid[at], centres[at], float(scales[at]), _positive(heads[at]), at)
+        for at, name in enumerate(names)
+    ]
+
+
+def _text(name: Any) -> str:
+    return name.decode() if isinstance(name, bytes) else str(name)
+
+
+def _positive(value: Any) -> float | None:
+    return float(value) if value > 0 else None
+
+
+def _whole(values: np.ndarray) -> float:
+    """The share of whole numbers in ``values``; MPII's own centres are all whole."""
+    return float(np.mean(np.abs(values - np.round(values)) < 1e-3))
+
+
+def json_rows(path: Path) -> list[Row]:
+    """The people of ``{train,valid}.json``."""
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        return [_json_row(entry, at) for at, entry in enumerate(entries)]
+    except OSError as error:
+        raise LiftwildError(f"cannot read {path}: {error.strerror}") from None
+    except KeyError as error:
+        raise LiftwildError(f"{path} is not MPII's annotation: an entry lacks {error.args[0]!r}") from None
+    except (ValueError, TypeError, AttributeError) as error:  # no JSON, or of another kind
+        raise LiftwildError(f"{path} is not MPII's annotation, or a half download: {error}") from None
+
+
+def _json_row(entry: dict[str, Any], number: int) -> Row:
+    joints = np.array(entry["joints"], dtype=np.float64).reshape(len(JOINTS), 2)
+    valid = np.array(entry["joints_vis"]).reshape(len(JOINTS)) > 0
+    centre = np.array(entry["center"], dtype=np.float64).reshape(2)
+    return Row(entry["image"], joints, valid, centre, float(entry["scale"]), _head_size(joints, valid), number)
+
+
+def _head_size(joints: np.ndarray, valid: np.ndarray) -> float | None:
+    """Head size from the two joints on the head box's diagonal."""
+    ends = [JOINTS.index("upper_neck"), JOINTS.index("head_top")]
+    return HEAD_OF_NECK * float(np.linalg.norm(joints[ends[0]] - joints[ends[1]])) if valid[ends].all() else None
+
+
+def mat_rows(path: Path) -> list[Row]:
+    """The 2D-labelled people of the training photos in MPII's own file."""
+    variables = load_mat(path, structs=True)
+    try:
+        release = variables["RELEASE"]
+        annolist, train = np.atleast_1d(release.annolist), np.atleast_1d(release.img_train)
+        rows: list[Row] = []
+        for annotation, is_train in zip(annolist, train, strict=True):
+            for rect in np.atleast_1d(annotation.annorect) if is_train else ():
+                row = _mat_row(str(annotation.image.name), rect, len(rows))
+                if row is not None:
+                    rows.append(row)
+        return rows
+    except (KeyError, AttributeError, ValueError) as error:
+        raise LiftwildError(f"{path} is not MPII's annotation: {error}") from None
+
+
+def _mat_row(name: str, rect: Any, number: int) -> Row | None:
+    """One person of the .mat; None without joints, centre or scale, as some people at the edge of a photo are."""
+    points = getattr(getattr(rect, "annopoints", None), "point", None)
+    if points is None or not hasattr(getattr(rect, "objpos", None), "x") or not np.size(getattr(rect, "scale", ())):
+        return None
+    joints, valid = np.zeros((len(JOINTS), 2)), np.zeros(len(JOINTS), dtype=bool)
+    for point in np.atleast_1d(points):
+        joints[int(point.id)], valid[int(point.id)] = (point.x, point.y), True
+    centre = np.array([rect.objpos.x, rect.objpos.y], dtype=np.float64)
+    head = HEAD_OF_BOX * math.hypot(float(rect.x2) - float(rect.x1), float(rect.y2) - float(rect.y1))
+    return Row(name, joints, valid, centre, float(rect.scale), head, number)

@@ -1,0 +1,71 @@
+"""What int8 costs on labelled photos: some give it its ranges, the others, held back, are measured on."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from liftwild.data.prepare import prepare_coco
+from liftwild.data.store import Store
+from liftwild.errors import LiftwildError
+from liftwild.evaluation import measure
+from liftwild.evaluation.calibration import in_first_half
+from liftwild.evaluation.measure import Measured
+from liftwild.inference.runtime import Runtime, look
+from liftwild.sample import Sample
+
+MAX_LOST = 0.5  # points of PCK@0.2-torso that int8 may cost
+MIN_PEOPLE = 50  # to measure that on
+MAX_SHOWN = 256  # people whose crops give int8 its ranges
+BATCH = 16
+
+
+def split_people(
+    source: Path, photos: Path | None, input_px: int, mask: float = 0.0
+) -> tuple[list[Sample], list[Sample]]:
+    """People for the ranges, at most ``MAX_SHOWN``, and those to measure on, of other photos; all as the network sees.
+
+    ``source``: a store, or COCO labels (.json) of photos in ``photos`` (None: beside the labels). LiftwildError if it
+    cannot be read, or has fewer than ``MIN_PEOPLE`` to measure on.
+    """
+    people = _labelled(source, photos, input_px, mask)
+    first = in_first_half([person.source for person in people])
+    shown = [person for person, is_first in zip(people, first, strict=True) if is_first]
+    held_back = [person for person, is_first in zip(people, first, strict=True) if not is_first]
+    if not shown or len(held_back) < MIN_PEOPLE:
+        raise LiftwildError(
+            f"{source}: int8 is measured on half of the photos, on {MIN_PEOPLE} people or more, not {len(held_back)}"
+        )
+    return shown[:: -(-len(shown) // MAX_SHOWN)], held_back
+
+
+def _labelled(source: Path, photos: Path | None, input_px: int, mask: float) -> list[Sample]:
+    """The labelled people as the network sees them; those of a store, or of COCO labels."""
+    if source.suffix == ".json":
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"{source.stem}.arrow"
+            prepare_coco(source, photos or source.parent, path)
+            return [measure.network_view(sample, input_px, mask) for sample in measure.rows(Store(path))]
+    return [measure.network_view(sample, input_px, mask) for sample in measure.rows(Store(source))]
+
+
+def measured_pck(runtime: Runtime, people: Sequence[Sample], source: Path) -> float:
+    """PCK@0.2-torso in percent of ``people``, seen as the network sees them."""
+    seen = [
+        look(runtime, np.stack([person.image for person in people[start : start + BATCH]]))
+        for start in range(0, len(people), BATCH)
+    ]
+    joints = np.concatenate([each.joints_2d.cpu().numpy() for each in seen])
+    peaks = np.concatenate([each.peaks.cpu().numpy() for each in seen])
+    measured = Measured(
+        joints, peaks, np.zeros_like(peaks),
+        np.stack([person.joints_2d for person in people]), np.stack([person.joints_2d_valid for person in people]),
+        np.stack([person.joints_3d for person in people]), np.stack([person.depth_valid for person in people]),
+        runtime.input_px, 1.0,
+    )  # fmt: skip
+    if not measure.torso_hits(measured).counted.any():
+        raise LiftwildError(f"{source}: nobody held back has labels of the torso, by which joints are measured")
+    return measure.scores_2d(measured)["pck_torso"]

@@ -1,0 +1,1 @@
+"""The network run on crops: in torch, ONNX Runtime or OpenVINO."""

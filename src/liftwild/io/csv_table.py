@@ -1,0 +1,79 @@
+"""Poses as a table, one row for each joint of each person in each frame, and that table as CSV.
+
+The first row names the columns and their units, the rest is data: comments would not pass ``pandas.read_csv`` or a
+spreadsheet. Frame, zero and axes stand in the text beside the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from liftwild.io.description import skeleton_of
+from liftwild.pose import PoseTrack, Recording
+from liftwild.skeleton import Skeleton
+
+# Column -> how its numbers are written.
+COLUMNS = {
+    "frame": "%d", "time_s": "%.6f", "person_id": "%d", "joint": "%s", "x_px": "%.2f", "y_px": "%.2f", "x_mm": "%.1f",
+    "y_mm": "%.1f", "z_mm": "%.1f", "confidence": "%.3f", "depth_sd_mm": "%.1f", "root_x_mm": "%.1f",
+    "root_y_mm": "%.1f", "root_z_mm": "%.1f", "score": "%.3f", "inside": "%.3f", "visible": "%.3f",
+}  # fmt: skip
+HEADER = ",".join(COLUMNS)
+MARK = HEADER.partition(",score")[0]  # what the first row begins with, also in files from before there were more
+JOINT = "joint"  # the one column that holds no numbers; in the table it holds positions in the skeleton's names
+
+
+def track_columns(recording: Recording, track: PoseTrack) -> dict[str, np.ndarray]:
+    """One person's columns, (T * J,) each, by the names of ``COLUMNS``; NaN where something is hidden or not known.
+
+    ``joint`` is the joint's position in the skeleton.
+    """
+    count, joints = len(track), len(track.skeleton)
+    nothing = np.full((count, joints), np.nan)
+    root = np.full((count, 3), np.nan) if track.root_mm is None else track.root_mm
+    spread = nothing if track.depth_sd_mm is None else track.depth_sd_mm
+    by_frame = {
+        "frame": track.frames, "time_s": np.asarray(recording.times_s)[track.frames],
+        "person_id": np.full(count, track.person_id), "root_x_mm": root[:, 0], "root_y_mm": root[:, 1],
+        "root_z_mm": root[:, 2], "score": np.full(count, np.nan) if track.scores is None else track.scores,
+    }  # fmt: skip
+    by_joint = {
+        "x_px": track.joints_2d[..., 0], "y_px": track.joints_2d[..., 1], "x_mm": track.joints_3d[..., 0],
+        "y_mm": track.joints_3d[..., 1], "z_mm": track.joints_3d[..., 2], "confidence": track.confidence,
+        "depth_sd_mm": spread, "inside": nothing if track.inside is None else track.inside,
+        "visible": nothing if track.visible is None else track.visible,
+    }  # fmt: skip
+    columns = {name: np.repeat(values, joints) for name, values in by_frame.items()}
+    columns |= {name: np.asarray(values, dtype=np.float64).reshape(-1) for name, values in by_joint.items()}
+    columns[JOINT] = np.tile(np.arange(joints), count)
+    return {name: columns[name] for name in COLUMNS}
+
+
+def csv_bytes(recording: Recording, skeleton: Skeleton | None = None) -> bytes:
+    """The CSV file of a recording: 2D to 0.01 px, 3D to 0.1 mm, confidence, score and chances to
+    0.001, the unknown empty.
+
+    ``skeleton``: as for ``about``.
+    """
+    names = np.array((skeleton or skeleton_of(recording)).names, dtype=object)
+    pieces = [HEADER + "\n"]
+    for track in recording.tracks:
+        pieces.extend(_lines(track_columns(recording, track), names))
+    return "".join(pieces).encode()
+
+
+def _lines(columns: dict[str, np.ndarray], names: np.ndarray, at_once: int = 4096) -> Iterator[str]:
+    row = ",".join(COLUMNS.values()) + "\n"
+    for start in range(0, len(columns["frame"]), at_once):
+        chunk = []
+        for name, form in COLUMNS.items():
+            values = columns[name][start : start + at_once]
+            if name == JOINT:
+                values = names[values]
+            elif form != "%d":
+                values = np.round(values, int(form[2])) + 0.0  # + 0.0: no -0.0
+            chunk.append(values.tolist())
+        text = "".join(row % line for line in zip(*chunk, strict=True)).replace(",nan\n", ",\n")
+        yield text.replace(",nan,", ",,").replace(",nan,", ",,")  # twice: neighbours share a comma

@@ -1,0 +1,127 @@
+"""What every file says of itself: what was looked at, which joints in which order, frame, unit, zero, axes, camera."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from liftwild.camera import Camera
+from liftwild.io.skeletons import joint_notes
+from liftwild.placement.floor import Levelled
+from liftwild.pose import Recording
+from liftwild.skeleton import MPII_16, SKELETONS, Skeleton
+
+FRAME = {
+    "unit": "mm",
+    "zero": "pelvis of each person",
+    "axes": "x right, y down, z away from the camera, as seen in the photo",
+    "scale": "weak perspective, size of an average person: a single photo does not tell size or distance; what was "
+    "done about it stands in steps",
+    "joints_2d": "px of the upright photo, x right, y down, its top-left corner at (0, 0), pixel centres at +0.5",
+}
+# Of files whose weights tell which joints are in the photo.
+OUTSIDE = "; of a joint with inside under 0.5, which the photo does not show, where the rest of the body says"
+PLACED = "mm, the same axes, zero at the camera: where the pelvis is; joints_3d plus root_mm is where the joints are"
+NOT_PLACED = "not estimated: where the person stands in the room is not known"
+LEVELLED = {
+    "axes": "x right, y down, z horizontally away from the camera: turned so that y is down in the room, see levelled",
+    "root_mm": "mm, the same axes, zero on the floor below the camera: where the pelvis is; joints_3d plus root_mm is "
+    "where the joints are, the floor y = 0",
+}
+
+
+def skeleton_of(recording: Recording) -> Skeleton:
+    """The skeleton of the recording's tracks; MPII-16 if there are none."""
+    return recording.tracks[0].skeleton if recording.tracks else MPII_16
+
+
+def about(recording: Recording, skeleton: Skeleton | None = None) -> dict[str, Any]:
+    """Everything but the poses, as JSON's types: the keys of docs/files.md.
+
+    ``skeleton``: that of the file, where nobody may be in the recording; its tracks' where None.
+    """
+    skeleton = skeleton or skeleton_of(recording)
+    frame = {**FRAME, "root_mm": PLACED if is_placed(recording) else NOT_PLACED}
+    if any(track.inside is not None for track in recording.tracks):
+        frame["joints_2d"] += OUTSIDE
+    levelled = None
+    if isinstance(recording, Levelled):
+        frame |= LEVELLED
+        levelled = {"turn": recording.turn.tolist(), "camera_height_mm": float(recording.camera_height_mm)}
+    name, notes = _known_of(skeleton)
+    return {
+        "skeleton": name,
+        "joint_names": list(skeleton.names),
+        "parents": list(skeleton.parents),
+        "joint_notes": dict(notes),
+        "frame": frame,
+        "levelled": levelled,
+        "confidence_is": recording.confidence_is or None,
+        "computed_by": recording.computed_by or None,
+        "camera": _camera(recording.camera, recording.camera_from),
+        "steps": list(recording.steps),
+    }
+
+
+@lru_cache
+def _known_of(skeleton: Skeleton) -> tuple[str | None, dict[str, str]]:
+    """Name and ``joint_notes`` of a skeleton: the same for every photo of a run."""
+    return skeleton_name(skeleton), joint_notes(skeleton)
+
+
+def is_placed(recording: Recording) -> bool:
+    """Whether it is known where people are in space."""
+    return any(track.root_mm is not None for track in recording.tracks)
+
+
+def skeleton_name(skeleton: Skeleton) -> str | None:
+    """What users call the skeleton, or None if it is none of ``SKELETONS``."""
+    return next((name for name, known in SKELETONS.items() if known == skeleton), None)
+
+
+def skeleton_from(document: dict[str, Any]) -> Skeleton:
+    """The skeleton of a document's ``joint_names`` and ``parents``.
+
+    A file from before ``parents`` was written has MPII-16. KeyError, TypeError or ValueError if they are none.
+    """
+    names = tuple(str(name) for name in document["joint_names"])
+    if "parents" not in document and names == MPII_16.names:
+        return MPII_16
+    return Skeleton(names, tuple(int(parent) for parent in document["parents"]))
+
+
+def read_camera(values: dict[str, Any] | None) -> tuple[Camera | None, str]:
+    """The camera of a document's ``camera``, and where it comes from."""
+    if values is None:
+        return None, ""
+    fx, fy, cx, cy, skew = (float(values.get(field, 0.0)) for field in ("fx", "fy", "cx", "cy", "skew"))
+    return Camera(fx, fy, cx, cy, skew), str(values["from"])
+
+
+def read_levelled(recording: Recording, values: dict[str, Any] | None) -> Recording:
+    """``recording`` as a document's ``levelled`` says: levelled, or as it is."""
+    if values is None:
+        return recording
+    turn = np.array(values["turn"], dtype=np.float64).reshape(3, 3)
+    kept = {field.name: getattr(recording, field.name) for field in fields(Recording)}
+    return Levelled(**kept, turn=turn, camera_height_mm=float(values["camera_height_mm"]))
+
+
+def _camera(camera: Camera | None, source: str) -> dict[str, Any] | None:
+    if camera is None:
+        return None
+    skew = {"skew": float(camera.skew)} if camera.skew else {}
+    numbers = {field: float(getattr(camera, field)) for field in ("fx", "fy", "cx", "cy")}
+    return {**numbers, **skew, "from": source}
+
+
+def seen_frames(frames: np.ndarray) -> str:
+    """Indices of frames as a person writes them: 0-120, 140, 150-300."""
+    if len(frames) == 0:
+        return "none"
+    breaks = np.flatnonzero(np.diff(frames) != 1) + 1
+    runs = np.split(frames, breaks)
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)

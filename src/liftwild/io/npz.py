@@ -1,0 +1,153 @@
+"""Poses as NumPy arrays in one .npz file, nothing rounded, and back; docs/files.md explains every array."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from liftwild.errors import LiftwildError
+from liftwild.files import write_whole
+from liftwild.io.description import about, read_camera, read_levelled, skeleton_from, skeleton_of
+from liftwild.pose import PoseTrack, Recording
+from liftwild.skeleton import Skeleton
+
+FORMAT = "liftwild-npz"
+VERSION = 1
+ABOUT = "liftwild"  # the array that comes first in the file, so that its first bytes tell what it is
+
+
+def npz_bytes(recording: Recording, skeleton: Skeleton | None = None) -> bytes:
+    """The .npz file of a recording: one row for each person in each frame, a person's rows together.
+
+    ``skeleton``: as for ``about``.
+    """
+    skeleton = skeleton or skeleton_of(recording)
+    tracks, joints = recording.tracks, len(skeleton)
+    note = {
+        "format": FORMAT, "version": VERSION, "file": recording.source, "is_clip": recording.is_clip,
+        **about(recording, skeleton),
+    }  # fmt: skip
+
+    def rows(arrays: list[np.ndarray | None], *shape: int) -> np.ndarray:
+        filled = [
+            np.full((len(track), *shape), np.nan) if array is None else np.asarray(array, dtype=np.float64)
+            for track, array in zip(tracks, arrays, strict=True)
+        ]
+        return np.concatenate([np.empty((0, *shape)), *filled])
+
+    ids = [[None] * len(track) if track.annotation_ids is None else track.annotation_ids for track in tracks]
+    flat_ids = [value for own in ids for value in own]
+    whole = {
+        ABOUT: np.array(json.dumps(note)),
+        "joint_names": np.array(skeleton.names),
+        "parents": np.array(skeleton.parents, dtype=np.int64),
+        "size_px": np.array([recording.width, recording.height], dtype=np.int64),
+        "times_s": np.asarray(recording.times_s, dtype=np.float64),
+        "frame": np.concatenate([np.empty(0, np.int64), *(track.frames for track in tracks)]).astype(np.int64),
+        "person_id": np.repeat(np.array([track.person_id for track in tracks], np.int64), [*map(len, tracks)]),
+        "joints_2d": rows([track.joints_2d for track in tracks], joints, 2),
+        "joints_3d": rows([track.joints_3d for track in tracks], joints, 3),
+        "confidence": rows([track.confidence for track in tracks], joints),
+        "depth_sd_mm": rows([track.depth_sd_mm for track in tracks], joints),
+        "root_mm": rows([track.root_mm for track in tracks], 3),
+        "box": rows([track.boxes for track in tracks], 4),
+        "score": rows([track.scores for track in tracks]),
+        "inside": rows([track.inside for track in tracks], joints),
+        "visible": rows([track.visible for track in tracks], joints),
+        "annotation_id": np.array([0 if value is None else value for value in flat_ids], np.int64),
+        "has_annotation_id": np.array([value is not None for value in flat_ids], bool),
+        # One row for each track, so that they are found again as they were.
+        "track_person_id": np.array([track.person_id for track in tracks], np.int64),
+        "track_length": np.array([len(track) for track in tracks], np.int64),
+        "track_has": np.array(
+            [
+                [part is not None for part in (track.depth_sd_mm, track.root_mm, track.annotation_ids)]
+                for track in tracks
+            ],
+            bool,
+        ).reshape(-1, 3),
+    }
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **whole)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def write_npz(path: str | Path, recording: Recording, skeleton: Skeleton | None = None) -> None:
+    """Write ``recording`` to ``path``, whole or not at all. LiftwildError if it cannot be written."""
+    write_whole(path, npz_bytes(recording, skeleton))
+
+
+def read_npz(path: str | Path) -> Recording:
+    """The recording in a file that ``write_npz`` wrote, equal in every number.
+
+    LiftwildError if it cannot be read or holds something else. Nothing is unpickled.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as loaded:
+            arrays = {name: loaded[name] for name in loaded.files}
+    except OSError as error:
+        raise LiftwildError(f"{path}: cannot be read: {error.strerror or 'no .npz file'}") from None
+    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+        raise LiftwildError(f"{path} is no .npz file of liftwild: {error}") from None
+    try:
+        note = json.loads(str(arrays[ABOUT]))
+        if (note["format"], note["version"]) != (FORMAT, VERSION):
+            raise LiftwildError(
+                f"{path} is {note['format']} version {note['version']}; this liftwild reads {FORMAT} version {VERSION}"
+            )
+        return _recording(arrays, note)
+    except LiftwildError:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise LiftwildError(
+            f"{path} is no .npz file of liftwild, or damaged: {type(error).__name__}: {error}"
+        ) from None
+
+
+def _recording(arrays: dict[str, np.ndarray], note: dict[str, Any]) -> Recording:
+    skeleton = skeleton_from(note)
+    camera, camera_from = read_camera(note["camera"])
+    tracks, start = [], 0
+
+    def known(name: str, own: slice) -> np.ndarray | None:
+        """Rows of an array that files from before lack; None where it holds nothing but NaN."""
+        values = arrays[name][own] if name in arrays else np.empty(0)
+        return None if np.isnan(values).all() else values
+
+    each = (arrays[name].tolist() for name in ("track_person_id", "track_length", "track_has"))
+    for person_id, length, (has_spread, has_root, has_ids) in zip(*each, strict=True):
+        own = slice(start, start + length)
+        start += length
+        ids = zip(arrays["annotation_id"][own].tolist(), arrays["has_annotation_id"][own].tolist(), strict=True)
+        track = PoseTrack(
+            person_id=person_id,
+            frames=arrays["frame"][own],
+            joints_2d=arrays["joints_2d"][own],
+            joints_3d=arrays["joints_3d"][own],
+            confidence=arrays["confidence"][own],
+            boxes=arrays["box"][own],
+            depth_sd_mm=arrays["depth_sd_mm"][own] if has_spread else None,
+            root_mm=arrays["root_mm"][own] if has_root else None,
+            annotation_ids=tuple(value if there else None for value, there in ids) if has_ids else None,
+            skeleton=skeleton,
+            scores=known("score", own),
+            inside=known("inside", own),
+            visible=known("visible", own),
+        )
+        if track.joints_3d.shape != (length, len(skeleton), 3):
+            raise ValueError(f"joints_3d of {track.joints_3d.shape} for {length} poses")
+        tracks.append(track)
+    if start != len(arrays["frame"]):
+        raise ValueError(f"{len(arrays['frame'])} rows for tracks of {start}")
+    width, height = arrays["size_px"].tolist()
+    recording = Recording(
+        str(note["file"]), width, height, arrays["times_s"], tuple(tracks), camera, camera_from, tuple(note["steps"]),
+        bool(note["is_clip"]), str(note.get("confidence_is") or ""),
+        str(note.get("computed_by") or ""),
+    )  # fmt: skip
+    return read_levelled(recording, note["levelled"])

@@ -1,0 +1,1 @@
+"""Poses as joint rotations and as upright people."""

@@ -1,0 +1,301 @@
+"""From joint positions to a rig: a tree of nodes with constant offsets and one rotation each, as BVH has it.
+
+A node turns all its children together, and the joints about the pelvis or the thorax do not keep their angles. So where
+a joint has several children, and at the root, each child hangs from a node of its own at the joint's place, called
+``to_<child>``: then every bone turns freely, and constant bone lengths are all that is needed for exact positions.
+
+Zero rotations are a person in T-pose, y up, facing z. Rotations are quaternions (..., 4), w x y z, of length 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from liftwild.skeleton import Skeleton, canonical_name
+
+# Directions of bones in T-pose are those between these places, m.
+T_POSE = {
+    "pelvis": (0, 0, 0), "spine": (0, 0.24, 0), "thorax": (0, 0.48, 0), "upper_neck": (0, 0.56, 0),
+    "jaw": (0, 0.64, 0.06), "head_top": (0, 0.8, 0),
+} | {
+    f"{side}_{part}": (sign * x, y, 0)
+    for side, sign in (("left", 1), ("right", -1))
+    for part, x, y in (
+        ("hip", 0.13, 0), ("knee", 0.13, -0.45), ("ankle", 0.13, -0.9), ("shoulder", 0.18, 0.48), ("elbow", 0.46, 0.48),
+        ("wrist", 0.71, 0.48),
+    )
+}  # fmt: skip
+# Ends of the outermost bones, drawn so that a hand or foot can be seen; nothing measured.
+ENDS = {"ankle": (0, -0.05, 0.1), "wrist": (0.08, 0, 0), "head_top": (0, 0.05, 0)}
+
+MIN_BONE_M = 1e-6  # shorter ones have no direction
+FLAT = 0.02  # children of a joint more nearly on one line than this leave its own rotation unknown
+# The twist of a bone follows from its direction, but for jumps next to the one opposite to the T-pose's. A jump is
+# taken back by so much a frame; joints do not move by it.
+MAX_TWIST = np.radians(15)
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node. ``parent``: position in the list, -1 at the root; ``joint``: its joint, None of a ``to_`` node;
+    ``offset`` (3,) m from the parent, in the T-pose; ``end`` (3,) m of a node without children, else None."""
+
+    name: str
+    parent: int
+    joint: int | None
+    offset: np.ndarray
+    end: np.ndarray | None
+
+
+@dataclass(frozen=True, eq=False)
+class Rig:
+    """``nodes``, parents first and each before its next sibling; ``rotations`` (T, N, 4) relative to the parent."""
+
+    nodes: tuple[Node, ...]
+    rotations: np.ndarray
+
+    def positions(self) -> np.ndarray:
+        """Where the nodes are (T, N, 3), m, the root at 0."""
+        turned: list[np.ndarray] = []
+        places: list[np.ndarray] = []
+        for index, node in enumerate(self.nodes):
+            own = self.rotations[:, index]
+            if node.parent < 0:
+                turned.append(own)
+                places.append(np.zeros((len(own), 3)))
+                continue
+            turned.append(multiply(turned[node.parent], own))
+            places.append(places[node.parent] + turn(turned[node.parent], node.offset))
+        return np.stack(places, axis=1)
+
+
+def solve(joints: np.ndarray, skeleton: Skeleton, times: np.ndarray) -> Rig:
+    """The rig whose nodes are where ``joints`` (T, J, 3) are: m, y up, the root at 0, NaN where hidden.
+
+    Bones get their median length. A bone to a hidden joint is turned as between the frames before and after, by
+    ``times`` (T,), or as in the nearest. A joint that is hidden in all frames is left out; its children hang from
+    the joint before it.
+    """
+    joints = joints.copy()
+    joints[:, skeleton.root] = 0.0  # relative to itself, also where it is hidden
+    return _Solver(joints, skeleton, times).go()
+
+
+class _Solver:
+    """State of one ``solve``."""
+
+    def __init__(self, joints: np.ndarray, skeleton: Skeleton, times: np.ndarray) -> None:
+        self.joints, self.skeleton, self.times = joints, skeleton, times
+        self.known = np.isfinite(joints).all(axis=-1)
+        self.children: dict[int, list[int]] = {joint: [] for joint in range(len(skeleton))}
+        for joint in np.flatnonzero(self.known.any(axis=0)).tolist():
+            if joint != skeleton.root:
+                self.children[self._seen_above(joint)].append(joint)
+        self.nodes: list[Node] = []
+        self.rotations: list[np.ndarray] = []
+
+    def _seen_above(self, joint: int) -> int:
+        above = self.skeleton.parents[joint]
+        while not self.known[:, above].any():
+            above = self.skeleton.parents[above]
+        return above
+
+    def go(self) -> Rig:
+        """Solve all nodes."""
+        self._add(self.skeleton.root, -1, np.zeros(3), identity(len(self.joints)), np.zeros((len(self.joints), 3)))
+        return Rig(tuple(self.nodes), np.stack(self.rotations, axis=1))
+
+    def _add(self, joint: int, parent: int, offset: np.ndarray, above: np.ndarray, place: np.ndarray) -> None:
+        """Add a joint's node and all below it.
+
+        ``above`` (T, 4): how its parent is turned in space; ``place`` (T, 3): where the rig has it.
+        """
+        children = self.children[joint]
+        name = self.skeleton.names[joint]
+        end = None if children else _end(name)
+        at = len(self.nodes)
+        if len(children) == 1 and parent >= 0:
+            own = self._aim(joint, children[0], above, place)
+            self._push(Node(name, parent, joint, offset, end), own)
+            self._hang(joint, children[0], at, multiply(above, own), place)
+            return
+        own = self._fit(joint, children, above, place)
+        self._push(Node(name, parent, joint, offset, end), own)
+        turned = multiply(above, own)
+        for child in children:
+            aimed = self._aim(joint, child, turned, place)
+            self._push(Node(f"to_{self.skeleton.names[child]}", at, None, np.zeros(3), None), aimed)
+            self._hang(joint, child, len(self.nodes) - 1, multiply(turned, aimed), place)
+
+    def _hang(self, joint: int, child: int, node: int, turned: np.ndarray, place: np.ndarray) -> None:
+        """Add ``child`` below ``node``, which lies at ``joint`` and is ``turned`` (T, 4) in space."""
+        bone = self._bone(joint, child)
+        self._add(child, node, bone, turned, place + turn(turned, bone))
+
+    def _push(self, node: Node, rotation: np.ndarray) -> None:
+        self.nodes.append(node)
+        self.rotations.append(rotation)
+
+    def _bone(self, joint: int, child: int) -> np.ndarray:
+        """The offset of ``child`` from ``joint``: its median length in the direction of the T-pose."""
+        lengths = np.linalg.norm(self.joints[:, child] - self.joints[:, joint], axis=-1)
+        lengths = lengths[np.isfinite(lengths)]
+        rest = _rest(self.skeleton, joint, child)
+        # Never seen together: as long as in the T-pose.
+        return rest if not len(lengths) else rest / np.linalg.norm(rest) * np.median(lengths)
+
+    def _directions(self, place: np.ndarray, children: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Unit vectors (T, K, 3) from ``place`` (T, 3) to ``children``, 0 where not known, and whether they are (T, K).
+
+        From where the rig has a joint, not from where the pose has it: so what bones of changing lengths leave of
+        an error is not passed on to the next joint.
+        """
+        away = self.joints[:, children] - place[:, None]
+        length = np.linalg.norm(away, axis=-1)
+        known = np.isfinite(length) & (length > MIN_BONE_M)
+        return np.where(known[..., None], away / np.where(known, length, 1.0)[..., None], 0.0), known
+
+    def _aim(self, joint: int, child: int, above: np.ndarray, place: np.ndarray) -> np.ndarray:
+        """The rotation (T, 4) that points the bone from ``joint``, at ``place``, to ``child``, with the least twist."""
+        directions, known = (values[:, 0] for values in self._directions(place, [child]))
+        rest = _rest(self.skeleton, joint, child)
+        rest = rest / np.linalg.norm(rest)
+        local = turn(inverse(above), directions)[known]
+        aimed = swing(np.broadcast_to(rest, local.shape), local)
+        return interpolate(_without_jumps(aimed, rest, local), self.times[known], self.times)
+
+    def _fit(self, joint: int, children: Sequence[int], above: np.ndarray, place: np.ndarray) -> np.ndarray:
+        """The rotation (T, 4) that brings all ``children`` next to where they are."""
+        if len(children) < 2:
+            return identity(len(self.joints))
+        directions, known = self._directions(place, children)
+        rest = np.array([_rest(self.skeleton, joint, child) for child in children])
+        rest = rest / np.linalg.norm(rest, axis=-1, keepdims=True)
+        local = turn(inverse(above)[:, None], directions)
+        left, size, right = np.linalg.svd(np.einsum("tki,kj->tij", local, rest))
+        mirror = np.linalg.det(left @ right)
+        left[..., 2] *= mirror[:, None]
+        clear = (known.sum(axis=1) >= 2) & (size[:, 1] > FLAT * size[:, 0])
+        return interpolate(of_matrix((left @ right)[clear]), self.times[clear], self.times)
+
+
+def _rest(skeleton: Skeleton, joint: int, child: int) -> np.ndarray:
+    """From ``joint`` to ``child`` in T-pose, m; upward for joints that are not known."""
+    ends = [T_POSE.get(canonical_name(skeleton.names[index])) for index in (joint, child)]
+    if ends[0] is None or ends[1] is None:
+        return np.array([0.0, 0.1, 0.0])
+    return np.array(ends[1], dtype=np.float64) - np.array(ends[0], dtype=np.float64)
+
+
+def _end(name: str) -> np.ndarray:
+    """The end of an outermost joint's bone, m."""
+    side, part = name.split("_", 1) if name.startswith(("left_", "right_")) else ("", name)
+    end = np.array(ENDS.get(part, (0, 0.05, 0)), dtype=np.float64)
+    return end * (-1, 1, 1) if side == "right" else end
+
+
+def _without_jumps(aimed: np.ndarray, rest: np.ndarray, local: np.ndarray) -> np.ndarray:
+    """``aimed`` (T, 4), which take ``rest`` (3,) to ``local`` (T, 3), without jumps of the twist between frames."""
+    if len(aimed) < 2:
+        return aimed
+    carried = multiply(swing(local[:-1], local[1:]), aimed[:-1])  # the last frame's, brought over the shortest way
+    between = multiply(inverse(aimed[1:]), carried)
+    twists = _wrapped(2 * np.arctan2(between[:, 1:] @ rest, between[:, 0]))
+    if (np.abs(twists) <= MAX_TWIST).all():
+        return aimed
+    extra = np.zeros(len(aimed))
+    for i, twist in enumerate(twists.tolist(), 1):
+        whole = float(_wrapped(np.asarray(twist + extra[i - 1])))
+        extra[i] = np.sign(whole) * max(abs(whole) - MAX_TWIST, 0.0)
+    about = np.concatenate([np.cos(extra / 2)[:, None], np.sin(extra / 2)[:, None] * rest], axis=-1)
+    return multiply(aimed, about)
+
+
+def _wrapped(angles: np.ndarray) -> np.ndarray:
+    """Angles in rad, brought into [-pi, pi)."""
+    return (angles + np.pi) % (2 * np.pi) - np.pi
+
+
+def identity(count: int) -> np.ndarray:
+    """``count`` rotations that turn nothing."""
+    return np.tile([1.0, 0.0, 0.0, 0.0], (count, 1))
+
+
+def inverse(q: np.ndarray) -> np.ndarray:
+    """The rotation back."""
+    return q * (1.0, -1.0, -1.0, -1.0)
+
+
+def multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """First ``b``, then ``a``."""
+    aw, av, bw, bv = a[..., :1], a[..., 1:], b[..., :1], b[..., 1:]
+    return np.concatenate(
+        [aw * bw - (av * bv).sum(axis=-1, keepdims=True), aw * bv + bw * av + np.cross(av, bv)], axis=-1
+    )
+
+
+def turn(q: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """``vectors`` (..., 3) turned by ``q`` (..., 4)."""
+    twice = 2 * np.cross(q[..., 1:], vectors)
+    return vectors + q[..., :1] * twice + np.cross(q[..., 1:], twice)
+
+
+def swing(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """The smallest rotations that take unit vectors ``start`` (T, 3) to ``end`` (T, 3); between opposite ones, where
+    none is the smallest, one about an axis square to them."""
+    q = np.concatenate([1 + (start * end).sum(axis=-1, keepdims=True), np.cross(start, end)], axis=-1)
+    size = np.linalg.norm(q, axis=-1, keepdims=True)
+    helper = np.where(np.abs(start[..., 1:2]) < 0.9, (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
+    square = np.cross(start, helper)
+    square = square / np.linalg.norm(square, axis=-1, keepdims=True)
+    half = np.concatenate([np.zeros_like(size), square], axis=-1)
+    return np.where(size > 1e-6, q / np.maximum(size, 1e-6), half)
+
+
+def of_matrix(matrices: np.ndarray) -> np.ndarray:
+    """Rotations as quaternions (T, 4) of rotation matrices (T, 3, 3)."""
+    m = matrices
+    # The outer product of the quaternion with itself, times 4; its longest row is the safest to take it from.
+    rows = np.empty((*m.shape[:-2], 4, 4))
+    trace = np.trace(m, axis1=-2, axis2=-1)
+    rows[..., 0, 0] = 1 + trace
+    for i in range(3):
+        j, k = (i + 1) % 3, (i + 2) % 3
+        rows[..., i + 1, i + 1] = 1 + 2 * m[..., i, i] - trace
+        rows[..., 0, i + 1] = rows[..., i + 1, 0] = m[..., k, j] - m[..., j, k]
+        rows[..., j + 1, k + 1] = rows[..., k + 1, j + 1] = m[..., k, j] + m[..., j, k]
+    best = np.argmax(np.diagonal(rows, axis1=-2, axis2=-1), axis=-1)
+    q = np.take_along_axis(rows, best[..., None, None], axis=-2)[..., 0, :]
+    return q / np.linalg.norm(q, axis=-1, keepdims=True)
+
+
+def to_matrix(q: np.ndarray) -> np.ndarray:
+    """Rotation matrices (..., 3, 3) of ``q`` (..., 4)."""
+    return np.stack([turn(q, axis) for axis in np.eye(3)], axis=-1)
+
+
+def interpolate(q: np.ndarray, at: np.ndarray, to: np.ndarray) -> np.ndarray:
+    """Rotations (M, ..., 4) at times ``to`` (M,) between ``q`` (K, ..., 4) at times ``at`` (K,), rising.
+
+    The shortest way at constant speed; before the first and after the last they are held; with none nothing is turned.
+    """
+    if len(q) == 0:
+        return identity(len(to))
+    if len(q) == len(to) and np.array_equal(at, to):
+        return q
+    after = np.clip(np.searchsorted(at, to), 1, max(len(q) - 1, 1))
+    before, after = after - 1, np.minimum(after, len(q) - 1)
+    span = np.maximum(at[after] - at[before], 1e-12)
+    share = np.clip((to - at[before]) / span, 0.0, 1.0).reshape(-1, *[1] * (q.ndim - 1))
+    start, end = q[before], q[after]
+    cosine = (start * end).sum(axis=-1, keepdims=True)
+    end, angle = np.where(cosine < 0, -end, end), np.arccos(np.minimum(np.abs(cosine), 1.0))
+    sine = np.sin(angle)
+    near = sine < 1e-6
+    safe = np.where(near, 1.0, sine)
+    mixed = np.where(near, 1 - share, np.sin((1 - share) * angle) / safe) * start
+    mixed = mixed + np.where(near, share, np.sin(share * angle) / safe) * end
+    return mixed / np.linalg.norm(mixed, axis=-1, keepdims=True)

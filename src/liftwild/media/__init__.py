@@ -1,0 +1,1 @@
+"""Photos, videos, folders of frames and streams, decoded."""

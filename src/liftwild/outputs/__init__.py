@@ -1,1 +1,0 @@
-"""Poses written down: JSON, pictures, and runs over many photos."""

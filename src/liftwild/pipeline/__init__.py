@@ -1,0 +1,1 @@
+"""From a file to a Recording, and to the files that are asked for."""

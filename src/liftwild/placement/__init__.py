@@ -1,0 +1,1 @@
+"""Where people are in space: distance, and the floor."""

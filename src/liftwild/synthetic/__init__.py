@@ -1,0 +1,1 @@
+"""Synthetic people: rendered pictures with exact labels, poses without pictures."""

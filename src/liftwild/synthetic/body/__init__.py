@@ -1,0 +1,1 @@
+"""The body, and what it wears."""

@@ -1,0 +1,1 @@
+"""Poses that people take, made up by rules."""

@@ -1,0 +1,76 @@
+"""Poses without pictures: joints of procedural people, or of motion capture, for training a lifter by itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from liftwild.errors import LiftwildError
+from liftwild.skeleton import MPII_16, PELVIS
+from liftwild.synthetic.body.body import Body, load_body
+from liftwild.synthetic.poses import poses, settle
+from liftwild.synthetic.render import crowd
+from liftwild.synthetic.sample_rng import SampleRng
+
+AT_ONCE = 256
+LAB_EVERY = 4  # batches of which one holds poses of the studio
+MAX_AIR_M = 0.9
+
+
+@torch.inference_mode()
+def draw_joints(body: Body, count: int, mode: str, seed: tuple[int, ...]) -> np.ndarray:
+    """Joints (count, 16, 3) of procedural people in m: z up, the ground at 0, the pelvis above the origin, facing -y.
+
+    ``mode`` "lab" or "wild": whose poses. The same ``seed``, the same joints.
+    """
+    columns = settle.TRIES * poses.COLUMNS + 64
+    dice = SampleRng.roll([(*seed, row) for row in range(count)], columns, body.device)
+    coefficients = body.coefficients[body.draw(dice)]
+    heads, top = body.heads_at_rest(coefficients)
+    family = poses.draw_families(dice, mode)
+    turns = settle.draw_settled(body, dice, family, heads)
+    posed = body.pose_heads(heads, turns)
+    joints = body.joints(heads, posed, body.transforms(heads, posed, turns), top)
+    in_air = poses.contacts(family) == crowd.AIR
+    lift = torch.where(in_air, dice.unit() ** 2 * MAX_AIR_M, torch.zeros(count)) - posed[..., 2].amin(1)
+    joints[..., 2] += lift[:, None]
+    joints[..., :2] -= joints[:, PELVIS, None, :2].clone()
+    return joints.numpy()
+
+
+def write_poses(
+    path: str | Path, count: int, seed: int, progress: Callable[[Iterable[int]], Iterable[int]] = iter
+) -> None:
+    """Write ``count`` procedural poses, (count, 16, 3) float16 in m, as the .npy file ``path``, whole or not at all."""
+    path, body = Path(path), load_body()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        parts = [
+            draw_joints(body, AT_ONCE, "wild" if number % LAB_EVERY else "lab", (seed, number))
+            for number in progress(range(-(-count // AT_ONCE)))
+        ]
+    finally:
+        torch.set_num_threads(threads)
+    part = path.with_name(f".{path.name}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with part.open("wb") as file:
+        np.save(file, np.concatenate(parts)[:count].astype(np.float16), allow_pickle=False)
+    os.replace(part, path)
+
+
+def read_poses(path: str | Path) -> np.ndarray:
+    """The poses (N, 16, 3) float16 of a .npy file; LiftwildError if it is none of ``write_poses``'s shape."""
+    try:
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise LiftwildError(f"no poses {path}") from None
+    except (OSError, ValueError) as error:
+        raise LiftwildError(f"{path} does not hold poses: {error}") from None
+    if found.ndim != 3 or found.shape[1:] != (len(MPII_16), 3) or found.dtype != np.float16 or not len(found):
+        raise LiftwildError(f"{path} holds {found.dtype} of {found.shape}, not poses (N, {len(MPII_16)}, 3) of float16")
+    return found

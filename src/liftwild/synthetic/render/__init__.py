@@ -1,0 +1,1 @@
+"""Pictures of the body: cameras, light, backdrops, and exact labels."""

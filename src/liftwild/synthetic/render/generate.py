@@ -1,0 +1,232 @@
+"""Rendered people, one after the other: the generator behind ``liftwild render``.
+
+What stands in sample ``i`` depends on (mode, seed, split, size, backgrounds, poses, i) alone. Batches are always whole,
+of ``batch_size`` samples and rendered by one thread, so on CPU not a pixel depends on how many samples are asked for or
+how many processes render them.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from liftwild.camera import Camera
+from liftwild.errors import LiftwildError
+from liftwild.sample import Sample
+from liftwild.synthetic.body.body import load_body
+from liftwild.synthetic.mocap.motion import read_motion, retarget, spread_frames
+from liftwild.synthetic.render import world
+from liftwild.synthetic.render.backdrop_images import find_backgrounds
+from liftwild.synthetic.render.world import MODES, SPLITS, Recipe
+
+CPU_BATCH, GPU_BATCH = 8, 64  # of pictures up to _BATCH_PX; fewer larger ones
+_BATCH_PX = 256
+SIZES = (64, 1024, 32)  # smallest, largest, step
+MAX_POSES = 20_000  # captured poses that are kept, spread over all clips
+TEST_EVERY = 5  # of captured clips, or of the parts of a single one
+
+
+@dataclass(frozen=True, eq=False)
+class RenderedSample:
+    """A rendered person with what only a renderer knows.
+
+    ``sample``: picture and labels; its ``joints_2d_valid`` are the joints inside the picture. ``visible`` (16,) bool:
+    inside and not hidden, by the z-buffer. ``mask`` (H, W) bool: the person's pixels. ``seed`` and ``index`` make it
+    again. ``subject``: 1 to 7 in ``lab``, 0 in ``wild``.
+    """
+
+    sample: Sample
+    visible: np.ndarray
+    mask: np.ndarray
+    seed: int
+    index: int
+    subject: int
+
+
+def check(mode: str, n: int, seed: int, split: str, size: int, device: str) -> None:
+    """LiftwildError if any of these makes no sense."""
+    smallest, largest, step = SIZES
+    if mode not in MODES:
+        raise LiftwildError(f"there is no mode {mode!r}; modes are {' and '.join(MODES)}")
+    if split not in SPLITS:
+        raise LiftwildError(f"there is no split {split!r}; splits are {' and '.join(SPLITS)}")
+    if n < 1:
+        raise LiftwildError(f"{n} pictures cannot be rendered; ask for 1 or more")
+    if seed < 0:
+        raise LiftwildError(f"the seed must be 0 or more, not {seed}")
+    if not smallest <= size <= largest or size % step:
+        raise LiftwildError(f"a picture of {size} px cannot be rendered; sizes are {smallest} to {largest} px in steps "
+                            f"of {step}")  # fmt: skip
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise LiftwildError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
+
+
+def batch_size(size: int, device: str) -> int:
+    """How many pictures of ``size`` px are rendered at a time."""
+    most = CPU_BATCH if device == "cpu" else GPU_BATCH
+    return max(1, min(most, most * _BATCH_PX**2 // size**2))
+
+
+def captured_poses(path: str | Path, split: str) -> np.ndarray:
+    """Poses (M, bones, 3, 3) of the motion files at ``path``; every fifth clip, or stretch of a single one, is the
+    test split's.
+
+    LiftwildError if nothing readable is there, or too little to split.
+    """
+    body = load_body()
+    clips = []
+    for motion in read_motion(path):
+        frames = spread_frames(motion)
+        clips.append(retarget(motion, body.names, body.parents, body.heads.numpy(), frames))
+    parts = clips if len(clips) >= TEST_EVERY else [p for clip in clips for p in np.array_split(clip, TEST_EVERY)]
+    for_test = np.arange(len(parts)) % TEST_EVERY == TEST_EVERY - 1
+    chosen = [part for part, test in zip(parts, for_test, strict=True) if test == (split == "test") and len(part)]
+    if not chosen:
+        raise LiftwildError(f"{path}: too few different poses for a {split} split of their own")
+    poses = np.concatenate(chosen)
+    return poses[:: -(-len(poses) // MAX_POSES)]
+
+
+def render(
+    mode: str, n: int, seed: int = 0, *, split: str = "train", size: int = 256,
+    backgrounds: str | Path | None = None, poses: str | Path | None = None, processes: int = 1, device: str = "cpu",
+    batch: int | None = None,
+) -> Generator[RenderedSample, None, None]:  # fmt: skip
+    """``n`` rendered people, in order.
+
+    ``mode`` "lab" or "wild"; ``split`` "train" or "test"; ``size`` px of the square pictures; ``backgrounds``: a folder
+    of photos for ``wild``; ``poses``: a motion file or a folder of them instead of the built-in poses. With more than
+    one of ``processes`` (CPU only) others are started, so a script that calls this needs the usual
+    ``if __name__ == "__main__"``. ``batch``: how many at a time, 1 or more; the last bit of a picture may depend on it.
+
+    Memory is bounded by the batches under way. LiftwildError if the input makes no sense.
+    """
+    check(mode, n, seed, split, size, device)
+    photos = find_backgrounds(backgrounds) if backgrounds is not None else ()
+    captured = captured_poses(poses, split) if poses is not None else None
+    recipe = Recipe(mode, seed, split, size, photos, device)
+    at_once = batch or batch_size(size, device)
+    starts = range(0, n, at_once)
+    chunks = (list(range(start, start + at_once)) for start in starts)
+    many = device == "cpu" and min(processes, len(starts)) > 1
+    batches = _by_processes if many else _by_this_process
+    return _counted(batches(recipe, chunks, captured, processes), n)
+
+
+def _counted(batches: Generator[list[RenderedSample], None, None], n: int) -> Generator[RenderedSample, None, None]:
+    """The first ``n`` samples of ``batches``, which are closed with it."""
+    done = 0
+    with closing(batches):
+        for samples in batches:
+            yield from samples[: n - done]
+            done += len(samples)
+
+
+def _by_this_process(
+    recipe: Recipe, chunks: Iterator[list[int]], captured: np.ndarray | None, processes: int
+) -> Generator[list[RenderedSample], None, None]:
+    poses = None if captured is None else torch.from_numpy(captured).to(recipe.device)
+    for chunk in chunks:
+        threads, cv_threads = torch.get_num_threads(), cv2.getNumThreads()
+        torch.set_num_threads(1)
+        cv2.setNumThreads(1)
+        try:
+            samples = render_samples(recipe, chunk, poses)
+        finally:
+            torch.set_num_threads(threads)
+            cv2.setNumThreads(cv_threads)
+        yield samples
+
+
+_worker: Callable[[list[int]], list[RenderedSample]] | None = None
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone, however it went."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _start_worker(recipe: Recipe, captured: np.ndarray | None) -> None:
+    """What a rendering process does first."""
+    global _worker
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    poses = None if captured is None else torch.from_numpy(captured)
+    _worker = lambda chunk: render_samples(recipe, chunk, poses)  # noqa: E731
+
+
+def _in_worker(chunk: list[int]) -> list[RenderedSample]:
+    assert _worker is not None
+    return _worker(chunk)
+
+
+def _by_processes(
+    recipe: Recipe, chunks: Iterator[list[int]], captured: np.ndarray | None, processes: int
+) -> Generator[list[RenderedSample], None, None]:
+    """Batches in order, no more under way than keep every process busy."""
+    before = set(multiprocessing.active_children())
+    workers: set[BaseProcess] = set()
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(processes, context, _start_worker, (recipe, captured))
+    waiting: deque[Future[list[RenderedSample]]] = deque()
+    try:
+        for chunk in chunks:
+            waiting.append(pool.submit(_in_worker, chunk))
+            if len(workers) < processes:  # the pool starts them as they are wanted
+                workers |= set(multiprocessing.active_children()) - before
+            if len(waiting) > processes:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool:
+        raise LiftwildError("a rendering process was ended from outside; is there memory for --processes?") from None
+    except BaseException:  # Ctrl-C, or nobody wants the rest: what is under way is of no use
+        pool.shutdown(wait=False, cancel_futures=True)
+        for worker in workers:
+            worker.terminate()
+        raise
+    pool.shutdown()
+
+
+def render_samples(recipe: Recipe, indices: Sequence[int], poses: torch.Tensor | None = None) -> list[RenderedSample]:
+    """The samples ``indices`` of ``recipe`` as one batch; ``poses`` as ``world.render_batch`` takes them."""
+    pictures, labels = world.render_batch(recipe, indices, poses)
+    images = pictures.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    fields = {name: value.cpu().numpy() for name, value in vars(labels).items()}
+    subjects = recipe.subjects(indices)
+    out = []
+    for row, index in enumerate(indices):
+        joints_2d, joints_3d, size = fields["joints_2d"][row], fields["joints_3d"][row], recipe.size
+        focal, (cx, cy) = float(fields["focal"][row]), fields["centre"][row]
+        x, y, w, h = (float(value) for value in fields["box"][row])
+        name = f"{recipe.mode}-{recipe.split}-seed{recipe.seed}-{index:06d}"
+        sample = Sample(
+            image=images[row], joints_2d=joints_2d, joints_2d_valid=((joints_2d >= 0) & (joints_2d < size)).all(-1),
+            joints_3d=joints_3d, depth_valid=np.ones(len(joints_3d), dtype=bool),
+            camera=Camera(focal, focal, float(cx), float(cy)), box=(x, y, w, h), source=name, annotation_id=index,
+            visibility=np.where(fields["visible"][row], 2, 1).astype(np.uint8),
+        )  # fmt: skip
+        visible, mask = fields["visible"][row], fields["mask"][row]
+        out.append(RenderedSample(sample, visible, mask, recipe.seed, index, subjects[row]))
+    return out

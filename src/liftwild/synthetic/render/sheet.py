@@ -1,0 +1,46 @@
+"""Contact sheets: many small pictures in one, with or without their joints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from liftwild.skeleton import MPII_16
+from liftwild.synthetic.render.generate import RenderedSample
+
+COLUMNS, MOST = 8, 48
+RIGHT, LEFT, MIDDLE, HIDDEN = (230, 60, 50), (60, 90, 235), (240, 200, 40), (120, 120, 120)
+
+
+def contact_sheet(samples: Sequence[RenderedSample], joints: bool = False, columns: int = COLUMNS) -> np.ndarray:
+    """Pictures in rows of ``columns``, all of one size: (H, W, 3) uint8 RGB. ``joints``: with bones, right red, left
+    blue, and hidden joints grey."""
+    pictures = [draw_joints(each) if joints else each.sample.image for each in samples]
+    columns = min(columns, len(pictures))
+    pictures += [np.zeros_like(pictures[0])] * (-len(pictures) % columns)
+    rows = [np.concatenate(pictures[start : start + columns], 1) for start in range(0, len(pictures), columns)]
+    return np.concatenate(rows, 0)
+
+
+def draw_joints(rendered: RenderedSample) -> np.ndarray:
+    """A sample's picture with its bones and joints drawn on it."""
+    picture = rendered.sample.image.copy()
+    # cv2 counts pixel centres at 0, and drawing in sixteenths of a pixel keeps the line where the label is.
+    points = np.round((rendered.sample.joints_2d - 0.5) * 16).astype(int)
+    for child, parent in MPII_16.bones:
+        name = MPII_16.names[child]
+        colour = RIGHT if name.startswith("right") else LEFT if name.startswith("left") else MIDDLE
+        cv2.line(picture, points[child].tolist(), points[parent].tolist(), colour, 1, cv2.LINE_AA, 4)
+    for joint, point in enumerate(points):
+        colour = (255, 255, 255) if rendered.visible[joint] else HIDDEN
+        cv2.circle(picture, point.tolist(), 24, colour, -1, cv2.LINE_AA, 4)
+    return picture
+
+
+def png(picture: np.ndarray) -> bytes:
+    """``picture`` (H, W, 3) RGB as a PNG file's bytes."""
+    done, encoded = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    assert done
+    return encoded.tobytes()

@@ -1,0 +1,114 @@
+"""Rendered people into a store, or into pictures with labels; needs pyarrow, which the [train] extra brings."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from liftwild.data.store import CROP_PX, JPEG_QUALITY, StoreWriter, stored_row
+from liftwild.errors import LiftwildError
+from liftwild.skeleton import MPII_16
+from liftwild.synthetic.render.generate import RenderedSample
+
+
+def rendered_row(rendered: RenderedSample) -> dict[str, Any]:
+    """The store's row: the whole picture, unless it is larger than the store keeps.
+
+    A store has no place for the mask; seed and index stand in ``source``.
+    """
+    sample = rendered.sample
+    size = sample.image.shape[0]
+    if size > CROP_PX:
+        return stored_row(sample)
+    done, encoded = cv2.imencode(
+        ".jpg", cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    )
+    assert done and sample.camera is not None
+    camera = sample.camera
+    return {
+        "image": encoded.tobytes(),
+        "joints_2d": np.where(sample.joints_2d_valid[:, None], sample.joints_2d, 0).ravel().astype(np.float32),
+        "joints_2d_valid": sample.joints_2d_valid,
+        "joints_3d": sample.joints_3d.ravel().astype(np.float32),
+        "depth_valid": sample.depth_valid,
+        "camera": [camera.fx, camera.fy, camera.cx, camera.cy, camera.skew],
+        "box": list(sample.box),
+        "source": sample.source,
+        "annotation_id": sample.annotation_id,
+        "crop": [size / 2, size / 2, size],
+        "subject": str(rendered.subject or ""),
+        "group": "",
+        "head_size_px": None,
+        "visibility": sample.visibility,
+        "photo": [0.0, 0.0, size, size],
+    }
+
+
+def write_store(samples: Iterable[RenderedSample], output: str | Path, keep: int = 0) -> list[RenderedSample]:
+    """Write ``samples`` to the store ``output``, which appears whole or not at all; the first ``keep`` of them.
+
+    LiftwildError if it cannot be written.
+    """
+    kept: list[RenderedSample] = []
+    with StoreWriter(output) as writer:
+        for rendered in samples:
+            if len(kept) < keep:
+                kept.append(rendered)
+            writer.add(rendered_row(rendered))
+    return kept
+
+
+def with_pictures(samples: Iterable[RenderedSample], folder: str | Path) -> Iterator[RenderedSample]:
+    """Pass ``samples`` on, writing each as ``folder``/NAME.jpg, and at the end ``folder``/labels.json for all of them.
+
+    The labels are in the open label format: joints in px (visibility 2 seen, 1 hidden, 0 outside), 3D joints in mm,
+    camera, box. LiftwildError if the folder holds labels already or cannot be written.
+    """
+    folder = Path(folder)
+    labels = folder / "labels.json"
+    if labels.exists():
+        raise LiftwildError(f"{labels} is there already; choose another folder for the pictures")
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for key, rendered in enumerate(samples, start=1):
+            sample = rendered.sample
+            done, encoded = cv2.imencode(
+                ".jpg", cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+            )
+            assert done and sample.camera is not None
+            (folder / f"{sample.source}.jpg").write_bytes(encoded.tobytes())
+            height, width = sample.image.shape[:2]
+            camera = {name: getattr(sample.camera, name) for name in ("fx", "fy", "cx", "cy")}
+            images.append(
+                {"id": key, "file_name": f"{sample.source}.jpg", "width": width, "height": height, "camera": camera}
+            )
+            seen = np.where(sample.joints_2d_valid, 1 + rendered.visible, 0)
+            joints = np.where(sample.joints_2d_valid[:, None], sample.joints_2d, 0)
+            annotations.append(
+                {
+                    "id": key,
+                    "image_id": key,
+                    "category_id": 1,
+                    "iscrowd": 0,
+                    "num_keypoints": int(sample.joints_2d_valid.sum()),
+                    "keypoints": [value for (x, y), v in zip(joints.tolist(), seen.tolist(), strict=True)
+                                  for value in (x, y, v)],
+                    "keypoints_3d": sample.joints_3d.ravel().tolist(),
+                    "bbox": list(sample.box),
+                }
+            )  # fmt: skip
+            yield rendered
+        category = {"id": 1, "name": "person", "keypoints": list(MPII_16.names)}
+        part = folder / ".labels.json.part"
+        part.write_text(json.dumps({"categories": [category], "images": images, "annotations": annotations}))
+        os.replace(part, labels)
+    except OSError as error:
+        raise LiftwildError(f"cannot write pictures into {folder}: {error.strerror}") from None

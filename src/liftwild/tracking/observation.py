@@ -1,0 +1,213 @@
+"""What is known of somebody who is followed: the last pose, where the body should be next, colours of the clothes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from liftwild.boxes import Box, body_box, clipped, ious
+from liftwild.pose import Pose
+from liftwild.skeleton import MPII_16, PELVIS, THORAX
+
+USUAL_OF = 30  # poses whose median presence is the usual one
+SPEED_S = 0.3  # over how long the speed of a person is taken
+SHAPE_S = 1.0  # over how long the shape of a box is, while it meets another
+COLOUR_S = 2.0  # over how long colours are
+AHEAD_S, AHEAD_SIDES = 0.5, 0.5  # for how long somebody goes on like that, and how far, in box sides
+MIN_SURE = 0.1  # joints with less confidence, found where there is no photo, shape no box where enough others do
+ENOUGH_JOINTS = 6
+MIN_PX = 2.0  # a box with a shorter side shows nobody
+MAX_FRAMES = 3.0  # nor does one longer than so many frames: its pose fills whatever it is given
+
+_GRID = 6  # points across a part of the body, and along it
+_AT = {name: index for index, name in enumerate(MPII_16.names)}
+_TRUNK = tuple(_AT[name] for name in ("right_shoulder", "left_shoulder", "right_hip", "left_hip"))
+_THIGHS = tuple((_AT[f"{side}_hip"], _AT[f"{side}_knee"]) for side in ("left", "right"))
+_LIGHT = 0.5  # of a difference in lightness counts: light changes from place to place
+
+
+class Observation(NamedTuple):
+    """Somebody in a frame: ``pose``, and the ``colours`` (6,) float32 of trunk and thighs (CIELAB; NaN if unknown)."""
+
+    pose: Pose
+    colours: np.ndarray
+
+    def scored(self, score: float | None) -> Observation:
+        """The same, with the detector's score."""
+        return self if score is None else Observation(replace(self.pose, score=float(np.float32(score))), self.colours)
+
+
+def as_kept(pose: Pose) -> Pose:
+    """``pose`` rounded to 32 bits, as it is kept on disk: who goes on from there sees what was seen before."""
+
+    def rounded(values: np.ndarray) -> np.ndarray:
+        return np.asarray(values, np.float32).astype(np.float64)
+
+    x, y, w, h = (float(value) for value in rounded(np.array(pose.box)))
+    return replace(
+        pose,
+        joints_2d=rounded(pose.joints_2d),
+        joints_3d=rounded(pose.joints_3d),
+        confidence=np.asarray(pose.confidence, np.float32),
+        box=(x, y, w, h),
+        depth_sd_mm=None if pose.depth_sd_mm is None else np.asarray(pose.depth_sd_mm, np.float32),
+        peak=None if pose.peak is None else float(np.float32(pose.peak)),
+        inside=None if pose.inside is None else np.asarray(pose.inside, np.float32),
+        visible=None if pose.visible is None else np.asarray(pose.visible, np.float32),
+        score=None if pose.score is None else float(np.float32(pose.score)),
+    )
+
+
+@dataclass
+class Person:
+    """Somebody who is followed or was lost a moment ago.
+
+    ``speed`` (2,) px/s. ``sure``: ``presence`` of late poses. ``shape`` (x, y, w, h) px: the body's box about the
+    middle of the trunk. ``doubtful``: the last pose was less sure than usual; ``crowded``: its box met somebody else's.
+    """
+
+    pose: Pose
+    time_s: float
+    speed: np.ndarray
+    sure: list[float]
+    shape: np.ndarray
+    colours: np.ndarray
+    lost: bool = False
+    doubtful: bool = False
+    crowded: bool = False
+
+    @classmethod
+    def begin(cls, seen: Observation, time_s: float) -> Person:
+        """Somebody who was never seen before."""
+        return cls(seen.pose, time_s, np.zeros(2), [presence(seen.pose)], _shape(seen.pose), seen.colours)
+
+    def go_on(self, seen: Observation, time_s: float, doubt_share: float) -> None:
+        """Take in that the person was ``seen`` at ``time_s``."""
+        step, sure = time_s - self.time_s, presence(seen.pose)
+        speed = (_middle(seen.pose) - _middle(self.pose)) / max(step, 1e-3)
+        self.speed = self.speed + _share(step, SPEED_S) * (speed - self.speed)
+        # Among others a pose takes in their limbs and colours.
+        self.shape = self.shape + (_share(step, SHAPE_S) if self.crowded else 1.0) * (_shape(seen.pose) - self.shape)
+        if not self.crowded:
+            new = self.colours + _share(step, COLOUR_S) * (seen.colours - self.colours)
+            self.colours = np.where(np.isnan(new), np.where(np.isnan(self.colours), seen.colours, self.colours), new)
+        self.pose, self.time_s = seen.pose, time_s
+        self.sure = [*self.sure[-USUAL_OF + 1 :], sure]
+        self.doubtful = sure < doubt_share * self.usual
+
+    @property
+    def usual(self) -> float:
+        """The ``presence`` that poses of this person usually have."""
+        return float(np.median(self.sure))
+
+    def ahead(self, time_s: float) -> np.ndarray:
+        """How far (2,) px the person will have gone by ``time_s``."""
+        gone = self.speed * min(time_s - self.time_s, AHEAD_S)
+        most = AHEAD_SIDES * float(self.shape[2:].max())
+        length = float(np.linalg.norm(gone))
+        return gone * min(1.0, most / length) if length > 0 else gone
+
+    def box(self, time_s: float) -> Box:
+        """Where the body should be at ``time_s``."""
+        x, y = _middle(self.pose) + self.ahead(time_s) + self.shape[:2]
+        return float(x), float(y), float(self.shape[2]), float(self.shape[3])
+
+    def jump(self, pose: Pose, time_s: float) -> float:
+        """How far ``pose`` is from where this person should be, in box sides."""
+        return apart(self.pose, pose, self.ahead(time_s))
+
+
+def followed_box(pose: Pose) -> Box:
+    """The box (x, y, w, h) px around the body that ``pose`` shows: where to look for it next."""
+    sure = pose.confidence >= MIN_SURE
+    box = body_box(pose.joints_2d, sure if sure.sum() >= ENOUGH_JOINTS else np.ones_like(sure))
+    return pose.box if box is None or side_of(box) <= 0 else box
+
+
+def side_of(box: Box) -> float:
+    """The longer side of a box, px."""
+    return max(box[2], box[3])
+
+
+def apart(first: Pose, second: Pose, shift: np.ndarray | float = 0.0) -> float:
+    """Mean distance of the joints of two poses, ``shift`` added to the first, in sides of their boxes."""
+    side = (side_of(followed_box(first)) + side_of(followed_box(second))) / 2
+    return float(np.linalg.norm(first.joints_2d + shift - second.joints_2d, axis=1).mean() / max(side, 1e-6))
+
+
+def best_iou(box: Box, others: Sequence[Box]) -> float:
+    """The largest IoU of ``box`` with one of ``others``; 0 if there are none."""
+    return float(ious(np.array([box]), np.array(others)).max()) if len(others) else 0.0
+
+
+def wider(box: Box, factor: float) -> Box:
+    """``box`` about its middle, ``factor`` times as large."""
+    x, y, w, h = box
+    return x - w * (factor - 1) / 2, y - h * (factor - 1) / 2, w * factor, h * factor
+
+
+def in_sight(box: Box, image: np.ndarray) -> Box | None:
+    """``box``, or None if it lies outside of ``image``, or is too small or too large to show anybody."""
+    height, width = image.shape[:2]
+    fits = MIN_PX <= side_of(box) <= MAX_FRAMES * max(height, width)
+    return box if fits and clipped(box, (0.0, 0.0, float(width), float(height))) else None
+
+
+def centre(box: Box) -> np.ndarray:
+    """The middle (2,) px of a box."""
+    return np.array([box[0] + box[2] / 2, box[1] + box[3] / 2])
+
+
+def presence(pose: Pose) -> float:
+    """How sure it is that somebody is there: the mean peak of the heatmaps, else the mean confidence of the joints.
+
+    Calibrated confidence will not do: it falls for everybody whose box reaches the photo's edge (docs/video.md).
+    """
+    return float(pose.confidence.mean()) if pose.peak is None else pose.peak
+
+
+def colours_of(image: np.ndarray, pose: Pose) -> np.ndarray:
+    """Median colours of trunk and thighs in ``image`` (H, W, 3) uint8 RGB: L, a, b of each (6,); NaN out of sight."""
+    along = (np.arange(_GRID) + 0.5) / _GRID
+    joints = pose.joints_2d
+    right, left, right_hip, left_hip = (joints[joint] for joint in _TRUNK)
+    u, v = (axis.reshape(-1, 1) for axis in np.meshgrid(0.15 + 0.7 * along, 0.1 + 0.8 * along))
+    trunk = (1 - v) * ((1 - u) * right + u * left) + v * ((1 - u) * right_hip + u * left_hip)
+    thighs = np.concatenate([joints[hip] + along[:, None] * (joints[knee] - joints[hip]) for hip, knee in _THIGHS])
+    return np.concatenate([_median_colour(image, trunk), _median_colour(image, thighs)]).astype(np.float32)
+
+
+def _median_colour(image: np.ndarray, points: np.ndarray) -> np.ndarray:
+    inside = (points >= 0).all(axis=1) & (points[:, 0] < image.shape[1]) & (points[:, 1] < image.shape[0])
+    if inside.sum() < len(points) / 2:
+        return np.full(3, np.nan)
+    x, y = points[inside].astype(int).T
+    lab = cv2.cvtColor((image[y, x][None] / 255).astype(np.float32), cv2.COLOR_RGB2LAB)
+    return np.asarray(np.median(lab[0], axis=0))
+
+
+def colour_distance(first: np.ndarray, second: np.ndarray) -> float:
+    """How unlike two people's colours (6,) are: mean distance in CIELAB, lightness halved; 0 where unknown."""
+    parts = np.linalg.norm((np.asarray(first) - second).reshape(2, 3) * (_LIGHT, 1, 1), axis=1)
+    known = parts[np.isfinite(parts)]
+    return float(known.mean()) if len(known) else 0.0
+
+
+def _shape(pose: Pose) -> np.ndarray:
+    """The body's box (4,) about the middle of the trunk."""
+    x, y, w, h = followed_box(pose)
+    middle = _middle(pose)
+    return np.array([x - middle[0], y - middle[1], w, h])
+
+
+def _share(step_s: float, time_s: float) -> float:
+    """How far a mean over ``time_s`` goes towards a new value in one step."""
+    return float(1 - np.exp(-step_s / time_s))
+
+
+def _middle(pose: Pose) -> np.ndarray:
+    return np.asarray((pose.joints_2d[PELVIS] + pose.joints_2d[THORAX]) / 2)

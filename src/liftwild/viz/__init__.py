@@ -1,0 +1,1 @@
+"""Pictures of poses: figures, overlays, charts, the viewer."""

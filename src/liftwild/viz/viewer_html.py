@@ -1,0 +1,173 @@
+"""The viewer: one HTML file that opens offline in any browser, with the photo or clip beside the poses in space."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import cv2
+import numpy as np
+
+from liftwild import __version__
+from liftwild.errors import LiftwildError
+from liftwild.files import write_whole
+from liftwild.io.description import about
+from liftwild.pose import PoseTrack, Recording
+from liftwild.viz.draw import LEFT, MIDDLE, RIGHT, UNSURE
+
+FORMAT = "liftwild-view"
+VERSION = 1
+
+MAX_BYTES = 32_000_000  # of the file; pictures are left out to stay below, poses never
+PHOTO_PX, CLIP_PX = 1280, 640  # longer side of pictures, most
+PHOTO_QUALITY, CLIP_QUALITY = 88, 76  # of their JPEG
+# What a page is made of, in the order in which it is run.
+SCRIPTS = ("data.js", "text.js", "words.js", "space.js", "picture.js", "app.js")
+
+# Smallest steps of what is written: 0.1 mm, 0.1 px, 0.001, 0.1 ms.
+MM, PX, SHARE, SECOND = 0.1, 0.1, 0.001, 0.0001
+
+
+def write_viewer(
+    path: str | Path, recording: Recording, frames: Iterable[tuple[int, np.ndarray]] | None = None
+) -> None:
+    """Write ``recording`` as one self-contained HTML file, whole or not at all.
+
+    ``frames``: index and picture (H, W, 3) uint8 RGB of the clip's frames, rising, taken one at a time; pictures may
+    be smaller than the recording says, of the same shape. None: poses without pictures. The file stays under 32 MB:
+    of a long clip every second, fourth, ... picture is kept, and all poses. A joint that is NaN is hidden. Where every
+    track has ``root_mm`` people stand in space, else side by side. LiftwildError if it cannot be written.
+    """
+    document = json_for_html(_document(recording))
+    page, parts = _page()
+    room = MAX_BYTES - len(document) - sum(len(part.encode()) for part in (page, *parts.values()))
+    pictures = json_for_html(_pictures(recording, frames, room))
+    title = escape(recording.source.encode("utf-8", "replace").decode())
+    text = Template(page).substitute(parts, title=title, recording=document, pictures=pictures)
+    write_whole(path, text.encode("utf-8"))
+
+
+def json_for_html(value: Any) -> str:
+    """``value`` as JSON that can stand inside a <script>: ASCII, without <, > and &, so that no text ends the element.
+
+    ValueError if it holds NaN or infinity.
+    """
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def packed(values: np.ndarray, step: float) -> dict[str, Any]:
+    """``values`` of any shape as whole multiples of ``step``: what data.js calls a packed array.
+
+    NaN, infinity and what does not fit are the smallest whole number. Little-endian, 16 bits where they fit, else 32.
+    """
+    steps = np.round(np.asarray(values, dtype=np.float64) / step)
+    known = np.isfinite(steps) & (np.abs(steps) < 2**31)
+    bits = 16 if np.abs(steps[known]).max(initial=0) < 2**15 else 32
+    whole = np.where(known, steps, -(2.0 ** (bits - 1))).astype(f"<i{bits // 8}")
+    return {"bits": bits, "step": step, "data": base64.b64encode(whole.tobytes()).decode("ascii")}
+
+
+def _page() -> tuple[str, dict[str, str]]:
+    """The page's template and what goes into it, but for the poses."""
+    room = files("liftwild.viz") / "viewer"
+
+    def read(name: str) -> str:
+        return (room / name).read_text(encoding="utf-8")
+
+    parts = {
+        "style": read("viewer.css"),
+        "three": read("three.min.js"),
+        "script": "\n".join(read(name) for name in SCRIPTS),
+    }
+    for name, part in parts.items():
+        if "</script" in part.lower() or "<!--" in part:
+            raise ValueError(f"the viewer's {name} would end or comment out its own element")
+    return read("viewer.html"), parts
+
+
+def _document(recording: Recording) -> dict[str, Any]:
+    """Everything but the pictures."""
+    placed = bool(recording.tracks) and all(track.root_mm is not None for track in recording.tracks)
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "liftwild": __version__,
+        "source": recording.source.encode("utf-8", "replace").decode(),
+        "width": int(recording.width),
+        "height": int(recording.height),
+        "clip": bool(recording.is_clip or len(recording.times_s) > 1),
+        "frames": len(recording.times_s),
+        "times": packed(recording.times_s, SECOND),
+        "placed": placed,
+        "about": about(recording),
+        "look": {"left": _css(LEFT), "right": _css(RIGHT), "middle": _css(MIDDLE), "unsure": UNSURE},
+        "people": [_person(track, placed) for track in recording.tracks],
+    }
+
+
+def _person(track: PoseTrack, placed: bool) -> dict[str, Any]:
+    spread, root = track.depth_sd_mm, track.root_mm
+    return {
+        "id": int(track.person_id),
+        "joints": list(track.skeleton.names),
+        "parents": [int(parent) for parent in track.skeleton.parents],
+        "frames": packed(track.frames, 1),
+        "boxes": packed(track.boxes, PX),
+        "joints2d": packed(track.joints_2d, PX),
+        "joints3d": packed(track.joints_3d, MM),
+        "confidence": packed(track.confidence, SHARE),
+        "spread": None if spread is None else packed(spread, MM),
+        "inside": None if track.inside is None else packed(track.inside, SHARE),
+        "visible": None if track.visible is None else packed(track.visible, SHARE),
+        "root": packed(root, MM) if placed and root is not None else None,
+    }
+
+
+def _pictures(recording: Recording, frames: Iterable[tuple[int, np.ndarray]] | None, room: int) -> dict[str, Any]:
+    """Every n-th picture as JPEG, n the smallest power of two with which they fit into ``room`` bytes.
+
+    Holds no more than that, however long the clip.
+    """
+    every, used, kept = 1, 0, {}
+    clip = len(recording.times_s) > 1
+    for count, (frame, image) in enumerate(frames or ()):
+        if count % every:
+            continue
+        kept[count] = int(frame), base64.b64encode(_jpeg(image, clip)).decode("ascii")
+        used += len(kept[count][1]) + 16  # and its number, quotes and commas
+        while used > room and len(kept) > 1:
+            every *= 2
+            kept = {number: picture for number, picture in kept.items() if number % every == 0}
+            used = sum(len(data) + 16 for _, data in kept.values())
+    return {
+        "every": every,
+        "frames": [frame for frame, _ in kept.values()],
+        "data": [data for _, data in kept.values()],
+    }
+
+
+def _jpeg(image: np.ndarray, clip: bool) -> bytes:
+    """A picture (H, W, 3) uint8 RGB, made smaller if it is large, as JPEG."""
+    most, quality = (CLIP_PX, CLIP_QUALITY) if clip else (PHOTO_PX, PHOTO_QUALITY)
+    height, width = image.shape[:2]
+    shrink = most / max(height, width)
+    if shrink < 1:
+        size = max(1, round(width * shrink)), max(1, round(height * shrink))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    done, content = cv2.imencode(
+        ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
+    )  # fmt: skip
+    if not done:
+        raise LiftwildError("a picture for the viewer cannot be encoded")
+    return content.tobytes()
+
+
+def _css(colour: tuple[int, int, int]) -> str:
+    return "#" + "".join(f"{part:02x}" for part in colour)

@@ -1,0 +1,448 @@
+"""What confidence is worth: fitted maps come back, the Estimator applies them, the weights' json keeps them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from liftwild.cli.calibrate import calibrate
+from liftwild.errors import LiftwildError
+from liftwild.evaluation import calibration as fits
+from liftwild.evaluation.calibrate import calibrate_weights, draw_reliability
+from liftwild.evaluation.calibration import Bin, Observed
+from liftwild.evaluation.measure import Measured
+from liftwild.inference.estimator import OUTSIDE_CHANCE, Estimator
+from liftwild.network.posenet import PoseNet, PoseNetConfig, Prediction
+from liftwild.pose import Pose, PoseTrack, hide
+from liftwild.skeleton import MPII_16, PELVIS, THORAX
+from liftwild.weights import CHANCE_IS, EDGES, PEAK_IS, Calibration, Chance, calibration_of, load_weights, save_weights
+from tests.conftest import picture
+from tests.support import data_fixtures
+from tests.support.labelled import write_store
+
+J = len(MPII_16)
+A = MPII_16.index
+
+
+def chances(level: np.ndarray | float, slope: np.ndarray | float, peaks: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-(level + slope * peaks)))
+
+
+def drawn(people: int, level: np.ndarray, slope: np.ndarray, seed: int = 0) -> Observed:
+    """People whose joints are right by the chance that their peaks give."""
+    rng = np.random.default_rng(seed)
+    peaks = rng.uniform(0, 1.3, (people, J))
+    hits = rng.random((people, J)) < chances(level, slope, peaks)
+    return Observed(peaks, hits, rng.random((people, J)) < 0.9, np.arange(people) % 2 == 0)
+
+
+def calibration(spread: bool = True, slope: float = 5.0) -> Calibration:
+    """Some calibration, unlike for each of its uses."""
+    lines = {
+        (flip, edge): Chance(
+            np.linspace(-3, -2, J) + flip - number,
+            np.full(J, slope),
+            np.array([0.0, 0.5, 1.0]),
+            np.array([0, 0.6, 1.0]),
+        )
+        for flip in (False, True)
+        for number, edge in enumerate(EDGES)
+    }
+    return Calibration(lines, (np.full(J, np.log(300.0)), np.full(J, -1.0)) if spread else None)
+
+
+def test_the_chances_that_were_drawn_by_come_back() -> None:
+    kind = fits.KINDS
+    level, slope = -1 - 0.1 * kind, 3 + 0.3 * kind
+    seen = drawn(4000, level, slope)
+    found = fits.fit_chance(seen)
+    np.testing.assert_allclose(found.level, level, atol=0.25)
+    np.testing.assert_allclose(found.slope, slope, atol=0.35)
+    np.testing.assert_allclose(found.found, found.stated, atol=0.03)
+    assert found.level[A("left_knee")] == found.level[A("right_knee")] != found.level[A("left_hip")]
+    other = drawn(4000, level, slope, seed=1)
+    stated = found.of(other.peaks)[other.counted]
+    assert fits.expected_error(fits.reliability(stated, other.hits[other.counted])) < 0.01
+    raw = np.clip(other.peaks, 0, 1)[other.counted]
+    assert fits.expected_error(fits.reliability(raw, other.hits[other.counted])) > 0.05
+    assert fits.log_loss(stated, other.hits[other.counted]) < fits.log_loss(raw, other.hits[other.counted])
+
+
+def test_what_is_not_logistic_is_mended() -> None:
+    rng = np.random.default_rng(0)
+    peaks = rng.uniform(0, 1, (3000, J))
+    hits = rng.random((3000, J)) < np.where(peaks < 0.6, 0.3, 0.3 + 1.7 * (peaks - 0.6))  # flat, then straight up
+    found = fits.fit_chance(Observed(peaks, hits, np.ones_like(hits), np.ones(3000, dtype=bool)))
+    assert fits.expected_error(fits.reliability(found.of(peaks).ravel(), hits.ravel())) < 0.01
+    plain = chances(found.level, found.slope, peaks).ravel()
+    assert fits.expected_error(fits.reliability(plain, hits.ravel())) > 0.02
+    assert (np.diff(found.of(np.linspace(0, 1, 99)[:, None] * np.ones(J)), axis=0) >= 0).all()
+
+
+def test_a_kind_with_few_joints_leans_on_the_others_and_never_falls() -> None:
+    seen = drawn(300, np.full(J, -1.0), np.full(J, 4.0))
+    heads = np.zeros((300, J), dtype=bool)
+    heads[:, A("head_top")] = True
+    seen.counted[heads] = False
+    seen.counted[:6, A("head_top")] = True
+    seen.peaks[:6, A("head_top")] = [0.1, 0.2, 0.3, 0.9, 1.0, 1.1]
+    seen.hits[:6, A("head_top")] = [True, True, True, False, False, False]  # the wrong way round
+    slope = fits.fit_chance(seen).slope
+    assert (slope > 0).all() and slope[A("head_top")] < slope[A("left_knee")]
+    falling = Observed(seen.peaks, seen.peaks < 0.6, np.ones((300, J), dtype=bool), seen.first)
+    found = fits.fit_chance(falling)
+    assert (found.slope == 0).all() and (found.of(np.zeros(J)) == found.of(np.ones(J))).all()
+    assert np.isfinite(found.of(np.ones(J))).all()
+    always = Observed(seen.peaks, np.ones((300, J), dtype=bool), np.ones((300, J), dtype=bool), seen.first)
+    assert (fits.fit_chance(always).of(always.peaks) == 0.99).all()
+    with pytest.raises(LiftwildError, match="too few"):
+        fits.fit_chance(Observed(*(values[:6] for values in seen)))
+
+
+def test_the_spread_that_was_drawn_by_comes_back() -> None:
+    rng = np.random.default_rng(0)
+    confidence = rng.random((1500, J))
+    level, slope = 5.5 + 0.05 * fits.KINDS, -1.0 - 0.05 * fits.KINDS
+    errors = rng.normal(0, np.exp(level + slope * confidence))
+    errors[:, PELVIS] = 0
+    found = fits.fit_spread(confidence, errors, np.ones((1500, J), dtype=bool))
+    others = np.arange(J) != PELVIS
+    np.testing.assert_allclose(found[0][others], level[others], atol=0.1)
+    np.testing.assert_allclose(found[1][others], slope[others], atol=0.15)
+    assert found[0][A("left_hip")] == found[0][A("right_hip")]
+    rising = rng.normal(0, np.exp(3 + 2 * confidence))
+    assert (fits.fit_spread(confidence, rising, np.ones((1500, J), dtype=bool))[1] == 0).all()
+    with pytest.raises(LiftwildError, match="too few"):
+        fits.fit_spread(confidence[:6], errors[:6], np.ones((6, J), dtype=bool))
+
+
+def test_reliability_and_its_error() -> None:
+    stated = np.array([0.05, 0.05, 0.65, 0.65, 0.65, 0.65, 1.0, 0.0])
+    hits = np.array([False, True, True, True, False, False, True, False])
+    table = fits.reliability(stated, hits)
+    assert [each.joints for each in table] == [3, 0, 0, 0, 0, 0, 4, 0, 0, 1]
+    assert table[6] == Bin(pytest.approx(0.65), 0.5, 4) and np.isnan(table[1].stated)
+    assert fits.expected_error(table) == pytest.approx((3 * abs(0.1 / 3 - 1 / 3) + 4 * 0.15 + 0) / 8)
+    assert fits.expected_error(fits.reliability(np.zeros(0), np.zeros(0, bool))) == 0
+
+
+def test_halves_of_the_photos_are_always_the_same() -> None:
+    names = [f"im{number:05d}.jpg" for number in range(1000)]
+    first = fits.in_first_half(names)
+    assert 440 < first.sum() < 560
+    assert np.array_equal(first[::-1], fits.in_first_half(names[::-1]))
+    assert fits.in_first_half(["a.jpg", "a.jpg"]).sum() in (0, 2)  # two people of one photo
+
+
+def measured(people: int = 3) -> Measured:
+    true = np.tile(np.linspace(0, 90, J)[:, None] * [1, 0.5], (people, 1, 1))
+    every = np.ones((people, J), dtype=bool)
+    return Measured(
+        true.copy(), np.full((people, J), 0.4), np.zeros((people, J)), true, every.copy(),
+        np.zeros((people, J, 3)), every.copy(), 96, 4000.0,
+    )  # fmt: skip
+
+
+def test_observe_counts_what_pck_counts() -> None:
+    seen = measured()
+    torso = np.linalg.norm(seen.true_2d[0, A("left_shoulder")] - seen.true_2d[0, A("right_hip")])
+    seen.pred_2d[0, 0, 0] += 0.2 * torso * 0.999
+    seen.pred_2d[1, 0, 0] += 0.2 * torso * 1.001
+    seen.valid_2d[1, 4] = False
+    seen.valid_2d[2, [A("left_shoulder"), A("right_shoulder")]] = False  # no torso: nothing to tell by
+    found = fits.observe(seen, ["a", "b", "c"])
+    assert found.hits[0].all() and not found.hits[1, 0] and found.hits[1, 1]
+    assert not found.counted[1, 4] and not found.counted[2].any() and found.counted[0].all()
+    scored = fits.scored(found)
+    assert not scored[:, [PELVIS, THORAX]].any() and scored[0].sum() == J - 2
+    both = fits.joined([found, found])
+    assert len(both.peaks) == 6 and len(both.half(True).peaks) + len(both.half(False).peaks) == 6
+
+
+def test_depth_errors_are_what_a_user_gets() -> None:
+    seen = measured()
+    seen.true_3d[..., 2] = np.arange(J) * 10.0 + 3000
+    seen.valid_3d[1, 3], seen.valid_3d[2, PELVIS] = False, False
+    errors, known = fits.depth_errors(seen)
+    np.testing.assert_allclose(errors[0], (PELVIS - np.arange(J)) * 10.0)
+    assert known[0].all() and not known[1, 3] and known[1].sum() == J - 1 and not known[2].any()
+
+
+def test_cut_photos_end_within_the_person() -> None:
+    sample = data_fixtures.sample(1)
+    x, y, w, h = sample.box
+    sides, whole = set(), 0
+    for seed in range(80):
+        edge = fits.CUT_EDGES[seed % 4]
+        cut, beyond = fits.cut(sample, edge, np.random.default_rng(seed))
+        left, top, width, height = cut.box
+        lost = [left > x + 1, top > y + 1, left + width < x + w - 1, top + height < y + h - 1]
+        if not any(lost):
+            whole += 1
+            assert beyond.sum() <= 1 and cut.box == pytest.approx(sample.box, abs=1)  # the outermost, by a rounding
+            continue
+        assert sum(lost) == 1
+        sides.add(lost.index(True))
+        assert edge == ("side", "top", "side", "bottom")[lost.index(True)]
+        assert 0.33 < width * height / (w * h) <= 1
+        low, high = np.array([left, top]), np.array([left + width, top + height])
+        far_in, near = (
+            ((sample.joints_2d >= low + edge) & (sample.joints_2d <= high - edge)).all(axis=1) for edge in (2, -2)
+        )
+        assert not (beyond & far_in).any() and (beyond | near).all()
+        for joint in np.flatnonzero(beyond):
+            px, py = sample.joints_2d[joint].astype(int)
+            assert not cut.image[
+                max(0, py + 2 if lost[3] else py - 2), px + (2 if lost[2] else -2 if lost[0] else 0)
+            ].any()
+    assert sides == {0, 1, 2, 3} and 2 < whole < 30
+
+
+# --- in the weights' json
+
+
+def test_a_calibration_survives_the_json(tmp_path: Path) -> None:
+    first = calibration()
+    card = json.loads(json.dumps({"calibration": first.card()}))
+    again = calibration_of(card, "x")
+    assert again is not None and again.spread is not None
+    peaks = np.random.default_rng(0).uniform(0, 1.5, (5, J))
+    for flip, edge in first.chance:
+        line = first.chance[flip, edge]
+        wanted = np.interp(chances(line.level, line.slope, peaks), [0, 0.5, 1], [0, 0.6, 1])
+        np.testing.assert_allclose(again.confidence(peaks, flip, (edge,)), wanted, atol=1e-3)
+    assert np.array_equal(again.confidence(peaks), again.confidence(peaks, edges=("whole",)))
+    assert np.array_equal(again.confidence(peaks, edges=("bottom", "side")), again.confidence(peaks, edges=("side",)))
+    rising = again.confidence(np.linspace(0, 2, 50)[:, None] * np.ones(J))
+    assert (np.diff(rising, axis=0) > 0).all() and 0 < rising.min() < rising.max() < 1
+    spread = again.depth_sd_mm(rising)
+    assert spread is not None and (spread[:, PELVIS] == 0).all() and (np.diff(spread[:, 0]) < 0).all()
+    assert calibration_of({}, "x") is None and calibration(spread=False).depth_sd_mm(rising) is None
+    kept = calibration_of(json.loads(json.dumps({"calibration": calibration(spread=False).card()})), "x")
+    assert kept is not None and kept.spread is None
+
+
+@pytest.mark.parametrize("broken", ["text", {}, "slope", "length", "nan", "depth", "falls", "empty"])
+def test_a_broken_calibration_is_named(broken: object) -> None:
+    card = json.loads(json.dumps(calibration().card()))
+    if broken == "slope":
+        card["plain"]["whole"]["slope"][3] = -1.0
+    elif broken == "length":
+        card["flip_test"]["side"]["level"].pop()
+    elif broken == "nan":
+        card["plain"]["top"]["level"][0] = float("nan")
+    elif broken == "falls":
+        card["plain"]["whole"]["found"] = [0, 1, 0.5]
+    elif broken == "empty":
+        card["plain"]["whole"]["stated"] = card["plain"]["whole"]["found"] = []
+    elif broken == "depth":
+        card["depth"]["slope"][0] = 1.0
+    else:
+        card = broken
+    with pytest.raises(LiftwildError, match=r"json of mine is broken .*liftwild calibrate") as caught:
+        calibration_of({"calibration": card}, "mine")
+    assert "\n" not in str(caught.value)
+
+
+# --- in the Estimator
+
+
+@pytest.fixture
+def calibrated(tiny_weights: Path, tmp_path: Path) -> Path:
+    """The tiny weights with a calibration in their json."""
+    path = tmp_path / "mine.safetensors"
+    shutil.copy(tiny_weights, path)
+    card = json.loads(tiny_weights.with_suffix(".json").read_text())
+    card["calibration"] = calibration().card()
+    path.with_suffix(".json").write_text(json.dumps(card))
+    return path
+
+
+def peaks_of(heights: torch.Tensor, cell: tuple[int, int] = (7, 7)):  # type: ignore[no-untyped-def]
+    """A network whose peaks have these heights (16,), all in one cell."""
+
+    def net(images: torch.Tensor, with_depth: bool = True) -> Prediction:
+        heatmaps = torch.zeros(len(images), J, 16, 16)
+        heatmaps[:, :, cell[1], cell[0]] = heights
+        return Prediction([heatmaps], torch.zeros(len(images), J))
+
+    net.config = PoseNetConfig(input_px=64)  # type: ignore[attr-defined]
+    return net
+
+
+@pytest.mark.parametrize("flip_test", [False, True])
+def test_the_estimator_states_chances(calibrated: Path, tiny_weights: Path, flip_test: bool) -> None:
+    photo, inside, reaching = picture(120, 160), (40.0, 30.0, 50.0, 60.0), (40.0, 30.0, 50.0, 90.0)
+    plain = Estimator(tiny_weights, "cpu", flip_test)
+    known = Estimator(calibrated, "cpu", flip_test)
+    assert plain.confidence_is == PEAK_IS and known.confidence_is == CHANCE_IS and plain.calibration is None
+    before = plain.predict(photo, [inside, reaching])
+    after = known.predict(photo, [inside, reaching])
+    for one, other in zip(before, after, strict=True):
+        assert np.array_equal(one.joints_2d, other.joints_2d) and np.array_equal(one.joints_3d, other.joints_3d)
+        assert one.depth_sd_mm is None and one.confidence.dtype == np.float32
+    known.runtime.net = peaks_of(torch.linspace(0.05, 1.6, J))  # softmax peaks go beyond 1
+    whole, cut = known.predict(photo, [inside, reaching])
+    wanted = calibration()
+    np.testing.assert_allclose(whole.confidence, wanted.confidence(_seen(known, photo, inside), flip_test), atol=1e-3)
+    np.testing.assert_allclose(
+        cut.confidence, wanted.confidence(_seen(known, photo, reaching), flip_test, ("bottom",)), atol=1e-3
+    )
+    assert (cut.confidence < whole.confidence).all()
+    assert whole.peak == cut.peak == pytest.approx(float(np.clip(_seen(known, photo, inside), 0, 1).mean()))
+    assert whole.depth_sd_mm is not None and whole.depth_sd_mm[PELVIS] == 0
+    np.testing.assert_allclose(whole.depth_sd_mm[0], 300 * np.exp(-whole.confidence[0]), rtol=1e-3)
+    # Without a box the person fills the photo, and is not taken to be cut.
+    (alone,) = known.predict(photo)
+    np.testing.assert_allclose(alone.confidence, whole.confidence, atol=1e-6)
+
+
+def _seen(estimator: Estimator, photo: np.ndarray, box: tuple[float, float, float, float]) -> np.ndarray:
+    """The peaks that the network's answer has for a box."""
+    from liftwild.network.posenet import infer
+
+    (person,) = estimator.crop_people(photo, [box])
+    pixels = torch.from_numpy(person.pixels[None]).permute(0, 3, 1, 2)
+    return infer(estimator.net, pixels, estimator.flip_test).peaks[0].numpy()
+
+
+def test_joints_beyond_the_photo_are_never_sure(calibrated: Path) -> None:
+    estimator = Estimator(calibrated, "cpu")
+    estimator.runtime.net = peaks_of(torch.full((J,), 2.0), cell=(8, 15))  # at the bottom of the crop
+    below, within = estimator.predict(picture(120, 160), [(40.0, 70.0, 40.0, 49.0), (40.0, 20.0, 40.0, 49.0)])
+    assert (below.joints_2d[:, 1] > 120).all() and (below.confidence <= OUTSIDE_CHANCE).all()
+    assert (within.joints_2d[:, 1] < 120).all() and (within.confidence > 0.9).all()
+
+
+def test_softmax_peaks_are_calibrated_as_they_are(tmp_path: Path) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = PoseNet(PoseNetConfig(1, 1, 16, 8, 64, depth_norm=True, softmax=True)).eval()
+    path = tmp_path / "soft.safetensors"
+    save_weights(path, net, {"sum_length_mm": 4000.0, "calibration": calibration().card()})
+    (pose,) = Estimator(path, "cpu").predict(picture())
+    assert ((pose.confidence > 0) & (pose.confidence < 1)).all() and pose.depth_sd_mm is not None
+
+
+def test_hide() -> None:
+    confidence = np.linspace(0, 1, J)
+    pose = Pose(np.ones((J, 2)), np.ones((J, 3)), confidence, (0, 0, 1, 1), depth_sd_mm=np.ones(J), root_mm=np.ones(3))
+    shown = hide(pose, 0.4)
+    gone = confidence < 0.4
+    for values in (shown.joints_2d, shown.joints_3d, shown.depth_sd_mm[:, None]):
+        assert np.isnan(values[gone]).all() and (values[~gone] == 1).all()
+    assert shown.confidence is confidence and (shown.root_mm == 1).all() and (pose.joints_2d == 1).all()
+    track = hide(PoseTrack.of_poses(3, [0, 4], [pose, pose]), 1.0)
+    assert track.person_id == 3 and np.isnan(track.joints_3d[:, :-1]).all() and (track.joints_3d[:, -1] == 1).all()
+    none = hide(Pose(np.ones((J, 2)), np.ones((J, 3)), np.full(J, np.nan), (0, 0, 1, 1)), 0.0)
+    assert np.isnan(none.joints_2d).all() and none.depth_sd_mm is None
+    for wrong in (-0.1, 1.1, float("nan")):
+        with pytest.raises(LiftwildError, match="between 0 and 1"):
+            hide(pose, wrong)
+
+
+def test_chances_go_with_a_track_and_stay_when_joints_are_hidden() -> None:
+    confidence = np.linspace(0, 1, J)
+    pose = Pose(np.ones((J, 2)), np.ones((J, 3)), confidence, (0, 0, 1, 1))
+    told = replace(pose, inside=confidence, visible=1 - confidence)
+    track = PoseTrack.of_poses(0, [0, 1], [told, told])
+    assert track.inside is not None and track.inside.shape == (2, J) and not pose.is_outside.any()
+    assert np.array_equal(track.pose(1).visible, 1 - confidence) and np.array_equal(track.pose(1).inside, confidence)
+    assert np.array_equal(track.is_outside[0], confidence < 0.5) and np.array_equal(told.is_outside, confidence < 0.5)
+    for found in (told, track):
+        shown = hide(found, 0.4)
+        assert np.isnan(shown.joints_2d).any()
+        assert np.array_equal(shown.inside, found.inside) and np.array_equal(shown.visible, found.visible)
+    some = PoseTrack.of_poses(0, [0, 1], [told, pose])
+    assert some.inside is None and some.visible is None and some.pose(0).inside is None
+
+
+# --- the command
+
+
+def test_calibrate_writes_the_json_and_nothing_else(tiny_weights: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "net.safetensors"
+    net, card = load_weights(tiny_weights)
+    save_weights(weights, net, {**card, "name": "net"})
+    before = json.loads(weights.with_suffix(".json").read_text())
+    photos, lab = write_store(tmp_path / "photos.arrow", 80, False), write_store(tmp_path / "lab.arrow", 80, True, 1)
+    picture_path = tmp_path / "curve.png"
+    done = CliRunner().invoke(calibrate, [str(weights), str(photos), "--depth", str(lab), "-o", str(picture_path)])
+    assert done.exit_code == 0, done.output
+    after = json.loads(weights.with_suffix(".json").read_text())
+    found = after.pop("calibration")
+    assert after == before
+    assert found["measured"]["stores"] == [
+        {"name": "photos", "people": 80, "fingerprint": hashlib.sha256(photos.read_bytes()).hexdigest()}
+    ]
+    assert found["confidence_is"] == CHANCE_IS and found["measured"]["ece"] <= found["measured"]["ece_of_peak"] + 0.1
+    assert "| stated, % | found, % | joints |" in done.output and "beyond its edge" in done.output
+    assert "depth spread" in done.output and "flip-tested" in done.output
+    assert picture_path.read_bytes().startswith(b"\x89PNG")
+    (pose,) = Estimator(weights, "cpu").predict(picture())
+    assert pose.depth_sd_mm is not None and (pose.depth_sd_mm[:PELVIS] > 0).all()
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "net.safetensors", "net.json", "photos.arrow", "lab.arrow", "curve.png",
+    }  # fmt: skip
+
+
+def test_calibrate_fails_in_one_line_and_changes_nothing(tiny_weights: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "net.safetensors"
+    save_weights(weights, load_weights(tiny_weights)[0], {"sum_length_mm": 4000.0})
+    content = weights.with_suffix(".json").read_bytes()
+    photos, few = write_store(tmp_path / "photos.arrow", 4, False), write_store(tmp_path / "few.arrow", 4, True)
+    for stores, depth, out, says in (
+        ([], [], None, "no store to calibrate"),
+        ([few], [], None, "are too few to fit on"),
+        ([few], [photos], None, "photos.arrow has no 3D labels"),
+        ([few, tmp_path / "sub" / "few.arrow"], [], None, "one name, few"),
+        ([tmp_path / "none.arrow"], [], None, "no store"),
+        ([few], [], tmp_path / "none" / "a.png", "no folder"),
+    ):
+        with pytest.raises(LiftwildError, match=says) as caught:
+            calibrate_weights(str(weights), stores, depth, picture=out)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(LiftwildError, match="the weights come first"):
+        calibrate_weights(str(few), [weights])
+    assert weights.with_suffix(".json").read_bytes() == content
+
+
+def test_each_half_is_measured_by_the_fit_on_the_other(
+    monkeypatch: pytest.MonkeyPatch, tiny_weights: Path, tmp_path: Path
+) -> None:
+    weights, photos = tmp_path / "net.safetensors", write_store(tmp_path / "photos.arrow", 30, False)
+    save_weights(weights, load_weights(tiny_weights)[0], {"sum_length_mm": 4000.0})
+
+    def fit(seen: Observed) -> Chance:
+        """A calibration that states what is found in all joints of its people."""
+        found = float(seen.hits[seen.counted].mean())
+        zeros = np.zeros(J)
+        return Chance(zeros, zeros, np.array([0.0, 1.0]), np.array([found, found]))
+
+    def observe(measured: Measured, sources: list[str]) -> Observed:
+        first = fits.in_first_half(sources)
+        hits = np.repeat(first[:, None], J, axis=1)  # all of the first half is right, nothing of the second
+        return Observed(measured.confidence, hits, np.ones_like(hits), first)
+
+    monkeypatch.setattr(fits, "fit_chance", fit)
+    monkeypatch.setattr(fits, "observe", observe)
+    calibrate_weights(str(weights), [photos])
+    kept = json.loads(weights.with_suffix(".json").read_text())["calibration"]
+    assert kept["measured"]["ece"] == 1  # always wrong; by its own half it would be 0
+    part = kept["plain"]["whole"]["found"][0]
+    assert 0.2 < part < 0.8  # all photos fit what is kept
+
+
+def test_the_curve_is_drawn() -> None:
+    table = [Bin(0.05 + 0.1 * i, min(1.0, 0.12 * i), 10 * i) if i else Bin(np.nan, np.nan, 0) for i in range(10)]
+    drawn_ = draw_reliability("a title", table, table[::-1])
+    assert drawn_.dtype == np.uint8 and drawn_.shape[2] == 3 and 400 < drawn_.shape[1] < 700
+    assert (drawn_ != draw_reliability("a title", table, table)).any()

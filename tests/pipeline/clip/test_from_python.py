@@ -1,0 +1,244 @@
+"""Clips from Python: memory, people found and lost, what is a slip."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from liftwild.boxes import Box
+from liftwild.cli import predict as cli_predict
+from liftwild.cli.main import cli
+from liftwild.detection.detector import Detection
+from liftwild.errors import LiftwildError
+from liftwild.inference import estimator as estimator_module
+from liftwild.inference.estimator import Estimator
+from liftwild.io.json_file import read_json
+from liftwild.media.video import Frame
+from liftwild.network.posenet import Decoded
+from liftwild.pipeline.clip import ClipDone, predict_clip
+from liftwild.pipeline.photos import PersonSelection
+from liftwild.pipeline.postprocess import OutputGuard, OutputOptions
+from liftwild.pipeline.record import record
+from liftwild.pose import Pose
+from tests.conftest import encode
+from tests.media.test_video import HEIGHT, WIDTH, frame_of
+from tests.pipeline.clip.conftest import BOX, document, figure, names
+
+
+@pytest.fixture
+def estimator(tiny_weights: Path) -> Estimator:
+    return Estimator(tiny_weights, "cpu")
+
+
+class Numbered:
+    """A clip of ``length`` frames of ``size`` (height, width) px that are made when they are wanted."""
+
+    name, rereadable = "made.mp4", True
+
+    def __init__(self, length: int, size: tuple[int, int] = (HEIGHT, WIDTH)) -> None:
+        self.length, self.size = length, size
+
+    def identity(self) -> str:
+        return "made"
+
+    def frames(self, start: int = 0) -> Generator[Frame, None, None]:
+        for number in range(start, self.length):
+            yield Frame(number, number / 25, np.full((*self.size, 3), number % 250, np.uint8))
+
+    def path_of(self, index: int) -> Path | None:
+        return None
+
+    def missing(self) -> int:
+        return 0
+
+
+def made(
+    estimator: Estimator, clip: Numbered, out: Path, whom: PersonSelection | None = None, **wanted: Any
+) -> ClipDone:
+    return predict_clip(
+        estimator, clip, OutputGuard(out), whom or PersonSelection(box=(10.0, 6.0, 30.0, 36.0)), OutputOptions(**wanted)
+    )
+
+
+def test_a_clip_with_nobody_is_one_line(estimator: Estimator, tmp_path: Path) -> None:
+    with pytest.raises(LiftwildError, match=r"^made.mp4: nobody was found in its 30 frames") as caught:
+        made(estimator, Numbered(30), tmp_path, PersonSelection(detect=lambda image, most: []))
+    assert "\n" not in str(caught.value) and names(tmp_path) == ["made.spool"]
+
+
+def test_memory_does_not_grow_with_the_clip(estimator: Estimator, tmp_path: Path) -> None:
+    """400 frames are 92 MB; what is held at once stays far below, and the same for a clip of four times the length."""
+    peaks = []
+    for number, length in enumerate((100, 400)):
+        tracemalloc.start()
+        made(estimator, Numbered(length, (240, 320)), tmp_path / str(number), view=False)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[0] < 12e6 and peaks[1] < peaks[0] + 3e6, peaks
+
+
+def test_a_pose_that_fills_whatever_it_is_given_is_let_go(
+    estimator: Estimator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a box would grow from frame to frame until it is larger than anything."""
+
+    def look(runtime: Any, crops: np.ndarray, flip_test: bool = False) -> Decoded:
+        joints = torch.from_numpy(figure(crops.shape[1]) * 1.9 - crops.shape[1] * 0.45)[None]
+        return Decoded(joints.repeat(len(crops), 1, 1), torch.full((len(crops), 16), 0.7), torch.zeros(len(crops), 16))
+
+    monkeypatch.setattr(estimator_module, "look", look)
+    done = made(estimator, Numbered(60), tmp_path)
+    assert 3 <= done.seen < 30
+
+
+def test_the_call_from_python_gives_what_the_command_writes(
+    video: Path, tmp_path: Path, predict: Callable[..., Result], estimator: Estimator
+) -> None:
+    assert predict(video, "--box", BOX).exit_code == 0
+    written = read_json(tmp_path / "out" / "clip.json")
+    box = (10.0, 6.0, 30.0, 36.0)
+    found = record(estimator, video, box=box)
+    assert (found.source, found.width, found.height, found.is_clip) == ("clip.mp4", WIDTH, HEIGHT, True)
+    (one,), (other,) = found.tracks, written.tracks
+    np.testing.assert_allclose(one.joints_3d, other.joints_3d, atol=0.06)
+    np.testing.assert_allclose(one.joints_2d, other.joints_2d, atol=0.006)
+    assert found.steps == written.steps[1:3]  # the command also places, and says how much shaking went
+    raw = record(estimator, video, box=box, smooth=False)
+    assert raw.steps == () and np.abs(raw.tracks[0].joints_3d - one.joints_3d).max() > 1
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "frames" / "1.png").write_bytes(b"broken")
+    with pytest.raises(LiftwildError, match="none of its frames can be read"):
+        record(estimator, tmp_path / "frames")
+
+
+class FakeDetector:
+    """Finds the same two people in every picture, or nobody in a dark one."""
+
+    def detect(self, image: np.ndarray, most: int | None = None) -> list[Detection]:
+        people = [Detection((30.0, 4.0, 30.0, 40.0), 0.7), Detection((2.0, 4.0, 24.0, 36.0), 0.9)]
+        return people[:most] if image.max() > 0 else []
+
+    def fingerprint(self) -> str:
+        return "fake"
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ((), [[30, 4, 30, 40], [2, 4, 24, 36]]),
+        (("--people", 1), [[30, 4, 30, 40]]),
+        (("--at", "5,10"), [[2, 4, 24, 36]]),
+        (("--at", "29,2"), []),
+        (("--box", "1,1,9,9", "--people", "all"), [[1, 1, 9, 9]]),
+    ],
+)
+def test_people_are_found_in_photos_and_clips(
+    options: tuple[object, ...], expected: list[list[int]], video: Path, tmp_path: Path, tiny_weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(cli_predict, "_detector", lambda options: FakeDetector())
+    (tmp_path / "photo.png").write_bytes(encode(".png", frame_of(5)))
+    (tmp_path / "dark.png").write_bytes(encode(".png", frame_of(5) * 0))
+    sources = [str(tmp_path / "photo.png"), str(tmp_path / "dark.png"), str(video)]
+    command = ["predict", *sources, "--no-figure", "--weights", str(tiny_weights), "-o", str(tmp_path / "out")]
+    done = CliRunner().invoke(cli, [*command, "--device", "cpu", *map(str, options)])
+    found = [person["box"] for person in document(tmp_path / "out" / "photo.json")["people"]]
+    assert found == expected
+    given = "--box" in options
+    scores = [None if given else {30: 0.7, 2: 0.9}[box[0]] for box in expected]
+    assert [person["score"] for person in document(tmp_path / "out" / "photo.json")["people"]] == scores
+    people = document(tmp_path / "out" / "dark.json")["people"]
+    assert len(people) == ("--box" in options)
+    if not expected:
+        assert done.exit_code == 1 and "nobody was found in its" in done.stderr
+        assert "2 photos: 2 done (0 people, nobody found in 2), 0 failed" in done.stdout
+        return
+    assert done.exit_code == 0 and ("nobody found in 1" in done.stdout) == ("--box" not in options), done.output
+    tracks = document(tmp_path / "out" / "clip.json")["people"]
+    assert [track["boxes"][0] for track in tracks] == expected
+    assert [track["scores"][0] for track in tracks] == scores
+    for track in tracks:  # it is not asked about every frame
+        assert track["scores"].count(None) > 0 or len(track["frames"]) < 5
+        assert len(track["scores"]) == len(track["frames"])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--whole", "--min-score", 0.5), "--whole looks for nobody"),
+        (("--boxes", "x.json", "--min-score", 0.5), "--box-score is that of --boxes"),
+        (("--min-score", 1.5), "not in the range"),
+    ],
+)
+def test_a_least_score_is_for_the_detector(options: tuple[object, ...], said: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli, ["predict", "a.jpg", "-o", str(tmp_path), *map(str, options)])
+    assert done.exit_code == 2 and said in done.stderr
+
+
+def test_the_least_score_reaches_the_detector(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: dict[str, object] = {}
+
+    class Told(FakeDetector):
+        def __init__(self, **options: object) -> None:
+            asked.update(options)
+
+    monkeypatch.setattr("liftwild.detection.detector.Detector", Told)
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(encode(".png", frame_of(5)))
+    command = ["predict", str(photo), "-o", str(tmp_path / "out"), "--no-figure", "--device", "cpu"]
+    assert CliRunner().invoke(cli, [*command, "--min-score", "0.6", "--runtime", "torch"]).exit_code == 0
+    assert asked == {"device": "cpu", "min_score": 0.6, "runtime": "torch"}
+
+
+def test_given_boxes_keep_their_own_score(video: Path, tiny_weights: Path, tmp_path: Path) -> None:
+    rows = [{"image_id": frame, "category_id": 1, "bbox": [10, 6, 30, 36], "score": 0.625} for frame in range(3)]
+    rows += [{"image_id": "photo", "category_id": 1, "bbox": [1, 1, 9, 9], "score": 0.5}]
+    rows += [{"image_id": "photo", "category_id": 1, "bbox": [2, 1, 9, 9]}]
+    (tmp_path / "boxes.json").write_text(json.dumps(rows))
+    (tmp_path / "photo.png").write_bytes(encode(".png", frame_of(5)))
+    command = ["predict", str(tmp_path / "photo.png"), str(video), "--no-figure", "--weights", str(tiny_weights)]
+    command += ["-o", str(tmp_path / "out"), "--device", "cpu", "--boxes", str(tmp_path / "boxes.json")]
+    assert CliRunner().invoke(cli, command).exit_code == 0
+    assert [each["score"] for each in document(tmp_path / "out" / "photo.json")["people"]] == [0.5, None]
+    (track,) = document(tmp_path / "out" / "clip.json")["people"]
+    assert track["scores"][:3] == [0.625] * 3 and set(track["scores"][3:]) == {None}
+
+
+def test_a_track_of_a_frame_or_two_is_a_slip(estimator: Estimator, tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    class Found:
+        box: Box = (10.0, 6.0, 30.0, 36.0)
+        score = 1.0
+
+    def find(image: np.ndarray, most: int | None) -> list[Found]:
+        calls.append(int(image[0, 0, 0]))
+        return [Found()] if image[0, 0, 0] == 0 else []
+
+    with pytest.raises(LiftwildError, match="nobody was found"):
+        made(vanishing(estimator), Numbered(40), tmp_path, PersonSelection(detect=find))
+    assert calls[0] == 0 and len(calls) > 3
+
+
+def vanishing(estimator: Estimator) -> Estimator:
+    """One that is sure of the first frame alone."""
+    real, looks = estimator.predict_crops, [0]
+
+    def predict_crops(photos: Any) -> Any:
+        for poses in real(photos):
+            looks[0] += len(poses)
+            yield [
+                Pose(pose.joints_2d, pose.joints_3d, np.full(16, 0.8 if looks[0] == 1 else 0.01), pose.box)
+                for pose in poses
+            ]
+
+    estimator.predict_crops = predict_crops  # type: ignore[method-assign]
+    return estimator

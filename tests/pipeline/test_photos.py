@@ -1,0 +1,168 @@
+"""A run over many photos: read ahead by a thread, written in order, whatever goes wrong."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from torch import Tensor
+
+from liftwild import Estimator
+from liftwild.detection.detector import Detection
+from liftwild.errors import LiftwildError
+from liftwild.io.json_file import read_json
+from liftwild.pipeline.photos import Counts, PersonSelection, predict_files
+from liftwild.pipeline.postprocess import OutputGuard, OutputOptions
+
+JSON = OutputOptions(figure=False)
+BATCH = 3
+
+
+class Slow:
+    """A runtime that does something before each look."""
+
+    def __init__(self, estimator: Estimator, before: Callable[[int], object]) -> None:
+        self.runtime, self.before, self.looks = estimator.runtime, before, 0
+        self.name, self.input_px, self.fine = self.runtime.name, self.runtime.input_px, self.runtime.fine
+
+    def __call__(self, crops: np.ndarray) -> tuple[Tensor, Tensor]:
+        self.before(self.looks)
+        self.looks += 1
+        return self.runtime(crops)
+
+    def fingerprint(self) -> str:
+        return self.runtime.fingerprint()
+
+
+@pytest.fixture
+def estimator(tiny_weights: Path) -> Estimator:
+    return Estimator(tiny_weights, device="cpu", batch_size=BATCH)
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    yield
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("liftwild")] == []
+
+
+def photos(folder: Path, count: int) -> list[Path]:
+    """``count`` photos, each of a width of its own."""
+    paths = [folder / f"{number}.png" for number in range(count)]
+    for number, path in enumerate(paths):
+        cv2.imwrite(str(path), np.full((40, 30 + number, 3), 10 * number % 256, np.uint8))
+    return paths
+
+
+def run(
+    estimator: Estimator, paths: list[Path], whom: PersonSelection | None = None, wanted: OutputOptions = JSON
+) -> Counts:
+    out = paths[0].parent / "out"
+    out.mkdir()
+    return predict_files(estimator, paths, OutputGuard(out), whom or PersonSelection(), wanted)
+
+
+def stems(folder: Path) -> set[str]:
+    return {path.name.removesuffix(".json") for path in (folder / "out").iterdir()}
+
+
+def test_results_and_errors_come_in_order(
+    estimator: Estimator, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = photos(tmp_path, 10)
+    for number in (0, 4, 9):
+        paths[number].write_bytes(b"no photo")
+    written: list[str] = []
+    real = Path.write_bytes
+
+    def write_bytes(path: Path, content: bytes) -> int:
+        written.append(content.partition(b'"file": "')[2].partition(b'"')[0].decode())
+        return real(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    counts = run(estimator, paths)
+    assert str(counts) == "10 photos: 7 done (7 people), 3 failed"
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(": ")[2].partition(": ")[0] for line in lines] == [str(paths[n]) for n in (0, 4, 9)]
+    assert written == [f"{number}.png" for number in (1, 2, 3, 5, 6, 7, 8)]
+    for number in (1, 2, 3, 5, 6, 7, 8):  # each got its own photo's answer
+        recording = read_json(tmp_path / "out" / f"{number}.json")
+        (pose,) = estimator.predict(paths[number])
+        assert recording.width == 30 + number and recording.computed_by == "torch fp32"
+        np.testing.assert_allclose(recording.tracks[0].joints_2d[0], pose.joints_2d, atol=0.02)
+
+
+def test_the_next_batch_is_read_while_the_network_looks(estimator: Estimator, tmp_path: Path) -> None:
+    paths, read, enough = photos(tmp_path, 20), [], threading.Event()
+
+    def people_in(image: np.ndarray) -> list[Detection]:
+        read.append(image.shape[1] - 30)
+        if len(read) >= 2 * BATCH:
+            enough.set()
+        return [Detection((0.0, 0.0, 30.0, 40.0), 0.9)]
+
+    seen: list[int] = []
+
+    def before(look: int) -> None:
+        if look == 0:
+            assert enough.wait(20)  # for ever, if nobody read meanwhile
+            time.sleep(0.3)
+        seen.append(len(read))
+
+    estimator.runtime = Slow(estimator, before)
+    assert run(estimator, paths, PersonSelection(people_in=people_in)).done == 20
+    assert read == list(range(20))
+    # A batch is with the network, a batch waits, and one photo more is being handed over; one is just read.
+    assert 2 * BATCH <= seen[0] <= 2 * BATCH + 2
+    assert all(count <= (look + 2) * BATCH + 2 for look, count in enumerate(seen))
+
+
+def test_an_error_of_the_network_ends_the_run(estimator: Estimator, tmp_path: Path) -> None:
+    def before(look: int) -> None:
+        if look == 1:
+            raise LiftwildError("its weights are broken")
+
+    estimator.runtime = Slow(estimator, before)
+    with pytest.raises(LiftwildError, match="broken"):
+        run(estimator, photos(tmp_path, 30))
+    assert stems(tmp_path) == {"0", "1", "2"}
+
+
+def test_an_interruption_ends_the_run(estimator: Estimator, tmp_path: Path) -> None:
+    def before(look: int) -> None:
+        if look == 1:
+            raise KeyboardInterrupt
+
+    estimator.runtime = Slow(estimator, before)
+    with pytest.raises(KeyboardInterrupt):
+        run(estimator, photos(tmp_path, 30))
+    assert stems(tmp_path) == {"0", "1", "2"}
+
+
+def test_a_slip_of_the_detector_is_no_photos_fault(
+    estimator: Estimator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def people_in(image: np.ndarray) -> list[Detection]:
+        if image.shape[1] == 34:
+            raise ZeroDivisionError("slip")
+        if image.shape[1] == 31:
+            raise LiftwildError("this photo cannot be looked at")
+        return []
+
+    with pytest.raises(ZeroDivisionError, match="slip"):
+        run(estimator, photos(tmp_path, 30), PersonSelection(people_in=people_in))
+    assert capsys.readouterr().err == "error: this photo cannot be looked at\n"
+
+
+def test_a_camera_that_does_not_fit_fails_the_photo_only(
+    estimator: Estimator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = photos(tmp_path, 3)
+    cv2.imwrite(str(paths[1]), np.zeros((4000, 40, 3), np.uint8))
+    counts = run(estimator, paths, wanted=OutputOptions(figure=False, camera=(60, 60, 15, 20)))
+    assert str(counts) == "3 photos: 2 done (2 people), 1 failed" and stems(tmp_path) == {"0", "2"}
+    assert "camera 60,60,15,20: for a photo of 40 x 4000 px" in capsys.readouterr().err
