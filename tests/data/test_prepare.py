@@ -225,7 +225,7 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         writer._writer = Full()
         for i in range(64):
             writer.add(stored_row(sample(i, size=40)))
-    monkeypatch.setattr("liftwild.data.store.os.fsync", full)
+    monkeypatch.setattr("liftwild.files.os.fsync", full)
     with pytest.raises(LiftwildError, match=says), StoreWriter(tmp_path / "x.arrow") as writer:
         writer.add(stored_row(sample()))
     assert names(tmp_path) == []

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from liftwild.errors import LiftwildError
+from liftwild.files import lock
 from liftwild.pose import Pose, PoseTrack
 from liftwild.tracking.observation import Observation
 
@@ -67,7 +68,8 @@ class Spool:
         except OSError as error:
             raise self._cannot(error) from None
         try:
-            _lock(self._file.fileno(), path)
+            if not lock(self._file.fileno()):
+                raise LiftwildError(f"{path} is being written by another liftwild; wait for it, or use another -o")
             self._file.seek(0)
             first = self._file.read(1 << 16).split(b"\n", 1)
             if first == [b""] or (len(first) == 1 and head.encode().startswith(first[0])):  # new, or hardly begun
@@ -287,17 +289,3 @@ def _track(person: int, frames: np.ndarray, records: np.ndarray) -> PoseTrack:
         inside=_known(records["inside"]),
         visible=_known(records["visible"]),
     )
-
-
-def _lock(handle: int, path: Path) -> None:
-    """Keep other programs from writing the file; LiftwildError if one does. Without effect where there are no locks."""
-    try:
-        import fcntl
-    except ModuleNotFoundError:  # Windows
-        return
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise LiftwildError(f"{path} is being written by another liftwild; wait for it, or use another -o") from None
-    except OSError:  # a file system without locks
-        pass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from liftwild.files import write_whole
 from liftwild.heatmap import decode
 from liftwild.network.posenet import Prediction
 from liftwild.sample import Batch
@@ -87,9 +87,8 @@ class Monitor:
         if log.exists():
             # The last line may have been cut by the kill.
             lines = [line for line in log.read_text().splitlines() if line.startswith("{") and line.endswith("}")]
-            part = log.with_name(".log.jsonl.part")
-            part.write_text("".join(f"{line}\n" for line in lines if json.loads(line)["step"] <= self.done))
-            os.replace(part, log)
+            kept = [line for line in lines if json.loads(line)["step"] <= self.done]
+            write_whole(log, "".join(f"{line}\n" for line in kept).encode())
 
     def _log(self, row: dict[str, object]) -> None:
         with (self.out / "log.jsonl").open("a") as log:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 
 from liftwild.errors import LiftwildError
+from liftwild.files import atomic_path
 from liftwild.skeleton import MPII_16, PELVIS
 from liftwild.synthetic.body.body import Body, load_body
 from liftwild.synthetic.poses import poses, settle
@@ -56,11 +56,9 @@ def write_poses(
         ]
     finally:
         torch.set_num_threads(threads)
-    part = path.with_name(f".{path.name}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with part.open("wb") as file:
+    with atomic_path(path) as part, part.open("wb") as file:
         np.save(file, np.concatenate(parts)[:count].astype(np.float16), allow_pickle=False)
-    os.replace(part, path)
 
 
 def read_poses(path: str | Path) -> np.ndarray:

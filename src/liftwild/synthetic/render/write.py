@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 
 from liftwild.data.store import CROP_PX, JPEG_QUALITY, StoreWriter, stored_row
 from liftwild.errors import LiftwildError
+from liftwild.files import write_whole
 from liftwild.skeleton import MPII_16
 from liftwild.synthetic.render.generate import RenderedSample
 
@@ -107,8 +107,7 @@ def with_pictures(samples: Iterable[RenderedSample], folder: str | Path) -> Iter
             )  # fmt: skip
             yield rendered
         category = {"id": 1, "name": "person", "keypoints": list(MPII_16.names)}
-        part = folder / ".labels.json.part"
-        part.write_text(json.dumps({"categories": [category], "images": images, "annotations": annotations}))
-        os.replace(part, labels)
+        document = {"categories": [category], "images": images, "annotations": annotations}
+        write_whole(labels, json.dumps(document).encode())
     except OSError as error:
         raise LiftwildError(f"cannot write pictures into {folder}: {error.strerror}") from None
