@@ -19,11 +19,12 @@ from liftwild.evaluation import calibration as fits
 from liftwild.evaluation.calibrate import calibrate_weights, draw_reliability
 from liftwild.evaluation.calibration import Bin, Observed
 from liftwild.evaluation.measure import Measured
+from liftwild.inference.confidence import CHANCE_IS, EDGES, PEAK_IS, Calibration, Chance, calibration_of
 from liftwild.inference.estimator import OUTSIDE_CHANCE, Estimator
 from liftwild.network.posenet import PoseNet, PoseNetConfig, Prediction
 from liftwild.pose import Pose, PoseTrack, hide
 from liftwild.skeleton import MPII_16, PELVIS, THORAX
-from liftwild.weights import CHANCE_IS, EDGES, PEAK_IS, Calibration, Chance, calibration_of, load_weights, save_weights
+from liftwild.weights import load_weights, save_weights
 from tests.conftest import picture
 from tests.support import data_fixtures
 from tests.support.labelled import write_store

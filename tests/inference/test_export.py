@@ -22,11 +22,12 @@ from liftwild import Estimator, __version__
 from liftwild.cli.main import cli
 from liftwild.errors import LiftwildError
 from liftwild.inference import export as module
+from liftwild.inference.confidence import EDGES, FLIPS, Calibration, Chance
 from liftwild.inference.runtime import RUNTIMES, hash_of, open_runtime
 from liftwild.network.posenet import Outputs, PoseNet
 from liftwild.pipeline import export as command
 from liftwild.skeleton import MPII_16
-from liftwild.weights import EDGES, FLIPS, Calibration, Chance, load_weights, save_weights
+from liftwild.weights import load_weights, save_weights
 from tests.conftest import TINY, picture
 from tests.support.paths import ROOT
 

@@ -20,7 +20,7 @@ from liftwild.evaluation import measure
 from liftwild.evaluation.calibration import Bin, Observed
 from liftwild.evaluation.page import shrunk
 from liftwild.evaluation.predictions import check_names
-from liftwild.files import write_whole
+from liftwild.inference.confidence import EDGES, Calibration
 from liftwild.inference.runtime import find_device
 from liftwild.network.posenet import PoseNet
 from liftwild.sample import Sample
@@ -28,7 +28,7 @@ from liftwild.skeleton import MPII_16
 from liftwild.viz.draw import FAINT, FINE, GRID, INK, PAPER, Colour, disc, line, text
 from liftwild.viz.figure import write_png
 from liftwild.viz.plots import COLOURS
-from liftwild.weights import EDGES, Calibration, find_weights, load_weights
+from liftwild.weights import find_weights, load_weights, write_card
 
 SIDE_PX, LEFT_PX, TOP_PX, BARS_PX, BELOW_PX, LEGEND_PX = 420, 74, 76, 70, 62, 26
 SEED = 0  # of where photos are cut
@@ -121,7 +121,7 @@ def calibrate_weights(
     kept["calibration"] = {**result.card(), "measured": about}
     if picture is not None:
         write_png(picture, draw_reliability(f"{card.get('name', path.stem)}: is a joint right?", before, after))
-    write_whole(path, (json.dumps(kept, indent=1) + "\n").encode())
+    write_card(path, kept)
     return tables
 
 

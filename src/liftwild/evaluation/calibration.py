@@ -17,9 +17,9 @@ from liftwild.camera import in_unit, mm_per_unit
 from liftwild.errors import LiftwildError
 from liftwild.evaluation import metrics
 from liftwild.evaluation.measure import Measured
+from liftwild.inference.confidence import Chance
 from liftwild.sample import Sample
 from liftwild.skeleton import MPII_16, PELVIS, THORAX
-from liftwild.weights import Chance
 
 RIGHT_TORSOS = 0.2  # a joint is right that is no farther off than this: PCK@0.2-torso
 BINS = 10
@@ -230,7 +230,7 @@ def stated_spread_mm(measured: Measured) -> np.ndarray | None:
 
 
 def cut(sample: Sample, edge: str, rng: np.random.Generator) -> tuple[Sample, np.ndarray]:
-    """The sample as if its photo ended within the person, at ``edge`` (of ``weights.EDGES``, not the first): black
+    """The sample as if its photo ended within the person, at ``edge`` (of ``confidence.EDGES``, not the first): black
     beyond, and the box ends there.
 
     Returns the sample and which joints (J,) bool are labelled and beyond.

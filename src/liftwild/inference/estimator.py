@@ -13,12 +13,12 @@ import numpy as np
 from liftwild.camera import in_unit, mm_per_unit
 from liftwild.crop import BOX_MARGIN, Crop, blackened, grown
 from liftwild.errors import LiftwildError
+from liftwild.inference.confidence import CHANCE_IS, PEAK_IS, calibration_of
 from liftwild.inference.runtime import TorchRuntime, look, open_runtime
 from liftwild.media.photo import checked_photo
 from liftwild.network.posenet import PoseNet
 from liftwild.pose import Pose
 from liftwild.skeleton import PELVIS
-from liftwild.weights import CHANCE_IS, PEAK_IS, calibration_of
 
 Box = tuple[float, float, float, float]
 Photo = str | Path | np.ndarray
@@ -34,8 +34,8 @@ OUTSIDE_CHANCE = 0.05
 class CroppedPerson(NamedTuple):
     """One person to look at: ``pixels`` (S, S, 3) uint8 RGB cut out of a photo by ``crop``; the rest as in ``Pose``.
 
-    ``photo_px``: width and height of the photo; ``edges``: which of ``weights.EDGES`` end a box that was given, so that
-    joints may lie beyond.
+    ``photo_px``: width and height of the photo; ``edges``: which of ``confidence.EDGES`` end a box that was given, so
+    that joints may lie beyond.
     """
 
     pixels: np.ndarray
@@ -245,7 +245,7 @@ class Estimator:
 
 
 def _edges(box: Box, width: int, height: int) -> tuple[str, ...]:
-    """Which edges of the photo end the box, as ``weights.EDGES`` calls them."""
+    """Which edges of the photo end the box, as ``confidence.EDGES`` calls them."""
     x, y, w, h = box
     near = EDGE_BOXES * max(w, h)
     ends = {"bottom": y + h >= height - near, "top": y <= near, "side": x <= near or x + w >= width - near}
