@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from liftwild.data.prepare import prepare_coco
+from liftwild.data.prepare import prepare_labels
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.evaluation import measure
@@ -47,7 +47,7 @@ def _labelled(source: Path, photos: Path | None, input_px: int, mask: float) -> 
     if source.suffix == ".json":
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{source.stem}.arrow"
-            prepare_coco(source, photos or source.parent, path)
+            prepare_labels(source, photos or source.parent, path)
             return [measure.network_view(sample, input_px, mask) for sample in measure.rows(Store(path))]
     return [measure.network_view(sample, input_px, mask) for sample in measure.rows(Store(source))]
 

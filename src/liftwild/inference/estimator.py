@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from liftwild.boxes import Box
 from liftwild.camera import in_unit, mm_per_unit
 from liftwild.crop import BOX_MARGIN, Crop, blackened, grown
 from liftwild.errors import LiftwildError
@@ -20,7 +21,6 @@ from liftwild.network.posenet import PoseNet
 from liftwild.pose import Pose
 from liftwild.skeleton import PELVIS
 
-Box = tuple[float, float, float, float]
 Photo = str | Path | np.ndarray
 
 # A box longer than this many photos holds nothing that can be seen.

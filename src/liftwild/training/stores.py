@@ -14,7 +14,7 @@ from typing import Any
 from lightning_fabric import Fabric
 from tqdm import tqdm
 
-from liftwild.data.prepare import HOLD_BACK_EVERY, left_out, prepare_coco, write_skips
+from liftwild.data.prepare import HOLD_BACK_EVERY, left_out, prepare_labels, write_skips
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.synthetic.poses.pose_bank import read_poses, write_poses
@@ -103,10 +103,10 @@ def ready(
 def prepare_photos(labels: Path, images: Path, path: Path, held_back: Path | None = None) -> None:
     """Prepare the store ``path`` of labelled photos, and of every tenth of them ``held_back``; stderr says how it went.
 
-    Errors as in ``prepare_coco``.
+    Errors as in ``prepare_labels``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    done = prepare_coco(
+    done = prepare_labels(
         labels, images, path, lambda photos, total: iter(tqdm(photos, total=total, unit="photo")), held_back
     )
     listed = write_skips(done, path)

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from liftwild.data.readers.coco import Person, Skip, read_labels
+from liftwild.data.labels import LabelledPerson, Skip
+from liftwild.data.readers.coco import read_labels
 from liftwild.skeleton import MPII_16
 from tests.support.data_fixtures import write_labels
 
 PELVIS, THORAX, NECK, HEAD = (MPII_16.index(name) for name in ("pelvis", "thorax", "upper_neck", "head_top"))
-Read = Callable[[Any], tuple[list[Person], list[Skip]]]
+Read = Callable[[Any], tuple[list[LabelledPerson], list[Skip]]]
 
 
 @pytest.fixture
