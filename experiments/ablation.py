@@ -16,7 +16,6 @@ import argparse
 import copy
 import os
 import sys
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,8 @@ from liftwild.evaluation.predictions import check_names, read_predictions
 from liftwild.evaluation.protocols.open import MAIN
 from liftwild.evaluation.report import Scored, score, write_report
 from liftwild.training.allocator import keep_freed_memory
-from liftwild.training.recipe import SHIPPED, Recipe, StoreEntry, recipe_from_dict
+from liftwild.training.recipe import Recipe, StoreEntry
+from liftwild.training.recipe_file import SHIPPED, read_table, recipe_from_dict
 from liftwild.training.run import train
 from liftwild.training.stores import prepare_photos, render_store
 from liftwild.weights import find_weights, load_weights
@@ -118,14 +118,6 @@ def ablation(asked: argparse.Namespace) -> None:
     )
     print(written[0].read_text(encoding="utf-8"))
     say(f"the report, its tables and figures are in {asked.out / 'report'}")
-
-
-def read_table(path: Path) -> dict[str, Any]:
-    """The dict of a recipe's TOML; LiftwildError if it cannot be read."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise LiftwildError(f"cannot read recipe {path}: {error}") from None
 
 
 def budget(table: dict[str, Any], images: int) -> None:

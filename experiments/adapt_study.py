@@ -17,7 +17,6 @@ import json
 import math
 import os
 import sys
-import tomllib
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ from liftwild.evaluation.measure import Measured
 from liftwild.evaluation.predictions import check_names, read_predictions
 from liftwild.files import write_whole
 from liftwild.training.allocator import keep_freed_memory
-from liftwild.training.recipe import find_recipe, recipe_from_dict
+from liftwild.training.recipe_file import find_recipe, read_table, recipe_from_dict
 from liftwild.training.run import train
 from liftwild.training.stores import prepare_photos
 from liftwild.viz.draw import FAINT, FINE, GRID, INK, LEFT, MIDDLE, PAPER, RIGHT, disc, line, text
@@ -85,8 +84,7 @@ def study(asked: argparse.Namespace) -> None:
     """All of it; LiftwildError says what is wrong."""
     names = photos_in_order(asked.photos[0], asked.seed)
     counts = parse_counts(asked.counts, len(names), asked.photos[0])
-    with find_recipe(asked.recipe).open("rb") as handle:
-        recipe = scaled(tomllib.load(handle), asked.images)
+    recipe = scaled(read_table(find_recipe(asked.recipe)), asked.images)
     out: Path = asked.out
     out.mkdir(parents=True, exist_ok=True)
     begin_or_go_on(out, asked, recipe)

@@ -18,7 +18,8 @@ from liftwild.training import budget, stores
 from liftwild.training import run as runs
 from liftwild.training.loop import Trainer
 from liftwild.training.monitor import before_and_after
-from liftwild.training.recipe import StoreEntry, recipe_from_dict
+from liftwild.training.recipe import StoreEntry
+from liftwild.training.recipe_file import recipe_from_dict
 from tests.support.data_fixtures import annotation, labels, write_labels, write_photo
 from tests.support.labelled import Clock, tiny_recipe, to_toml
 from tests.training.test_training import ENVIRONMENT, command

@@ -16,7 +16,7 @@ from liftwild.cli.main import cli
 from liftwild.threads import split_cores, usable_cores
 from liftwild.training import budget, loop
 from liftwild.training import checkpoint as checkpoints
-from liftwild.training.recipe import Stage
+from liftwild.training.stage import Stage
 from liftwild.weights import load_weights
 from tests.support.labelled import Clock, tiny_recipe, write_store
 from tests.training.test_training import ENVIRONMENT, logged, run

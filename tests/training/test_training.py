@@ -22,7 +22,8 @@ from liftwild.training import checkpoint as checkpoints
 from liftwild.training import loop, objective
 from liftwild.training import run as runs
 from liftwild.training.average import follow
-from liftwild.training.recipe import Stage, load_recipe, recipe_from_dict
+from liftwild.training.recipe_file import load_recipe, recipe_from_dict
+from liftwild.training.stage import Stage
 from liftwild.weights import load_weights
 from tests.support.labelled import tiny_recipe, to_toml, write_store
 from tests.support.paths import ROOT, SRC

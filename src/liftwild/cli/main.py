@@ -124,7 +124,7 @@ def train(
     keep_freed_memory()
     try:
         from liftwild.training.monitor import before_and_after
-        from liftwild.training.recipe import load_recipe
+        from liftwild.training.recipe_file import load_recipe
         from liftwild.training.run import network_of, train
     except ModuleNotFoundError as error:
         raise LiftwildError(f"training needs {error.name}: pip install 'liftwild[train]'") from None

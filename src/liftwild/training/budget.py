@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from liftwild.training.recipe import Stage
+from liftwild.training.stage import Stage
 
 RENDERING = 0.5  # of a budget, at most: the rest is for training
 LIFTED_PX = 12  # side of a picture that would cost what a pose without one costs a lifter

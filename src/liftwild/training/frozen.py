@@ -14,7 +14,7 @@ from liftwild.inference.runtime import openvino_core
 from liftwild.network.joint_head import MobileJoints
 from liftwild.network.mobilenet import MIN_PREFIX, Features, Keypoints, Prefix
 from liftwild.network.posenet import PoseNet
-from liftwild.training.recipe import Stage
+from liftwild.training.stage import Stage
 
 
 def frozen_layers(net: PoseNet, stage: Stage, device: torch.device, bf16: bool) -> FrozenLayers | None:

@@ -36,7 +36,8 @@ from liftwild.training.lifting import train_lifter
 from liftwild.training.monitor import PICTURES, Monitor
 from liftwild.training.objective import step_losses, total_loss
 from liftwild.training.optimizer import make_optimizer
-from liftwild.training.recipe import METRICS, Recipe, Stage
+from liftwild.training.recipe import METRICS, Recipe
+from liftwild.training.stage import Stage
 from liftwild.weights import check_shards, save_weights
 
 VAL_PEOPLE = 1000  # at most so many of each val store, spread evenly, are measured while training

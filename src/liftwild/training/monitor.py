@@ -21,7 +21,7 @@ from liftwild.heatmap import decode
 from liftwild.network.posenet import Prediction
 from liftwild.sample import Batch
 from liftwild.skeleton import MPII_16
-from liftwild.training.recipe import Stage
+from liftwild.training.stage import Stage
 
 LINES_EVERY_S = 60.0  # without a terminal: one line of progress so often
 PICTURES = 8

@@ -13,7 +13,7 @@ from liftwild.network.posenet import Prediction
 from liftwild.sample import Batch
 from liftwild.skeleton import COCO_17, DEPTH_ROOT, MPII_16
 from liftwild.synthetic.poses.pose_views import PoseView
-from liftwild.training.recipe import Stage
+from liftwild.training.stage import Stage
 
 _OWN = [joint for joint, name in enumerate(MPII_16.names) if name in COCO_17.names]  # limb joints: MoveNet's own
 _OF_COCO = [COCO_17.index(MPII_16.names[joint]) for joint in _OWN]
