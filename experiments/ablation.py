@@ -30,10 +30,11 @@ from liftwild.evaluation.predictions import check_names, read_predictions
 from liftwild.evaluation.protocols.open import MAIN
 from liftwild.evaluation.report import Scored, score, write_report
 from liftwild.training.allocator import keep_freed_memory
+from liftwild.training.prepare_stores import prepare_photos
 from liftwild.training.recipe import Recipe, StoreEntry
 from liftwild.training.recipe_file import SHIPPED, read_table, recipe_from_dict
-from liftwild.training.run import train
-from liftwild.training.stores import prepare_photos, render_store
+from liftwild.training.render_stores import render_store
+from liftwild.training.train import train_recipe
 from liftwild.weights import find_weights, load_weights
 
 NAMES = ("3d-wo-geo", "3d-w-geo", "3d-2d-wo-geo", "3d-2d-w-geo")  # in the paper's order
@@ -194,7 +195,7 @@ def trained(
             raise LiftwildError(f"{out} was trained with another budget, recipe or data; choose another --out")
         return out
     say(f"training {out}")
-    train(
+    train_recipe(
         recipe, out, resume=True, start=None if start is None else str(start), stage=None if start is None else stage,
         precision=asked.precision, accelerator=asked.accelerator, workers=asked.workers,
     )  # fmt: skip

@@ -35,9 +35,9 @@ from liftwild.evaluation.measure import Measured
 from liftwild.evaluation.predictions import check_names, read_predictions
 from liftwild.files import write_whole
 from liftwild.training.allocator import keep_freed_memory
+from liftwild.training.prepare_stores import prepare_photos
 from liftwild.training.recipe_file import find_recipe, read_table, recipe_from_dict
-from liftwild.training.run import train
-from liftwild.training.stores import prepare_photos
+from liftwild.training.train import train_recipe
 from liftwild.viz.draw import FAINT, FINE, GRID, INK, LEFT, MIDDLE, PAPER, RIGHT, disc, line, text
 from liftwild.weights import find_weights, load_weights
 
@@ -104,7 +104,7 @@ def study(asked: argparse.Namespace) -> None:
             labels = run / "labels.json"
             write_whole(labels, subset(asked.photos[0], set(names[:count])))
             network = load_weights(asked.start)[0].config
-            train(
+            train_recipe(
                 recipe_from_dict(recipe, asked.recipe, {"photos_val": str(val)}, network), run, resume=True,
                 start=asked.start, precision=asked.precision, accelerator=asked.accelerator, workers=asked.workers,
                 photos=(labels, asked.photos[1]),

@@ -102,7 +102,7 @@ def test_all_four_from_nothing_to_the_report(
         "--precision", "32-true", "--accelerator", "cpu", "--workers", 0,
     ]  # fmt: skip
     begun: list[str] = []
-    train = module.train
+    train = module.train_recipe
 
     def watched(recipe, folder, **options):  # type: ignore[no-untyped-def]
         begun.append(f"{folder.parent.name}/{folder.name}")
@@ -111,7 +111,7 @@ def test_all_four_from_nothing_to_the_report(
             raise KeyboardInterrupt
         return train(recipe, folder, **options)
 
-    monkeypatch.setattr(module, "train", watched)
+    monkeypatch.setattr(module, "train_recipe", watched)
     with pytest.raises(SystemExit, match="the same command goes on"):
         module.main([str(argument) for argument in arguments])
     assert begun == ["common/seed-0", "3d-wo-geo/seed-0", "3d-w-geo/seed-0"]

@@ -14,15 +14,15 @@ from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.synthetic.render.generate import CPU_BATCH, RenderedSample, render
 from liftwild.synthetic.render.write import rendered_row, write_store
-from liftwild.training import budget, stores
-from liftwild.training import run as runs
+from liftwild.training import budget, render_stores
+from liftwild.training import train as runs
 from liftwild.training.loop import Trainer
 from liftwild.training.monitor import before_and_after
 from liftwild.training.recipe import StoreEntry
 from liftwild.training.recipe_file import recipe_from_dict
 from tests.support.data_fixtures import annotation, labels, write_labels, write_photo
 from tests.support.labelled import Clock, tiny_recipe, to_toml
-from tests.training.test_training import ENVIRONMENT, command
+from tests.support.training_runs import ENVIRONMENT, command
 
 
 def world(folder: Path, photos: int) -> tuple[Path, Path]:
@@ -62,7 +62,7 @@ def adapt(recipe: dict[str, Any], out: Path, start: Path, **options: Any) -> Tra
     """Train from ``start`` in this process."""
     network = runs.network_of(out, options.get("resume", False), str(start))
     how: dict[str, Any] = {"start": str(start), "workers": 0, "precision": "32-true", "accelerator": "cpu", **options}
-    return runs.train(recipe_from_dict(recipe, network=network), out, **how)
+    return runs.train_recipe(recipe_from_dict(recipe, network=network), out, **how)
 
 
 def test_photos_to_weights(tmp_path: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,8 +100,8 @@ def test_rendering_leaves_half_of_the_time(
             yield people[number % 8]
 
     monkeypatch.setattr(budget, "now", clock)
-    monkeypatch.setattr(stores, "render", slow)
-    monkeypatch.setattr(stores, "usable_cores", lambda: 4)
+    monkeypatch.setattr(render_stores, "render", slow)
+    monkeypatch.setattr(render_stores, "usable_cores", lambda: 4)
     recipe, out = table(tmp_path), tmp_path / "run"
     recipe["stores"]["rendered"]["count"] = 80
     val = {"path": str(tmp_path / "stores/v.arrow"), "use": "val", "render": "wild", "split": "test", "count": 40}
@@ -124,7 +124,7 @@ def test_rendering_leaves_half_of_the_time(
 
 def test_without_time_a_batch_is_rendered(tmp_path: Path) -> None:
     entry = StoreEntry(str(tmp_path / "r.arrow"), "3d", render="wild", count=24)
-    stores.render_missing([entry], until=budget.now() - 5)
+    render_stores.render_missing([entry], until=budget.now() - 5)
     assert len(Store(entry.path)) == CPU_BATCH
 
 
@@ -139,9 +139,9 @@ def test_how_long_rendering_takes_is_said(monkeypatch: pytest.MonkeyPatch, capsy
             clock.time += 2.0
 
     monkeypatch.setattr(budget, "now", clock)
-    assert len(list(stores.estimated(samples(), people=1000, first=10, until=600.0))) == 12
+    assert len(list(render_stores.with_estimate(samples(), people=1000, first=10, until=600.0))) == 12
     said = capsys.readouterr().err.strip()
-    size = (len(rendered_row(person)["image"]) + stores.ROW_BYTES) * 1000 / 1e6
+    size = (len(rendered_row(person)["image"]) + render_stores.ROW_BYTES) * 1000 / 1e6
     assert said == (f"about 33 min more for all 1000, 2 s each; about {size:.1f} MB; "
                     "the share of --minutes for rendering ends in 8 min")  # fmt: skip
 

@@ -125,7 +125,7 @@ def train(
     try:
         from liftwild.training.monitor import before_and_after
         from liftwild.training.recipe_file import load_recipe
-        from liftwild.training.run import network_of, train
+        from liftwild.training.train import network_of, train_recipe
     except ModuleNotFoundError as error:
         raise LiftwildError(f"training needs {error.name}: pip install 'liftwild[train]'") from None
 
@@ -134,7 +134,7 @@ def train(
             raise click.UsageError(f"--store wants NAME=PATH, not {store!r}")
     plan = load_recipe(recipe, dict(store.split("=", 1) for store in stores), network_of(out, resume, start))
     try:
-        run = train(
+        run = train_recipe(
             plan, out, resume=resume, start=start, stage=stage, precision=precision, accelerator=accelerator,
             workers=workers, stop_after=stop_after, minutes=minutes, photos=photos, photos_val=photos_val,
             keep_schedule=keep_schedule, begun=begun, shard_mb=shard_mb,

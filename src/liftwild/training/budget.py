@@ -48,7 +48,7 @@ class Timer:
         self.until, self.fit, self.measuring_s = until, fit and until is not None, 0.0
         self._paced, self._mark, self._each_s = False, 0.0, 0.0
 
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         """Whether to end now, measuring first."""
         return self.until is not None and now() >= self.until - self.measuring_s
 
@@ -69,19 +69,19 @@ class Timer:
         self._paced = True
         return max(1e-9, (now() - self._mark) / (done - SKIPPED))
 
-    def foresee(self, step_s: float, people: int, stage: Stage, val_every: int) -> None:
+    def set_pace(self, step_s: float, people: int, stage: Stage, val_every: int) -> None:
         """Note the pace of ``stage``: ``step_s`` a step, and ``people`` are measured every ``val_every`` steps."""
         if not self.measuring_s:  # nothing measured yet: as if a person took what one takes to train
             self.measuring_s = people * step_s / stage.batch_size
         self._each_s = step_s + (self.measuring_s / val_every if val_every else 0.0)
 
-    def fitted(self, stages: tuple[Stage, ...], index: int, done: int, network_px: int) -> tuple[Stage, ...]:
-        """``fit`` for the time that is left, as was foreseen."""
+    def fit_stages(self, stages: tuple[Stage, ...], index: int, done: int, network_px: int) -> tuple[Stage, ...]:
+        """``fit_schedule`` for the time that is left, as was foreseen."""
         assert self.until is not None
         free_s = MARGIN * (self.until - now() - self.measuring_s * (len(stages) - index))
-        return fit(stages, index, done, max(0.0, free_s) / self._each_s, network_px)
+        return fit_schedule(stages, index, done, max(0.0, free_s) / self._each_s, network_px)
 
-    def expectation(
+    def eta_line(
         self, step_s: float, stages: Sequence[Stage], index: int, done: int, network_px: int, last: int | None
     ) -> str:
         """A line about when all of ``stages``, or the ``last`` steps, will be done, as was foreseen."""
@@ -92,7 +92,7 @@ class Timer:
         if self.until is not None:
             left_s = min(left_s, max(0.0, self.until - now()))
         at = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() + left_s))
-        return f"{step_s:.{2 if step_s < 10 else 0}f} s a step: the end is expected in {in_words(left_s)}, at {at}"
+        return f"{step_s:.{2 if step_s < 10 else 0}f} s a step: the end is expected in {duration_text(left_s)}, at {at}"
 
 
 def steps_left(stages: Sequence[Stage], index: int, done: int, network_px: int) -> float:
@@ -108,7 +108,7 @@ def steps_left(stages: Sequence[Stage], index: int, done: int, network_px: int) 
     return stages[index].iterations - done + later / cost(stages[index])
 
 
-def fit(stages: Sequence[Stage], index: int, done: int, steps: float, network_px: int) -> tuple[Stage, ...]:
+def fit_schedule(stages: Sequence[Stage], index: int, done: int, steps: float, network_px: int) -> tuple[Stage, ...]:
     """``stages`` with the rest of them made shorter, all by the same share, to fit into the time of ``steps`` steps.
 
     ``index``, ``done``, ``network_px``: as in ``steps_left``, and ``steps`` are those of stage ``index``. A warm-up
@@ -126,7 +126,7 @@ def fit(stages: Sequence[Stage], index: int, done: int, steps: float, network_px
     return tuple(fitted)
 
 
-def in_words(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """A duration as people say it: "40 s", "12 min", "3 h 05 min"."""
     if seconds < 90:
         return f"{max(0, seconds):.0f} s"

@@ -50,12 +50,12 @@ def save_checkpoint(
         save_file(_optimizer_tensors(net, optimizer), part / "optimizer.safetensors")
         about = {"format": FORMAT, "version": VERSION, "step": step, **state}
         (part / "state.json").write_text(json.dumps(about, indent=1) + "\n")
-    for old in checkpoints(folder)[:-KEPT]:
+    for old in list_checkpoints(folder)[:-KEPT]:
         shutil.rmtree(old)
     return target
 
 
-def checkpoints(folder: Path) -> list[Path]:
+def list_checkpoints(folder: Path) -> list[Path]:
     """The whole checkpoints of a run, oldest first."""
     if not folder.is_dir():
         return []

@@ -60,7 +60,7 @@ class FrozenLayers:
         return Features(fine, middle, coarse), Keypoints(heatmaps, regressed)
 
 
-def frozen_answer(
+def frozen_outputs(
     net: PoseNet, stage: Stage, frozen: FrozenLayers | None, images: Tensor
 ) -> tuple[Features, Keypoints] | Prefix | None:
     """What the layers that ``stage`` leaves alone make of ``images``, where that is worked out apart: by ``frozen``, or
@@ -75,7 +75,7 @@ def frozen_answer(
     return answer
 
 
-def teacher_of(net: PoseNet, answer: tuple[Features, Keypoints] | Prefix | None) -> Tensor:
+def teacher_log_odds(net: PoseNet, answer: tuple[Features, Keypoints] | Prefix | None) -> Tensor:
     """MoveNet's own say of COCO's joints, log-odds (B, 17, H, W), in a stage that leaves all of it alone."""
     assert isinstance(net.subnetwork, MobileJoints) and answer is not None and not isinstance(answer, Prefix)
     with torch.no_grad():

@@ -28,19 +28,19 @@ PICTURES = 8
 
 
 class Monitor:
-    """Progress of a run of ``total`` steps, ``done`` of them before; silent unless ``speaks`` (rank 0).
+    """Progress of a run of ``total`` steps, ``done`` of them before; silent unless ``is_main`` (rank 0).
 
     Every ``every`` steps one line goes into ``log.jsonl`` (step, stage, means of the losses since, lr, images_per_s)
     and the same to TensorBoard.
     """
 
-    def __init__(self, out: Path, total: int, done: int, every: int, speaks: bool) -> None:
-        self.out, self.total, self.done, self.every, self.speaks = out, total, done, every, speaks
+    def __init__(self, out: Path, total: int, done: int, every: int, is_main: bool) -> None:
+        self.out, self.total, self.done, self.every, self.is_main = out, total, done, every, is_main
 
     def __enter__(self) -> Monitor:
-        if self.speaks:
+        if self.is_main:
             self.out.mkdir(parents=True, exist_ok=True)
-            self._forget_what_is_done_again()
+            self._drop_later_lines()
             self.writer = SummaryWriter(str(self.out / "tensorboard"), purge_step=self.done + 1)
             terminal = sys.stderr.isatty()
             self.bar = tqdm(
@@ -54,13 +54,13 @@ class Monitor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.speaks:
+        if self.is_main:
             self.bar.close()
             self.writer.close()
 
     def step(self, stage: Stage, total: int, images: int, losses: dict[str, Tensor], lr: float) -> None:
         """One step done, ``total`` in all: its ``losses``, learning rate ``lr``, ``images`` in the whole batch."""
-        if not self.speaks:
+        if not self.is_main:
             return
         for name, loss in losses.items():
             self.sums[name] = self.sums.get(name, 0.0) + float(loss)
@@ -81,7 +81,7 @@ class Monitor:
         self.bar.set_postfix_str(f"{shown} {self.images / seconds:.0f} images/s", refresh=False)
         self.sums, self.images, self.steps, self.since = {}, 0, 0, time.perf_counter()
 
-    def _forget_what_is_done_again(self) -> None:
+    def _drop_later_lines(self) -> None:
         """Drop lines of steps after the checkpoint that the run goes on from."""
         log = self.out / "log.jsonl"
         if log.exists():
@@ -96,7 +96,7 @@ class Monitor:
 
     def scores(self, store: str, scores: dict[str, float], total: int) -> None:
         """What was measured on a val store."""
-        if self.speaks:
+        if self.is_main:
             for name, value in scores.items():
                 self.writer.add_scalar(f"val/{store}/{name}", value, total)
             self._log({"step": total, "store": store, **scores})
@@ -106,19 +106,19 @@ class Monitor:
 
     def say(self, line: str) -> None:
         """A line for whoever watches."""
-        if self.speaks:
+        if self.is_main:
             self.bar.write(line, file=sys.stderr)
 
-    def lasts(self, total: int) -> None:
+    def set_total(self, total: int) -> None:
         """The run has become one of ``total`` steps."""
         self.total = total
-        if self.speaks:
+        if self.is_main:
             self.bar.total = total
 
     def picture(self, batch: Batch, pred: Prediction, input_px: int, total: int) -> None:
         """A row of the batch's images with labelled joints (hollow) and predicted ones (filled), right orange, left
         blue; to TensorBoard and ``predictions.png``."""
-        if not self.speaks:
+        if not self.is_main:
             return
         with torch.no_grad():
             points, _ = decode(pred.heatmaps[-1][:PICTURES].float(), input_px)

@@ -58,10 +58,10 @@ class Recipe:
     ``log_every``, ``val_every``, ``picture_every``, ``checkpoint_every``: iterations between logging, measuring on the
     val stores, drawing predictions, and leaving a checkpoint behind (all but the first also at a stage's end; 0: only
     there). ``ema_decay``: of the average of the network over steps, which is what is measured and exported (0: no
-    average; see ``average.follow``). ``best`` "STORE:METRIC": keep the network that did best on this val store by this
-    one of ``METRICS``, at whatever input size that was measured ("": do not). ``pretrained``: the file that a
-    MobileNet begins with, of ``scripts/import_pretrained.py`` ("": nothing). ``text``: the TOML as nested dicts, as
-    it stands in the file; what checkpoints and weights keep of it.
+    average; ``average.update_average``). ``best`` "STORE:METRIC": keep the network that did best on this val store by
+    this one of ``METRICS``, at whatever input size that was measured ("": do not). ``pretrained``: the file that a
+    MobileNet begins with, of ``scripts/import_pretrained.py`` ("": nothing). ``text``: the TOML as nested dicts, which
+    checkpoints and weights keep.
     """
 
     name: str
