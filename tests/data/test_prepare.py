@@ -27,21 +27,11 @@ from tests.support.data_fixtures import (
     labels,
     make_store,
     photo,
+    prepare,
     sample,
     write_labels,
     write_photo,
 )
-
-
-def prepare(tmp_path: Path, content: dict[str, Any], files: dict[str, np.ndarray | bytes | None] | None = None) -> Any:
-    """Prepare ``content`` in a folder with ``files`` (by default one good photo of each name in the labels)."""
-    (tmp_path / "photos").mkdir(exist_ok=True)
-    for name, image in (files or {image["file_name"]: None for image in content["images"]}).items():
-        if isinstance(image, bytes):
-            (tmp_path / "photos" / name).write_bytes(image)
-        else:
-            write_photo(tmp_path / "photos" / name, image)
-    return prepare_labels(write_labels(tmp_path / "labels.json", content), tmp_path / "photos", tmp_path / "x.arrow")
 
 
 def names(folder: Path) -> list[str]:

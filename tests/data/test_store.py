@@ -20,7 +20,6 @@ from liftwild.data.store import CROP_PX, DEFAULTS, SCHEMA, Store, StoreWriter, s
 from liftwild.errors import LiftwildError
 from liftwild.sample import Sample
 from liftwild.skeleton import MPII_16
-from tests.data.test_prepare import prepare
 from tests.support.data_fixtures import (
     CAMERA,
     J,
@@ -31,6 +30,7 @@ from tests.support.data_fixtures import (
     make_store,
     photo,
     pose,
+    prepare,
     sample,
 )
 

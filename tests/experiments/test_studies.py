@@ -14,9 +14,9 @@ import cv2
 import pytest
 
 from liftwild.data.readers.coco import read_labels
+from tests.support.adapting import table, world
 from tests.support.labelled import to_toml, write_store
 from tests.support.paths import ROOT
-from tests.training.test_adapt import table, world
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from liftwild.camera import Camera
+from liftwild.data.prepare import prepare_labels
 from liftwild.data.store import Store, StoreWriter, stored_row
 from liftwild.sample import Sample
 from liftwild.skeleton import MPII_16
@@ -132,3 +133,14 @@ def make_store(path: Path, samples: Iterable[Sample]) -> Store:
         for one in samples:
             writer.add(stored_row(one))
     return Store(path)
+
+
+def prepare(tmp_path: Path, content: dict[str, Any], files: dict[str, np.ndarray | bytes | None] | None = None) -> Any:
+    """Prepare ``content`` in a folder with ``files`` (by default one good photo of each name in the labels)."""
+    (tmp_path / "photos").mkdir(exist_ok=True)
+    for name, image in (files or {image["file_name"]: None for image in content["images"]}).items():
+        if isinstance(image, bytes):
+            (tmp_path / "photos" / name).write_bytes(image)
+        else:
+            write_photo(tmp_path / "photos" / name, image)
+    return prepare_labels(write_labels(tmp_path / "labels.json", content), tmp_path / "photos", tmp_path / "x.arrow")

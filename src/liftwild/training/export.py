@@ -1,4 +1,4 @@
-"""The weights of a run, with what their json says of it."""
+"""The weights of a run, and the json beside them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def origin_of(trainer: Trainer) -> dict[str, Any]:
-    """What checkpoints and weights say of their origin: recipe, data, versions."""
+    """The origin that checkpoints and weights state: recipe, data, versions."""
     return {
         "recipe": trainer.recipe.text,
         "from": trainer.start,

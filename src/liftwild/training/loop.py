@@ -38,7 +38,7 @@ VAL_PEOPLE = 1000  # at most so many of each val store, spread evenly, are measu
 
 
 class Trainer:
-    """A run of a recipe in a folder. ``train`` does it all; the parts are there to be read and tested."""
+    """A run of a recipe in the folder ``out``; ``train.train_recipe`` makes one and runs it."""
 
     def __init__(self, recipe: Recipe, out: Path, fabric: Fabric, workers: int, shard_mb: float = 0.0) -> None:
         self.recipe, self.out, self.fabric, self.workers, self.shard_mb = recipe, out, fabric, workers, shard_mb
@@ -62,8 +62,8 @@ class Trainer:
         self.best: dict[str, Any] = {}
         self.steps = 0  # done, over all stages
         self.stopped = False  # before the last step
-        self.out_of_time = False  # and that because of the time
-        self.shortened_from = 0  # steps, where the schedule was made to fit into the time
+        self.out_of_time = False  # stopped by the time limit
+        self.shortened_from = 0  # steps of the recipe, where the schedule was shortened
         self.timer = budget.Timer()
         self.exported: list[Path] = []
         self._check_best()
@@ -75,12 +75,12 @@ class Trainer:
             raise LiftwildError(f"best = {self.recipe.best!r}: store {store} has no 3D labels to measure it on")
 
     def count_people(self, name: str) -> int:
-        """How many the store ``name`` holds."""
+        """People or poses in the store ``name``."""
         return len(self.stores[name]) if name in self.stores else len(read_poses(self.poses[name]))
 
     @property
     def result(self) -> PoseNet:
-        """The network that is measured, drawn and exported: the average over steps, where the recipe has one."""
+        """The network that is measured and exported: the average over steps, where the recipe has one."""
         return self.net if self.average is None else self.average
 
     def start_from(self, name: str, net: PoseNet, card: dict[str, Any]) -> None:
@@ -117,7 +117,7 @@ class Trainer:
         self.recipe = dataclasses.replace(self.recipe, stages=stages)
 
     def training_mode(self, stage: Stage) -> None:
-        """Training mode; what a stage leaves alone keeps its batch-norm statistics too."""
+        """Set the training mode; frozen parts keep their batch-norm statistics."""
         self.net.train(not stage.freeze_norm)
         if stage.train in ("depth", "lifter"):
             self.net.subnetwork.eval()

@@ -1,4 +1,4 @@
-"""What a run shows of itself: a progress bar, TensorBoard scalars, and a picture of predictions now and then."""
+"""Progress of a run: a progress bar, log.jsonl, TensorBoard, and a picture of predictions."""
 
 from __future__ import annotations
 
@@ -105,12 +105,12 @@ class Monitor:
             self.since = time.perf_counter()
 
     def say(self, line: str) -> None:
-        """A line for whoever watches."""
+        """Print a line beside the progress bar."""
         if self.is_main:
             self.bar.write(line, file=sys.stderr)
 
     def set_total(self, total: int) -> None:
-        """The run has become one of ``total`` steps."""
+        """Change the number of steps of the run to ``total``."""
         self.total = total
         if self.is_main:
             self.bar.total = total

@@ -18,13 +18,14 @@ METRICS = {
 
 @dataclass(frozen=True)
 class StoreEntry:
-    """A store and what it is for.
+    """A store and its use.
 
-    ``path``: the Arrow file, relative to the folder that the command runs in. ``use``: "3d" and "2d" train, "val"
-    measures; "poses" is a .npy file of poses without pictures (``synthetic.poses.pose_bank``). ``weight``: how often
-    it is drawn beside others of the same use. ``kind`` and ``licence``: said of it in the weights' json. ``render``
-    "wild" or "lab": if there is no file at ``path``, ``count`` people are rendered into it, of ``render_seed`` and
-    ``split``, before the photos of the folder ``backgrounds`` ("": none); "poses": as many procedural poses.
+    - ``path``: the Arrow file, relative to the folder that the command runs in.
+    - ``use``: "3d" and "2d" train, "val" measures; "poses" is a .npy file of poses (``synthetic.poses.pose_bank``).
+    - ``weight``: how often it is drawn beside others of the same use.
+    - ``kind``, ``licence``: stated in the json of the weights.
+    - ``render`` "wild", "lab" or "poses": without a file at ``path``, ``count`` people or poses are rendered into it,
+      with ``render_seed`` and ``split``, before the photos of the folder ``backgrounds`` ("": none).
     """
 
     path: str
@@ -53,15 +54,14 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a run. ``stores`` by name, ``stages`` in order.
+    """Everything that decides a run: ``stores`` by name, ``stages`` in order, and
 
-    ``log_every``, ``val_every``, ``picture_every``, ``checkpoint_every``: iterations between logging, measuring on the
-    val stores, drawing predictions, and leaving a checkpoint behind (all but the first also at a stage's end; 0: only
-    there). ``ema_decay``: of the average of the network over steps, which is what is measured and exported (0: no
-    average; ``average.update_average``). ``best`` "STORE:METRIC": keep the network that did best on this val store by
-    this one of ``METRICS``, at whatever input size that was measured ("": do not). ``pretrained``: the file that a
-    MobileNet begins with, of ``scripts/import_pretrained.py`` ("": nothing). ``text``: the TOML as nested dicts, which
-    checkpoints and weights keep.
+    - ``log_every``, ``val_every``, ``picture_every``, ``checkpoint_every``: iterations between logging, measuring on
+      val stores, drawing predictions, and checkpoints; all but the first also at a stage's end (0: only there).
+    - ``ema_decay``: of the average of the network over steps, which is measured and exported (0: no average).
+    - ``best`` "STORE:METRIC": keep the network that did best on this val store by one of ``METRICS`` ("": do not).
+    - ``pretrained``: the file that a MobileNet begins with, of ``scripts/import_pretrained.py`` ("": nothing).
+    - ``text``: the TOML as nested dicts, which checkpoints and weights keep.
     """
 
     name: str

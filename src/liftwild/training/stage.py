@@ -13,24 +13,23 @@ from liftwild.network.posenet import PoseNetConfig
 class Stage:
     """One row of the training plan. Defaults are the paper's where it has them.
 
-    ``iterations`` steps of ``batch_size`` images (a row may give the number of ``images`` instead), ``ratio_3d`` of
-    them 3D-labelled, at ``input_px`` (0: the network's own; smaller only while no depth is trained). Learning rate
-    ``lr``, by ``schedule``: constant, step (to ``lr_end`` at ``drop_at`` of the iterations) or cosine (to ``lr_end``),
-    after ``warmup`` iterations of linear rise.
-    ``heatmap_weight``, ``depth_weight``, ``geometric_weight``: of the three losses; the geometric one is taken on the
-    images of ``geometric_on``. ``sigma`` of the target Gaussians in heatmap px, moving to ``sigma_end`` over the stage
-    (0: stays). ``foreground_weight``: see ``losses.heatmap_loss``; not for a network with ``softmax``.
-    ``side_noise``: share of the 2D labels taken to have left and right exchanged, which ``losses.side_doubt`` finds (0:
-    none are); only for a network with ``softmax``. ``depth_clamp``: depth targets are cut to [-depth_clamp,
-    depth_clamp] (0: not). ``train``: all parameters; ``depth``: the depth module
-    (and lifter) alone; ``lifter``: that alone, on poses without pictures (a store with use = poses); ``heads``: all but
-    a MobileNet, or ``last``: its ``last_blocks`` blocks too (of an hourglass both mean all). ``pretrained_lr``: the
-    share of ``lr`` that a MobileNet and a lifter learn at, which know something before. ``place_weight``,
-    ``presence_weight``: of the lifter's joints, and of which joints are in the photo and visible (networks with a
-    lifter).
-    ``pretrained_share``: of the target of MoveNet's own joints, what MoveNet itself says of the picture, so that heads
-    that learn from rendered people forget no photo (only with train = "heads").
-    ``freeze_norm``: batch norm keeps its statistics and uses them. ``clip``: largest gradient norm (0: none).
+    - ``iterations`` of ``batch_size`` images; a row of a recipe may give the number of ``images`` instead.
+    - ``ratio_3d``: share of images with 3D labels. ``input_px``: 0 is the network's own; smaller only without depth.
+    - ``lr`` by ``schedule``: constant, step (to ``lr_end`` at ``drop_at`` of the iterations) or cosine (to ``lr_end``),
+      after ``warmup`` iterations of linear rise.
+    - ``heatmap_weight``, ``depth_weight``, ``geometric_weight``: of the losses; the geometric one is of the images of
+      ``geometric_on``. ``place_weight``, ``presence_weight``: of a lifter's joints, and of whether they are in the
+      photo and visible.
+    - ``sigma``: of the target Gaussians, heatmap px, moving to ``sigma_end`` over the stage (0: stays).
+    - ``foreground_weight``: of ``losses.heatmap_loss``; not for a network with ``softmax``.
+    - ``side_noise``: share of 2D labels taken to have left and right exchanged (``losses.side_doubt``); only for a
+      network with ``softmax``.
+    - ``depth_clamp``: depth targets are cut to [-depth_clamp, depth_clamp] (0: not).
+    - ``train``: all; ``depth`` (the depth module and lifter); ``lifter`` (on poses without pictures); ``heads`` (all
+      but MoveNet); ``last`` (these and MoveNet's ``last_blocks`` last blocks). In an hourglass the last two mean all.
+    - ``pretrained_lr``: share of ``lr`` for MoveNet and, unless it is trained alone, the lifter.
+    - ``pretrained_share``: of the target of MoveNet's own joints, the part that is its own answer; only with ``heads``.
+    - ``freeze_norm``: batch norm keeps its statistics and uses them. ``clip``: largest gradient norm (0: none).
     """
 
     name: str
@@ -79,8 +78,8 @@ class Stage:
             return self.lr_end
         return self.lr
 
-    def sigma_at(self, step: int) -> float:
-        """Gaussian sigma of step ``step`` of this stage, heatmap px."""
+    def heatmap_sigma_px(self, step: int) -> float:
+        """Sigma of the target Gaussians in step ``step`` (from 0) of this stage, heatmap px."""
         return self.sigma + ((self.sigma_end or self.sigma) - self.sigma) * step / max(1, self.iterations - 1)
 
     def check(self, network: PoseNetConfig, uses: set[str]) -> None:

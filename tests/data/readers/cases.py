@@ -6,9 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from liftwild.data.dataset import Dataset
+from liftwild.data.labels import Skip
 from liftwild.data.readers import mpii
 from liftwild.evaluation import paper
 from liftwild.evaluation.protocols.open import MAIN
+from liftwild.sample import Sample
 from liftwild.synthetic.render.generate import RenderedSample
 from tests.data.readers.conftest import (
     films_3dhp,
@@ -87,3 +90,14 @@ CASES = {
         "open", "", SPACE, ("thorax",), 1.0, True,
     ),
 }  # fmt: skip
+
+
+def read(dataset: Dataset) -> list[Sample]:
+    """Everybody of a data set, whole photos."""
+    people = [one for part in dataset.parts for one in part.read()]
+    assert all(isinstance(one, Sample) for one in people), people
+    return people  # type: ignore[return-value]
+
+
+def skipped(dataset: Dataset) -> list[Skip]:
+    return [one for part in dataset.parts for one in part.read() if isinstance(one, Skip)]

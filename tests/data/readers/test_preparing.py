@@ -17,6 +17,7 @@ from liftwild.data.labels import Skip
 from liftwild.data.readers import h36m, h36m_videos, lsp, mpi_inf_3dhp, mpii
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
+from tests.data.readers.cases import read, skipped
 from tests.data.readers.layouts import (
     write_3dhp_test,
     write_3dhp_train,
@@ -25,7 +26,6 @@ from tests.data.readers.layouts import (
     write_lsp,
     write_mpii,
 )
-from tests.data.readers.test_readers import read, skipped
 from tests.support import data_fixtures
 
 # --- half downloads, wrong folders ---

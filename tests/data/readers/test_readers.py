@@ -11,12 +11,12 @@ import pytest
 
 from liftwild.camera import Camera, fit_camera
 from liftwild.crop import BOX_MARGIN, Crop
-from liftwild.data.dataset import Dataset
-from liftwild.data.labels import Skip, positions
+from liftwild.data.labels import positions
 from liftwild.data.readers import h36m, h36m_videos, lsp, mpi_inf_3dhp, mpii
 from liftwild.errors import LiftwildError
 from liftwild.sample import Sample
 from liftwild.skeleton import MPII_16, canonical_name
+from tests.data.readers.cases import read, skipped
 from tests.data.readers.layouts import (
     CAMERA,
     CENTRE,
@@ -46,17 +46,6 @@ real = pytest.mark.skipif(
     not LAYOUTS.is_dir(), reason=f"no real annotation files in {LAYOUTS}; LIFTWILD_SHARED says where"
 )
 NECK, HEAD = MPII_16.index("upper_neck"), MPII_16.index("head_top")
-
-
-def read(dataset: Dataset) -> list[Sample]:
-    """Everybody of a data set, whole photos."""
-    people = [one for part in dataset.parts for one in part.read()]
-    assert all(isinstance(one, Sample) for one in people), people
-    return people  # type: ignore[return-value]
-
-
-def skipped(dataset: Dataset) -> list[Skip]:
-    return [one for part in dataset.parts for one in part.read() if isinstance(one, Skip)]
 
 
 def assert_same(one: Sample, number: int, camera: Camera | None, three: bool = True, scale: float = 1.0) -> None:
