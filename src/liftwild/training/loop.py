@@ -24,13 +24,13 @@ from liftwild.training import checkpoint as checkpoints
 from liftwild.training.average import update_average
 from liftwild.training.batches import stage_batches
 from liftwild.training.checkpoint import Position
-from liftwild.training.export import export_weights, origin_of
 from liftwild.training.frozen import frozen_layers, frozen_outputs, teacher_log_odds
 from liftwild.training.lifter_stage import train_lifter
 from liftwild.training.monitor import PICTURES, Monitor
 from liftwild.training.objective import step_losses, total_loss
 from liftwild.training.optimizer import make_optimizer
 from liftwild.training.recipe import METRICS, Recipe
+from liftwild.training.run_weights import origin_of, write_run_weights
 from liftwild.training.stage import Stage
 from liftwild.weights import check_shards
 
@@ -149,7 +149,7 @@ class Trainer:
             self._measure_at_the_end(self.recipe.stages[index], monitor)
         self.net.eval()
         if self.fabric.is_global_zero:
-            self.exported = export_weights(self, "weights")
+            self.exported = write_run_weights(self, "weights")
 
     def _measure_at_the_end(self, stage: Stage, monitor: Monitor) -> None:
         """Scores of the network as it is exported, where ``stage``, the last, has not just left them."""
@@ -286,7 +286,7 @@ class Trainer:
         so_far = self.best.get("value", -math.inf if METRICS.get(metric) else math.inf)
         if value > so_far if METRICS.get(metric) else value < so_far:
             self.best = {"of": self.recipe.best, "value": value, "step": self.steps}
-            self.exported = export_weights(self, "best")
+            self.exported = write_run_weights(self, "best")
 
     def save_checkpoint(self, at: Position, optimizer: Any) -> None:
         """Leave a checkpoint of this position (rank 0; the others wait)."""

@@ -39,7 +39,7 @@ def origin_of(trainer: Trainer) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def export_weights(trainer: Trainer, stem: str) -> list[Path]:
+def write_run_weights(trainer: Trainer, stem: str) -> list[Path]:
     """Write the network as it stands as ``stem``.safetensors, or in shards, into the run's folder; the files."""
     card = {
         "name": trainer.recipe.name,
