@@ -28,7 +28,7 @@ from tests.support.paths import ROOT
 from tests.support.poses import standing
 from tests.support.viewer_clips import FRAMES, HEIGHT, NASTY, WIDTH, clip, pictures
 
-ROOM = ROOT / "src" / "liftwild" / "outputs" / "viewer"
+ROOM = ROOT / "src" / "liftwild" / "viz" / "viewer"
 
 
 def parts(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What is written: the JSON's schema, and whole files."""
+"""The JSON of poses: its schema, and whole files."""
 
 from __future__ import annotations
 
