@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liftwild import heatmap
-from tests.support.geometry_fixtures import between, quick, seeds
+from tests.support.strategies import between, quick, seeds
 
 
 @quick

@@ -15,7 +15,7 @@ from liftwild.detection.network import STRIDES, DetectorConfig, DetectorNet, dec
 from liftwild.detection.runtime import open_detector_runtime
 from liftwild.detection.weights import load_detector
 from liftwild.inference.openvino_runtime import computes_bf16, openvino_core
-from tests.conftest import picture
+from tests.support.images import picture
 from tests.support.paths import ROOT
 
 
