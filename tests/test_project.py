@@ -23,7 +23,7 @@ SRC = ROOT / "src"
 TIERS = (
     {"errors", "threads", "skeleton", "rotation"},
     {"boxes", "camera", "crop", "heatmap", "files"},
-    {"sample", "pose"},
+    {"sample", "pose", "joint_mapping"},
     {"network", "losses"},
     {"weights"},
     {"media"},

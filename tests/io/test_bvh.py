@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from liftwild.io.bvh import Bvh, euler_deg, write_track
 from liftwild.io.formats import write_formats
-from liftwild.io.skeletons import convert
+from liftwild.joint_mapping import track_in_skeleton
 from liftwild.kinematics.rig import MAX_TWIST, inverse, multiply, of_matrix, solve, swing, to_matrix, turn
 from liftwild.kinematics.upright import Y_UP
 from liftwild.pose import PoseTrack, Recording
@@ -157,7 +157,7 @@ def test_the_reader_of_liftwild_agrees(seed: int, tmp_path_factory: pytest.TempP
 @given(seed=seeds)
 def test_human36m_joints_without_the_jaw(seed: int) -> None:
     joints = random_photo(np.random.default_rng(seed))
-    track = convert(track_of(joints), H36M_17)
+    track = track_in_skeleton(track_of(joints), H36M_17)
     missed = missed_mm(write_track(track, np.zeros(1)), track.joints_3d, H36M_17)
     assert np.isnan(missed[0]).sum() == 1 and np.isnan(missed[0, H36M_17.index("jaw")])
     assert np.nanmax(missed) < EXACT_MM
@@ -166,7 +166,7 @@ def test_human36m_joints_without_the_jaw(seed: int) -> None:
 def test_coco_has_no_pelvis_and_is_written_as_mpii() -> None:
     joints = moving(np.random.default_rng(1))
     joints[:, 6] = (joints[:, 2] + joints[:, 3]) / 2
-    track = convert(track_of(joints), COCO_17)
+    track = track_in_skeleton(track_of(joints), COCO_17)
     found, _ = kinematics(write_track(track, np.arange(20) / 25).content.decode())
     assert "pelvis" in found and "left_knee" in found and "nose" not in found and "head_top" not in found
 

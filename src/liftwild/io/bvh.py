@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from liftwild.io.description import seen_frames
-from liftwild.io.skeletons import convert
+from liftwild.joint_mapping import track_in_skeleton
 from liftwild.kinematics.rig import Rig, interpolate, solve, to_matrix
 from liftwild.kinematics.upright import upright
 from liftwild.pose import PoseTrack
@@ -56,7 +56,7 @@ def write_track(track: PoseTrack, times_s: np.ndarray) -> Bvh:
     A joint set without a pelvis, which must be the root, is written as MPII-16.
     """
     if "pelvis" not in track.skeleton.names:
-        track = convert(track, MPII_16)
+        track = track_in_skeleton(track, MPII_16)
     pelvis, joints = upright(track)
     frame_time, at, to, resampled = _clock(np.asarray(times_s, dtype=np.float64), track.frames)
     rig = solve(joints, track.skeleton, at)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from liftwild.camera import Camera
-from liftwild.io.skeletons import joint_notes
+from liftwild.joint_mapping import joint_notes
 from liftwild.placement.floor import Levelled
 from liftwild.pose import Recording
 from liftwild.skeleton import MPII_16, SKELETONS, Skeleton

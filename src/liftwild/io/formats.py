@@ -18,7 +18,7 @@ from liftwild.io.coco_results import FORMAT as COCO_FORMAT
 from liftwild.io.coco_results import coco_bytes
 from liftwild.io.description import about, seen_frames, skeleton_name
 from liftwild.io.json_file import is_pose_file, recording_document, to_bytes
-from liftwild.io.skeletons import in_skeleton
+from liftwild.joint_mapping import in_skeleton
 from liftwild.kinematics import upright
 from liftwild.pose import PoseTrack, Recording, hide
 from liftwild.skeleton import MPII_16, Skeleton

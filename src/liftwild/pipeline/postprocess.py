@@ -13,7 +13,7 @@ import numpy as np
 from liftwild.camera import Camera
 from liftwild.errors import LiftwildError
 from liftwild.io.formats import FORMATS, foreign_file, is_ours, write_formats
-from liftwild.io.skeletons import in_skeleton
+from liftwild.joint_mapping import in_skeleton
 from liftwild.placement.root_translation import camera_of_exif, given_camera, located, sized
 from liftwild.pose import Pose, Recording, hide
 from liftwild.skeleton import MPII_16, Skeleton
