@@ -51,7 +51,7 @@ FORBIDDEN = (
 )
 # Rooms that a plain install runs: nothing in them may need an extra when it is imported.
 PLAIN = ("inference", "detection", "tracking", "placement", "kinematics", "media", "pipeline", "cli")
-EXTRAS = {"lightning_fabric", "pyarrow", "tensorboard"} | {"scipy", "h5py", "cdflib"} | {"matplotlib"}
+EXTRAS = {"lightning_fabric", "pyarrow", "tensorboard"} | {"scipy", "h5py", "cdflib"} | {"matplotlib", "pandas"}
 EXTRAS |= {"onnx", "onnxruntime", "openvino"}
 MAX_LINES = 380
 MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:home|mnt|opt|root|tmp|Users|work)/")
