@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 
-from liftwild.kinematics.quaternion import multiply, of_matrix, swing, to_euler_deg, to_matrix, turn
+from liftwild.kinematics.quaternion import from_matrix, multiply, rotate, swing, to_euler_deg, to_matrix
 from tests.support.strategies import quick, seeds
 
 
@@ -27,13 +27,13 @@ def test_rotations(seed: int) -> None:
     q = rng.normal(size=(5, 4))
     q /= np.linalg.norm(q, axis=-1, keepdims=True)
     vectors = rng.normal(size=(5, 3))
-    np.testing.assert_allclose(turn(q, vectors), (to_matrix(q) @ vectors[..., None])[..., 0], atol=1e-12)
+    np.testing.assert_allclose(rotate(q, vectors), (to_matrix(q) @ vectors[..., None])[..., 0], atol=1e-12)
     np.testing.assert_allclose(to_matrix(multiply(q, q[::-1])), to_matrix(q) @ to_matrix(q[::-1]), atol=1e-12)
-    np.testing.assert_allclose(np.abs((of_matrix(to_matrix(q)) * q).sum(axis=-1)), 1, atol=1e-12)
+    np.testing.assert_allclose(np.abs((from_matrix(to_matrix(q)) * q).sum(axis=-1)), 1, atol=1e-12)
     np.testing.assert_allclose(np.linalg.det(to_matrix(q)), 1, atol=1e-12)
     start, end = (v / np.linalg.norm(v, axis=-1, keepdims=True) for v in (vectors, rng.normal(size=(5, 3))))
     end[0], end[1] = -start[0], start[1]
-    np.testing.assert_allclose(turn(swing(start, end), start), end, atol=1e-9)
+    np.testing.assert_allclose(rotate(swing(start, end), start), end, atol=1e-9)
     z, x, y = np.moveaxis(np.radians(to_euler_deg(q[:, None])[:, 0]), -1, 0)
     parts = []
     for axis, half in ((2, z / 2), (0, x / 2), (1, y / 2)):

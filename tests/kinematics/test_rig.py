@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from liftwild.kinematics.animation import animate
-from liftwild.kinematics.quaternion import inverse, multiply, turn
+from liftwild.kinematics.quaternion import inverse, multiply, rotate
 from liftwild.kinematics.rig import MAX_TWIST, solve
 from liftwild.skeleton import MPII_16
 from tests.support.poses import RAISED_RIGHT_HAND
@@ -33,7 +33,7 @@ def test_pelvis_and_chest_turn_with_the_body(seed: int) -> None:
     joints = moving(rng, 1)
     for joint, place in {2: (-110, 0, 0), 3: (110, 0, 0), 7: (0, 480, 0), 8: (0, 560, 0), 12: (-170, 480, 0),
                          13: (170, 480, 0)}.items():  # fmt: skip
-        joints[0, joint] = turn(q, np.array(place)) * (1, -1, -1)
+        joints[0, joint] = rotate(q, np.array(place)) * (1, -1, -1)
     rig = solve(joints * (1e-3, -1e-3, -1e-3), MPII_16, np.zeros(1))
     for node, rotation in zip(rig.nodes, rig.rotations[0], strict=True):
         expected = q if node.name == "pelvis" else (1, 0, 0, 0)
