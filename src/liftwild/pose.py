@@ -261,10 +261,11 @@ class Recording:
         return to_dataframe(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """What the JSON file holds, in Python's own types, None where something is hidden (docs/files.md)."""
+        """What the JSON file holds (docs/files.md)."""
         from liftwild.io.json_file import recording_document, to_bytes
 
-        return dict(json.loads(to_bytes(recording_document(self))))
+        document: dict[str, Any] = json.loads(to_bytes(recording_document(self)))
+        return document
 
     def plot(self, frame: int = 0) -> Picture:
         """A picture of the people of a ``frame``, beside the photo where it was kept; a notebook shows it."""
