@@ -41,6 +41,8 @@ FORBIDDEN = (
     ("liftwild.viz", "liftwild.inference"),
     ("liftwild.synthetic", "liftwild.data.readers"),
 )
+# Arrows to a later room that are allowed inside a function: (importer, imported). A pose draws and writes itself.
+UPWARD = (("liftwild.pose", "liftwild.io"), ("liftwild.pose", "liftwild.viz"))
 # Rooms that a plain install runs: nothing in them may need an extra when it is imported.
 PLAIN = ("inference", "detection", "tracking", "placement", "kinematics", "media", "pipeline", "cli")
 EXTRAS = {"lightning_fabric", "pyarrow", "tensorboard"} | {"scipy", "h5py", "cdflib"} | {"matplotlib"}
@@ -50,7 +52,8 @@ MAX_LINES = 350
 LONG = {
     "liftwild.data.readers.coco",
     "liftwild.inference.mobilenet_graph",
-    "liftwild.inference.runtime",
+    "liftwild.media.photo",
+    "liftwild.pipeline.spool",
     "liftwild.training.loop",
     "liftwild.training.recipe",
 }
@@ -58,6 +61,7 @@ LONG = {
 SHARED_NAMES = {
     "aligned": "each protocol has its own",
     "scores": "each protocol has its own",
+    "predict": "a command and what it calls",
     "prepare_coco": "a command and what it calls",
     "render": "a command and what it calls",
     "report": "a command and what it calls",
@@ -65,7 +69,7 @@ SHARED_NAMES = {
 }
 # Names that are shared and must not be. Take one out once it is unique; add none.
 CLASHES = {
-    "Person", "Recipe", "View", "about", "decode", "doubled", "draw", "draw_joints", "is_placed", "jpeg", "look",
+    "Person", "Recipe", "View", "about", "decode", "doubled", "draw", "draw_joints", "is_placed", "jpeg",
     "markdown", "read_joints", "tables_of", "turn_between",
 }  # fmt: skip
 # Tests at the root of tests/ that are of the project as a whole; the others there are of one root-level module.
@@ -144,8 +148,10 @@ def test_imports_go_one_way(module: str) -> None:
     if module == "liftwild":
         pytest.skip("the public face names what lies below it")
     where, tier = FILES[module].relative_to(ROOT), tier_of(module)
-    for target, line, _ in imports_of(module):
+    for target, line, on_load in imports_of(module):
         if not is_below(target, "liftwild") or target == "liftwild.__version__":
+            continue
+        if not on_load and any(module == importer and is_below(target, imported) for importer, imported in UPWARD):
             continue
         parts = target.split(".")
         owned = len(parts) > 1 and ".".join(parts[:2]) in FILES

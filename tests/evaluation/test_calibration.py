@@ -254,7 +254,7 @@ def test_calibrate_writes_the_json_and_nothing_else(tiny_weights: Path, tmp_path
     assert "| stated, % | found, % | joints |" in done.output and "beyond its edge" in done.output
     assert "depth spread" in done.output and "flip-tested" in done.output
     assert picture_path.read_bytes().startswith(b"\x89PNG")
-    (pose,) = Estimator(weights, "cpu").predict(picture())
+    (pose,) = Estimator(weights, "cpu", runtime="torch").predict(picture(), whole=True)
     assert pose.depth_sd_mm is not None and (pose.depth_sd_mm[:PELVIS] > 0).all()
     assert {path.name for path in tmp_path.iterdir()} == {
         "net.safetensors", "net.json", "photos.arrow", "lab.arrow", "curve.png",

@@ -48,8 +48,8 @@ def peaks_of(heights: torch.Tensor, cell: tuple[int, int] = (7, 7)):  # type: ig
 @pytest.mark.parametrize("flip_test", [False, True])
 def test_the_estimator_states_chances(calibrated: Path, tiny_weights: Path, flip_test: bool) -> None:
     photo, inside, reaching = picture(120, 160), (40.0, 30.0, 50.0, 60.0), (40.0, 30.0, 50.0, 90.0)
-    plain = Estimator(tiny_weights, "cpu", flip_test)
-    known = Estimator(calibrated, "cpu", flip_test)
+    plain = Estimator(tiny_weights, "cpu", flip_test, runtime="torch")
+    known = Estimator(calibrated, "cpu", flip_test, runtime="torch")
     assert plain.confidence_is == PEAK_IS and known.confidence_is == CHANCE_IS and plain.calibration is None
     before = plain.predict(photo, [inside, reaching])
     after = known.predict(photo, [inside, reaching])
@@ -68,7 +68,7 @@ def test_the_estimator_states_chances(calibrated: Path, tiny_weights: Path, flip
     assert whole.depth_sd_mm is not None and whole.depth_sd_mm[PELVIS] == 0
     np.testing.assert_allclose(whole.depth_sd_mm[0], 300 * np.exp(-whole.confidence[0]), rtol=1e-3)
     # Without a box the person fills the photo, and is not taken to be cut.
-    (alone,) = known.predict(photo)
+    (alone,) = known.predict(photo, whole=True)
     np.testing.assert_allclose(alone.confidence, whole.confidence, atol=1e-6)
 
 
@@ -82,7 +82,7 @@ def _seen(estimator: Estimator, photo: np.ndarray, box: tuple[float, float, floa
 
 
 def test_joints_beyond_the_photo_are_never_sure(calibrated: Path) -> None:
-    estimator = Estimator(calibrated, "cpu")
+    estimator = Estimator(calibrated, "cpu", runtime="torch")
     estimator.runtime.net = peaks_of(torch.full((J,), 2.0), cell=(8, 15))  # at the bottom of the crop
     below, within = estimator.predict(picture(120, 160), [(40.0, 70.0, 40.0, 49.0), (40.0, 20.0, 40.0, 49.0)])
     assert (below.joints_2d[:, 1] > 120).all() and (below.confidence <= OUTSIDE_CHANCE).all()
@@ -95,7 +95,7 @@ def test_softmax_peaks_are_calibrated_as_they_are(tmp_path: Path) -> None:
         net = PoseNet(PoseNetConfig(1, 1, 16, 8, 64, depth_norm=True, softmax=True)).eval()
     path = tmp_path / "soft.safetensors"
     save_weights(path, net, {"sum_length_mm": 4000.0, "calibration": calibration().card()})
-    (pose,) = Estimator(path, "cpu").predict(picture())
+    (pose,) = Estimator(path, "cpu", runtime="torch").predict(picture(), whole=True)
     assert ((pose.confidence > 0) & (pose.confidence < 1)).all() and pose.depth_sd_mm is not None
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from liftwild.cli.types import DEVICE_HELP, OwnedChoice, switches
+from liftwild.cli.option_types import DEVICE_HELP, OwnedChoice, switches
 from liftwild.threads import wait_kindly
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from liftwild.cli.types import DEVICE_HELP, BoxNumbers, CountOrAll, Numbers, OwnedChoice
+from liftwild.cli.option_types import DEVICE_HELP, BoxNumbers, CountOrAll, Numbers, OwnedChoice
 from liftwild.errors import LiftwildError
 from liftwild.threads import wait_kindly
 

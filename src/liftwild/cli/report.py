@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from liftwild.cli.types import switches
+from liftwild.cli.option_types import switches
 from liftwild.threads import wait_kindly
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from liftwild.cli.types import CountOrAuto, switches
+from liftwild.cli.option_types import CountOrAuto, switches
 from liftwild.errors import LiftwildError
 from liftwild.threads import wait_kindly
 

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from liftwild.pipeline.clip import ClipDone, predict_clip
+from liftwild.pipeline.record import record
 
 from liftwild.boxes import Box
 from liftwild.cli import predict as cli_predict
@@ -23,10 +25,8 @@ from liftwild.inference.estimator import Estimator
 from liftwild.io.json_file import read_json
 from liftwild.media.video import Frame
 from liftwild.network.posenet import Decoded
-from liftwild.pipeline.clip import ClipDone, predict_clip
 from liftwild.pipeline.photos import PersonSelection
 from liftwild.pipeline.postprocess import OutputGuard, OutputOptions
-from liftwild.pipeline.record import record
 from liftwild.pose import Pose
 from tests.support.files import document, names
 from tests.support.images import encode
