@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from liftwild.cli.calibrate import calibrate
+from liftwild.cli.calibrate import calibrate_command
 from liftwild.errors import LiftwildError
 from liftwild.evaluation import calibration as fits
 from liftwild.evaluation.calibrate import calibrate_weights, draw_reliability
@@ -242,7 +242,9 @@ def test_calibrate_writes_the_json_and_nothing_else(tiny_weights: Path, tmp_path
     before = json.loads(weights.with_suffix(".json").read_text())
     photos, lab = write_store(tmp_path / "photos.arrow", 80, False), write_store(tmp_path / "lab.arrow", 80, True, 1)
     picture_path = tmp_path / "curve.png"
-    done = CliRunner().invoke(calibrate, [str(weights), str(photos), "--depth", str(lab), "-o", str(picture_path)])
+    done = CliRunner().invoke(
+        calibrate_command, [str(weights), str(photos), "--depth", str(lab), "-o", str(picture_path)]
+    )
     assert done.exit_code == 0, done.output
     after = json.loads(weights.with_suffix(".json").read_text())
     found = after.pop("calibration")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from liftwild.inference import export as module
+from liftwild.inference import export_file as module
 from tests.support.images import picture
 
 

@@ -20,10 +20,11 @@ from click.testing import CliRunner
 from liftwild import Estimator, __version__
 from liftwild.cli.main import cli
 from liftwild.errors import LiftwildError
-from liftwild.inference import export as module
-from liftwild.inference.runtime import RUNTIMES, hash_of, open_runtime
+from liftwild.inference import export as command
+from liftwild.inference import export_file as module
+from liftwild.inference.runtime import hash_of
+from liftwild.inference.runtimes import RUNTIMES, open_runtime
 from liftwild.network.posenet import Outputs, PoseNet
-from liftwild.pipeline import export as command
 from liftwild.skeleton import MPII_16
 from liftwild.weights import load_weights, save_weights
 from tests.support.calibrations import calibration
@@ -81,9 +82,9 @@ def test_the_shipped_weights_as_the_docs_say(tmp_path: Path, monkeypatch: pytest
     lines = [re.sub(r"[\[\]]", "", line).split() for line in ran.stdout.splitlines()]
     assert [line[0] for line in lines] == list(MPII_16.names)
     found = np.array([[float(number) for number in line[1:]] for line in lines])
-    (pose,) = Estimator("small", "cpu").predict(ROOT / "examples" / "person.jpg")
+    (pose,) = Estimator("small", "cpu", runtime="torch").predict(ROOT / "examples" / "person.jpg", whole=True)
     assert np.linalg.norm(found - pose.joints_3d, axis=1).max() < 3  # rounded to mm
-    (same,) = Estimator("small.onnx", runtime="onnx").predict(ROOT / "examples" / "person.jpg")
+    (same,) = Estimator("small.onnx", runtime="onnx").predict(ROOT / "examples" / "person.jpg", whole=True)
     np.testing.assert_allclose(same.joints_3d, pose.joints_3d, atol=0.1)
     np.testing.assert_allclose(same.confidence, pose.confidence, atol=1e-4)
 
@@ -92,7 +93,7 @@ def test_the_shipped_weights_as_the_docs_say(tmp_path: Path, monkeypatch: pytest
 def test_an_export_is_taken_like_weights(name: str, exported: Path, tiny_weights: Path) -> None:
     if name.endswith("xml"):
         need_openvino()
-    own = Estimator(tiny_weights, "cpu", flip_test=True)
+    own = Estimator(tiny_weights, "cpu", flip_test=True, runtime="torch")
     kind = "onnx" if name.endswith("onnx") else "openvino-fp32"
     other = Estimator(exported / name, flip_test=True, runtime=kind)
     assert other.card == own.card and other.input_px == 64 and other.confidence_is == own.confidence_is
@@ -170,7 +171,7 @@ def test_what_differs_is_not_written(
 
 def test_nan_is_a_difference(tiny_weights: Path) -> None:
     class Broken:
-        name, input_px, fine = "broken", 64, False
+        name, input_px, subpixel = "broken", 64, False
 
         def __call__(self, crops: np.ndarray) -> Outputs:
             return Outputs(torch.full((len(crops), 16, 16, 16), np.nan), torch.zeros(len(crops), 16))

@@ -11,7 +11,7 @@ import torch
 
 from liftwild import Estimator
 from liftwild.errors import LiftwildError
-from liftwild.inference import export as module
+from liftwild.inference import export_file as module
 from liftwild.network.posenet import Outputs
 from liftwild.weights import load_weights
 from tests.support.commands import export
@@ -79,7 +79,7 @@ def test_int8_is_measured_on_other_photos(tmp_path: Path, tiny_weights: Path) ->
     cells = np.stack([person.joints_2d for person in held_back]) / 4
 
     class Right:
-        name, input_px, fine = "right", 64, False
+        name, input_px, subpixel = "right", 64, False
 
         def __init__(self) -> None:
             self.seen, self.off = 0, 0

@@ -174,6 +174,8 @@ def test_the_library_is_what_the_script_bundles() -> None:
     assert "Permission is hereby granted" in bundle[:1500] and "Permission is hereby granted" in licence
     assert len(bundle) < 700_000
     used = set(
-        re.findall(r"\bTHREE\.(\w+)", "".join((ROOM / name).read_text(encoding="utf-8") for name in viewer_html.SCRIPTS))
+        re.findall(
+            r"\bTHREE\.(\w+)", "".join((ROOM / name).read_text(encoding="utf-8") for name in viewer_html.SCRIPTS)
+        )
     )
     assert used <= set(re.findall(r"\b[A-Z]\w+", script))
