@@ -18,7 +18,8 @@ from liftwild.inference.estimator import Estimator
 from liftwild.network.posenet import Prediction
 from liftwild.pipeline.photos import Counts
 from liftwild.skeleton import MPII_16, PELVIS, SCALE_BONES
-from tests.conftest import TINY, encode, picture
+from tests.support.images import encode, picture
+from tests.support.networks import TINY
 
 LEFT, RIGHT = (torch.tensor([name.startswith(side) for name in MPII_16.names]) for side in ("left_", "right_"))
 

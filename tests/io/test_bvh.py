@@ -18,7 +18,7 @@ from liftwild.kinematics.upright import Y_UP
 from liftwild.pose import PoseTrack, Recording
 from liftwild.skeleton import COCO_17, H36M_17, MPII_16, Skeleton
 from liftwild.synthetic.mocap.bvh import read_bvh
-from tests.support.data_fixtures import RAISED_RIGHT_HAND
+from tests.support.poses import RAISED_RIGHT_HAND
 from tests.support.recordings import hide
 
 quick = settings(max_examples=30, deadline=None, derandomize=True)

@@ -21,19 +21,9 @@ from liftwild.io.json_file import read_json, recording_document, write_json
 from liftwild.io.npz import read_npz, write_npz
 from liftwild.pose import Recording
 from liftwild.skeleton import COCO_17, H36M_17, MPII_16
-from tests.support.data_fixtures import COCO_17 as COCO_NAMES
-from tests.support.recordings import (
-    CAMERA,
-    assert_same,
-    hide,
-    photo,
-    portrait,
-    quick,
-    random_recording,
-    random_track,
-    seeds,
-    written,
-)
+from tests.support.poses import COCO_17 as COCO_NAMES
+from tests.support.recordings import CAMERA, assert_same, hide, photo, portrait, random_recording, random_track, written
+from tests.support.strategies import quick, seeds
 
 # --- json and npz, and back ---
 

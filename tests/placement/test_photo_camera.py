@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from liftwild.camera import Camera
 from liftwild.errors import LiftwildError
 from liftwild.placement.root_translation import ASSUMED_DEG, assumed_camera, camera_of_photo, given_camera
-from tests.conftest import encode, picture
-from tests.media.test_photo import chunk
+from tests.support.images import encode, picture, png_chunk
 
 
 def tiff(entries: dict[int, tuple[int, object]], exif: dict[int, tuple[int, object]], order: str = "<") -> bytes:
@@ -44,7 +43,7 @@ def with_exif(block: bytes, kind: str, width: int = 80, height: int = 60) -> byt
     """A picture file with a TIFF block inside."""
     data = encode(kind, picture(height, width))
     if kind == ".png":
-        return data[:33] + chunk(b"eXIf", block) + data[33:]
+        return data[:33] + png_chunk(b"eXIf", block) + data[33:]
     segment = b"Exif\0\0" + block
     other = b"\xff\xe1" + struct.pack(">H", 12) + b"http://xyz"
     return data[:2] + other + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + data[2:]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from liftwild.errors import LiftwildError
 from liftwild.threads import wait_kindly
 
 
@@ -27,9 +28,16 @@ def export(ctx: click.Context, weights: str, to: str, out: Path | None, int8: Pa
     1. docs/runtimes.md explains it.
     """
     wait_kindly()
-    from liftwild.pipeline.export import export_weights
+    from liftwild.inference.export import export_weights
 
-    done = export_weights(weights, to, out, int8, photos)
+    if photos is not None and (int8 is None or int8.suffix == ".arrow"):
+        raise LiftwildError("--photos is the folder of the photos of COCO labels that --int8 names")
+    trial = None
+    if int8 is not None:
+        from liftwild.evaluation.int8 import int8_trial  # needs pyarrow
+
+        trial = int8_trial(int8, photos)
+    done = export_weights(weights, to, out, trial)
     click.echo(done.table)
     if done.refused:
         click.echo(f"error: {done.refused}; {done.files[-1]} is without int8", err=True)

@@ -1,4 +1,4 @@
-"""Photos from disk: any common file in, upright 8-bit RGB out, or one clear error."""
+"""Photos: any common file, array or PIL image in, upright 8-bit RGB out, or one clear error."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
 from liftwild.errors import LiftwildError
 
+Photo = str | Path | bytes | np.ndarray | Any  # ``load_photo`` says which; Any: a PIL image
+ACCEPTED = "a photo is a path, the bytes of an image file, a PIL image, or an array (H, W, 3) of uint8 RGB"
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 MAX_BYTES = 2**31 - 1
 # OpenCV gives RGB since 4.11: one copy less of the photo. Only JPEGs, which are many and large.
@@ -38,43 +40,81 @@ UNIT_MM = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
 SAME_SHAPE = 0.02  # by so much may sides be rounded
 
 
+class LoadedPhoto(NamedTuple):
+    """``image`` (H, W, 3) uint8 RGB, upright; ``exif``: the block of its file, empty or nonsense where there is none:
+    what ``focal_of`` takes."""
+
+    image: np.ndarray
+    exif: bytes
+
+
 def read_photo(path: str | Path) -> np.ndarray:
-    """Read one photo: (H, W, 3) uint8 RGB, turned upright as its EXIF says.
+    """The ``image`` of ``load_photo(path)``."""
+    return load_photo(path).image
 
-    Grey becomes RGB, 16 bits per channel become 8 (full range kept). Where the photo is transparent it is laid on
-    white, as it looks on a page: what lies hidden under full transparency is whatever a program left there.
-    LiftwildError of one line, with the path and the reason, when the file is missing, unreadable, empty, cut short,
-    damaged, too large (2^30 px and more) or no image.
+
+def load_photo(photo: Photo) -> LoadedPhoto:
+    """One photo, from whatever holds it.
+
+    A path, the bytes of an image file, a PIL image, or an array: (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA, of
+    uint8, uint16 or floats in [0, 1]. Files and PIL images are turned upright as their EXIF says. Grey becomes RGB, 16
+    bits per channel become 8 (full range kept). A transparent photo is laid on white, as it looks on a page: what lies
+    hidden under full transparency is whatever a program left there.
+    LiftwildError of one line when a file is missing, unreadable, empty, cut short, damaged, too large (2^30 px and
+    more) or no image, and when ``photo`` is something else.
     """
-    return read_with_exif(path)[0]
+    if isinstance(photo, str | Path):
+        return _load_bytes(_read_bytes(Path(photo)), str(photo))
+    if isinstance(photo, bytes | bytearray | memoryview):
+        if not len(photo):
+            raise LiftwildError("photo: is empty (0 bytes)")
+        return _load_bytes(bytes(photo), "photo")
+    if isinstance(photo, np.ndarray):
+        return LoadedPhoto(_rgb_of_array(photo), b"")
+    if hasattr(photo, "convert") and hasattr(photo, "getexif"):
+        return _load_pil(photo)
+    raise LiftwildError(f"{ACCEPTED}, not {type(photo).__name__}")
 
 
-def read_with_exif(path: str | Path) -> tuple[np.ndarray, bytes]:
-    """As ``read_photo``, and the photo's EXIF block, which may be empty or nonsense: what ``focal_of`` takes."""
-    path = Path(path)
-    data = _read_bytes(path)
+def _load_bytes(data: bytes, name: str) -> LoadedPhoto:
     fault, exif, alpha = _inspect(data)
     if fault:
-        raise LiftwildError(f"{path}: {fault}")
+        raise LiftwildError(f"{name}: {fault}")
     block = exif if data.startswith(PNG) else _exif(data)  # a PNG has been gone through
     if alpha:
-        image = _decode(path, data, cv2.IMREAD_UNCHANGED)
+        image = _decode(name, data, cv2.IMREAD_UNCHANGED)
         if image.ndim == 3 and image.shape[2] == 4:
-            return np.ascontiguousarray(_turn(_on_white(image), _orientation(exif))), block
+            rgba = cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA)
+            return LoadedPhoto(np.ascontiguousarray(_turn(_on_white(rgba), _orientation(exif))), block)
     if data.startswith(JPEG) and JPEG_AS_RGB is not None:
-        return _decode(path, data, JPEG_AS_RGB), block
-    return cv2.cvtColor(_decode(path, data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), block
+        return LoadedPhoto(_decode(name, data, JPEG_AS_RGB), block)
+    return LoadedPhoto(cv2.cvtColor(_decode(name, data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), block)
 
 
-def checked_photo(photo: str | Path | np.ndarray) -> np.ndarray:
-    """A photo by its path, or in memory, as (H, W, 3) uint8 RGB, contiguous; LiftwildError if it is something else."""
-    if isinstance(photo, str | Path):
-        return read_photo(photo)
-    if not isinstance(photo, np.ndarray):
-        raise LiftwildError(f"a photo is a path or an (H, W, 3) uint8 RGB array, not {type(photo).__name__}")
-    if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or photo.size == 0:
-        raise LiftwildError(f"a photo must be an (H, W, 3) uint8 RGB array, not {photo.shape} {photo.dtype}")
-    return np.ascontiguousarray(photo)
+def _load_pil(photo: Any) -> LoadedPhoto:
+    """A PIL image; Pillow itself is not needed."""
+    transparent = "A" in photo.getbands() or "transparency" in photo.info
+    pixels = np.asarray(photo.convert("RGBA" if transparent else "RGB"))
+    exif = bytes(photo.info.get("exif", b"")).removeprefix(EXIF_MARK)
+    orientation = int(photo.getexif().get(ORIENTATION, 1))
+    image = _turn(_rgb_of_array(pixels), orientation if 1 <= orientation <= 8 else 1)
+    return LoadedPhoto(np.ascontiguousarray(image), exif)
+
+
+def _rgb_of_array(array: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 RGB, contiguous, of an array as ``load_photo`` takes it."""
+    if array.dtype.kind == "f" and array.size:
+        if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
+            raise LiftwildError("a photo of floats has values in [0, 1]; divide by 255, or give uint8")
+        array = np.round(array * 255).astype(np.uint8)
+    image = array[..., None] if array.ndim == 2 else array
+    if image.dtype not in (np.uint8, np.uint16) or image.ndim != 3 or image.shape[2] not in (1, 3, 4) or not image.size:
+        raise LiftwildError(f"{ACCEPTED}, not an array {array.shape} of {array.dtype}")
+    if image.shape[2] == 4:
+        return np.ascontiguousarray(_on_white(image))
+    if image.dtype == np.uint16:
+        image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)))
 
 
 def find_photos(paths: Iterable[str | Path]) -> list[Path]:
@@ -135,16 +175,16 @@ def quiet() -> Iterator[None]:
         log.setLogLevel(level)
 
 
-def _decode(path: Path, data: bytes, flags: int) -> np.ndarray:
+def _decode(name: str, data: bytes, flags: int) -> np.ndarray:
     """What OpenCV makes of the file; LiftwildError if nothing."""
     try:
         with quiet():
             image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except (cv2.error, MemoryError) as error:
         reason = "has too many pixels (2^30 and more)" if "MAX_IMAGE" in str(error) else "is damaged or too large"
-        raise LiftwildError(f"{path}: {reason}") from None
+        raise LiftwildError(f"{name}: {reason}") from None
     if image is None or image.size == 0:
-        raise LiftwildError(f"{path}: is no image that can be read, or a damaged one")
+        raise LiftwildError(f"{name}: is no image that can be read, or a damaged one")
     return image
 
 
@@ -317,9 +357,9 @@ def _turn(image: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def _on_white(image: np.ndarray) -> np.ndarray:
-    """BGRA (H, W, 4) of 8 or 16 bits on a white ground: RGB (H, W, 3) uint8."""
+    """RGBA (H, W, 4) of 8 or 16 bits on a white ground: RGB (H, W, 3) uint8."""
     if image.dtype == np.uint16:
         image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
     alpha = image[..., 3:].astype(np.uint16)
-    colour = image[..., 2::-1].astype(np.uint16)
+    colour = image[..., :3].astype(np.uint16)
     return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)

@@ -11,10 +11,10 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -50,11 +50,68 @@ class SpooledFrame(NamedTuple):
     people: np.ndarray
 
 
-class Spool:
-    """The file at ``path`` for the clip and settings that ``about`` (text by name) tells; made if it is not there.
+class FrameLog(Protocol):
+    """Where what was found in a clip's frames is kept, in order. ``is_complete``: the clip's end was reached, with
+    ``missing`` frames."""
 
-    ``frames``: how many it holds; ``is_complete``: whether the clip's end was reached, with ``missing`` frames.
-    LiftwildError if the file is something else, of another clip or of other settings, or is being written.
+    is_complete: bool
+    missing: int
+
+    @property
+    def path(self) -> Path | None:
+        """Its file, or None."""
+
+    @property
+    def frames(self) -> int:
+        """How many frames it holds."""
+
+    def __iter__(self) -> Iterator[SpooledFrame]:
+        """The frames that it holds, in order."""
+
+    def add(self, number: int, time_s: float, size: tuple[int, int] | None, seen: list[Observation]) -> None:
+        """Append a frame of ``size`` (width, height), None where it was broken, and who was seen in it."""
+
+    def finish(self, missing: int) -> None:
+        """Note that the clip has ended, with ``missing`` frames that it promised and did not have."""
+
+    def remove(self) -> None:
+        """Forget everything."""
+
+
+class MemoryLog:
+    """A ``FrameLog`` in memory, about 750 bytes for each person and frame."""
+
+    path: Path | None = None
+
+    def __init__(self) -> None:
+        self._kept: list[SpooledFrame] = []
+        self.is_complete, self.missing = False, 0
+
+    @property
+    def frames(self) -> int:
+        """How many it holds."""
+        return len(self._kept)
+
+    def __iter__(self) -> Iterator[SpooledFrame]:
+        return iter(self._kept)
+
+    def add(self, number: int, time_s: float, size: tuple[int, int] | None, seen: list[Observation]) -> None:
+        """As ``FrameLog.add``."""
+        self._kept.append(SpooledFrame(number, time_s, *(size or (0, 0)), _records(seen)))
+
+    def finish(self, missing: int) -> None:
+        """As ``FrameLog.finish``."""
+        self.is_complete, self.missing = True, missing
+
+    def remove(self) -> None:
+        """As ``FrameLog.remove``."""
+        self._kept.clear()
+
+
+class Spool:
+    """A ``FrameLog`` on disk: the file at ``path`` for the clip and settings that ``about`` (text by name) tells.
+
+    It is made if it is not there. LiftwildError if the file is something else, of another clip or of other settings, or is being written.
     """
 
     def __init__(self, path: Path, about: Mapping[str, str]) -> None:
@@ -137,23 +194,9 @@ class Spool:
                 )
 
     def add(self, number: int, time_s: float, size: tuple[int, int] | None, seen: list[Observation]) -> None:
-        """Append a frame of ``size`` (width, height), None where it was broken, and who was seen in it.
-
-        LiftwildError if it cannot be written; what came before is kept.
-        """
-        people = np.zeros(len(seen), _PERSON)
-        for record, (pose, colours) in zip(people, seen, strict=True):
-            record["person"] = -1 if pose.person_id is None else pose.person_id
-            record["annotation"] = _NO_ID if pose.annotation_id is None else pose.annotation_id
-            record["box"], record["joints_2d"], record["joints_3d"] = pose.box, pose.joints_2d, pose.joints_3d
-            record["confidence"], record["colours"] = pose.confidence, colours
-            record["depth_sd"] = np.nan if pose.depth_sd_mm is None else pose.depth_sd_mm
-            record["peak"] = np.nan if pose.peak is None else pose.peak
-            record["score"] = np.nan if pose.score is None else pose.score
-            record["inside"] = np.nan if pose.inside is None else pose.inside
-            record["visible"] = np.nan if pose.visible is None else pose.visible
+        """As ``FrameLog.add``. LiftwildError if it cannot be written; what came before is kept."""
         width, height = size or (0, 0)
-        self._block(_FRAME, _HEAD.pack(number, time_s, width, height, len(seen)) + people.tobytes())
+        self._block(_FRAME, _HEAD.pack(number, time_s, width, height, len(seen)) + _records(seen).tobytes())
         self.frames += 1
 
     def finish(self, missing: int) -> None:
@@ -208,7 +251,23 @@ class Spool:
         self.close()
 
 
-def seen_in(frame: SpooledFrame) -> list[Observation]:
+def _records(seen: Sequence[Observation]) -> np.ndarray:
+    """People as records of ``_PERSON``."""
+    people = np.zeros(len(seen), _PERSON)
+    for record, (pose, colours) in zip(people, seen, strict=True):
+        record["person"] = -1 if pose.person_id is None else pose.person_id
+        record["annotation"] = _NO_ID if pose.annotation_id is None else pose.annotation_id
+        record["box"], record["joints_2d"], record["joints_3d"] = pose.box, pose.joints_2d, pose.joints_3d
+        record["confidence"], record["colours"] = pose.confidence, colours
+        record["depth_sd"] = np.nan if pose.depth_sd_mm is None else pose.depth_sd_mm
+        record["peak"] = np.nan if pose.peak is None else pose.peak
+        record["score"] = np.nan if pose.score is None else pose.score
+        record["inside"] = np.nan if pose.inside is None else pose.inside
+        record["visible"] = np.nan if pose.visible is None else pose.visible
+    return people
+
+
+def observations_of(frame: SpooledFrame) -> list[Observation]:
     """The people of a frame, as they were when they were kept."""
     return [
         Observation(
@@ -237,7 +296,7 @@ def _known(values: np.ndarray) -> np.ndarray | None:
 
 
 class Spooled(NamedTuple):
-    """All of a spool in memory: ``times_s`` (F,) s, ``width`` and ``height`` px, ``broken`` frames, the ``tracks``."""
+    """All of a log in memory: ``times_s`` (F,) s, ``width`` and ``height`` px, ``broken`` frames, the ``tracks``."""
 
     times_s: np.ndarray
     width: int
@@ -246,8 +305,8 @@ class Spooled(NamedTuple):
     tracks: tuple[PoseTrack, ...]
 
 
-def read_spool(spool: Spool) -> Spooled:
-    """The tracks of a spool, by the number of their people. About 750 bytes for each person and frame are held."""
+def read_spool(spool: FrameLog) -> Spooled:
+    """The tracks of a log, by the number of their people. About 750 bytes for each person and frame are held."""
     counts: dict[int, int] = {}
     times: list[float] = []
     width = height = broken = 0

@@ -30,8 +30,8 @@ MIN_DEPTH = 0.05  # of the pelvis' depth, below which a joint is too near to be 
 MIN_WEIGHT = 0.01  # of a joint of confidence 0, or outside the photo: it still says a little
 
 # Standing height from bones: those along the body, one after the other from the ankle to the top of the head, are this
-# part of it; the rest is from ankle to sole. Both shares are means over the bodies of ``people/body.npz`` (the first
-# deviates by 0.002, grown or not).
+# part of it; the rest is from ankle to sole. Both shares are means over the bodies of
+# ``synthetic/body/body.npz`` (the first deviates by 0.002, grown or not).
 HEIGHT_LEGS = (("ankle", "knee"), ("knee", "hip"))
 HEIGHT_SPINE = ("pelvis", "thorax", "upper_neck", "head_top")
 BONES_SHARE, ANKLE_SHARE = 0.959, 0.045
@@ -178,7 +178,8 @@ def located(
     change a little. Best before tracks are smoothed, so that places are smoothed with them. LiftwildError if the height
     is no person's.
     """
-    _check_height(height_m)
+    if height_m is not None:
+        check_height(height_m)
     step = f"placed in space by the camera ({camera_from})" + (", x and y along its rays" if perspective else "")
     placed = replace(
         recording,
@@ -218,7 +219,7 @@ def sized(recording: Recording, height_m: float) -> Recording:
     frames), so what is seen in the photo stays. Somebody whose height cannot be told stays too. LiftwildError if the
     height is no person's.
     """
-    _check_height(height_m)
+    check_height(height_m)
     step = f"scaled to a standing height of {height_m:g} m"
     return replace(
         recording, tracks=tuple(_sized(track, height_m) for track in recording.tracks), steps=(*recording.steps, step)
@@ -240,8 +241,9 @@ def _sized(track: PoseTrack, height_m: float) -> PoseTrack:
     )
 
 
-def _check_height(height_m: float | None) -> None:
-    if height_m is not None and not HEIGHTS_M[0] <= height_m <= HEIGHTS_M[1]:
+def check_height(height_m: float) -> None:
+    """LiftwildError if nobody is ``height_m`` tall, in m."""
+    if not HEIGHTS_M[0] <= height_m <= HEIGHTS_M[1]:
         raise LiftwildError(
             f"a person is {HEIGHTS_M[0]:g} to {HEIGHTS_M[1]:g} m tall, not {height_m:g}; give the height in metres"
         )
@@ -264,7 +266,7 @@ def camera_of_photo(path: str | Path, width: int, height: int) -> tuple[Camera, 
 
 
 def camera_of_exif(exif: bytes, width: int, height: int) -> tuple[Camera, str]:
-    """As ``camera_of_photo``, from the photo's EXIF block (``media.photo.read_with_exif``)."""
+    """As ``camera_of_photo``, from the photo's EXIF block (``media.photo.LoadedPhoto``)."""
     return _camera_by(focal_of(exif, width, height), width, height)
 
 

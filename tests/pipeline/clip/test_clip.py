@@ -19,9 +19,9 @@ from liftwild.io.json_file import read_json
 from liftwild.io.npz import read_npz
 from liftwild.network.posenet import Decoded
 from liftwild.pipeline.spool import Spool, read_spool
-from tests.conftest import encode, picture
-from tests.media.test_video import FRAMES, HEIGHT, WIDTH, frame_of
-from tests.pipeline.clip.conftest import BOX, document, folder_of, names
+from tests.support.files import document, names
+from tests.support.images import encode, picture
+from tests.support.videos import BOX, FRAMES, HEIGHT, WIDTH, frame_of, write_frames
 
 
 def test_a_video_end_to_end(video: Path, tmp_path: Path, predict: Callable[..., Result]) -> None:
@@ -92,7 +92,7 @@ def test_raw_smooths_nothing_and_needs_no_second_look(
 
 
 def test_a_folder_as_one_clip_and_as_photos(tmp_path: Path, predict: Callable[..., Result]) -> None:
-    frames = folder_of(tmp_path / "frames")
+    frames = write_frames(tmp_path / "frames")
     (frames / "5.png").write_bytes(b"broken")
     (frames / "7.png").write_bytes(encode(".png", picture(20, 30)))
     done = predict(frames, "--clip", "--box", BOX, "--fps", 10)
@@ -112,7 +112,7 @@ def test_a_folder_as_one_clip_and_as_photos(tmp_path: Path, predict: Callable[..
 
 
 def test_labels_of_frames(tmp_path: Path, predict: Callable[..., Result]) -> None:
-    frames = folder_of(tmp_path / "frames", 6)
+    frames = write_frames(tmp_path / "frames", 6)
     boxes = {0: [(10, [2, 2, 30, 40]), (11, [34, 4, 28, 40])], 1: [(12, [35, 4, 28, 40]), (13, [2, 2, 30, 40])]}
     labels = {
         "images": [{"id": i, "file_name": f"{i}.png"} for i in boxes],

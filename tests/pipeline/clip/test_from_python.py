@@ -28,9 +28,10 @@ from liftwild.pipeline.photos import PersonSelection
 from liftwild.pipeline.postprocess import OutputGuard, OutputOptions
 from liftwild.pipeline.record import record
 from liftwild.pose import Pose
-from tests.conftest import encode
-from tests.media.test_video import HEIGHT, WIDTH, frame_of
-from tests.pipeline.clip.conftest import BOX, document, figure, names
+from tests.support.files import document, names
+from tests.support.images import encode
+from tests.support.poses import figure
+from tests.support.videos import BOX, HEIGHT, WIDTH, frame_of
 
 
 @pytest.fixture

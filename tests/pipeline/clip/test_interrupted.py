@@ -21,9 +21,10 @@ from liftwild.pipeline.spool import Spool, read_spool, seen_in
 from liftwild.pose import Pose
 from liftwild.tracking.observation import Observation
 from liftwild.tracking.tracker import Tracker
-from tests.conftest import encode
-from tests.media.test_video import FRAMES, frame_of, write_video
-from tests.pipeline.clip.conftest import BOX, ENV, folder_of, names
+from tests.support.commands import ENVIRONMENT
+from tests.support.files import names
+from tests.support.images import encode
+from tests.support.videos import BOX, FRAMES, frame_of, write_frames, write_video
 
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, frame: int, error: BaseException) -> list[float]:
@@ -61,11 +62,11 @@ def test_what_was_interrupted_goes_on(
 
 
 def test_killed_and_gone_on_with(tmp_path: Path, tiny_weights: Path) -> None:
-    frames = folder_of(tmp_path / "frames", 120)
+    frames = write_frames(tmp_path / "frames", 120)
     command = [sys.executable, "-m", "liftwild", "predict", str(frames), "--clip", "--whole", "--box", BOX]
     command += ["--weights", str(tiny_weights), "--device", "cpu", "-o"]
     spool = tmp_path / "out" / "frames.spool"
-    process = subprocess.Popen([*command, str(tmp_path / "out")], env=ENV, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([*command, str(tmp_path / "out")], env=ENVIRONMENT, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 60
     while (not spool.exists() or spool.stat().st_size < 4000) and time.monotonic() < until:
         time.sleep(0.005)
@@ -75,7 +76,7 @@ def test_killed_and_gone_on_with(tmp_path: Path, tiny_weights: Path) -> None:
     with spool.open("ab") as file:
         file.write(b"FRAM\x10\x00")  # as if it had been ended within a write
     for folder in ("out", "whole"):
-        subprocess.run([*command, str(tmp_path / folder)], env=ENV, check=True, capture_output=True)
+        subprocess.run([*command, str(tmp_path / folder)], env=ENVIRONMENT, check=True, capture_output=True)
     assert (tmp_path / "out" / "frames.json").read_bytes() == (tmp_path / "whole" / "frames.json").read_bytes()
 
 
