@@ -184,7 +184,7 @@ def test_many_photos_are_answered_one_by_one(weights: Path) -> None:
         alone = detector.detect(photo)
         assert len(alone) == len(together) > 0
         np.testing.assert_allclose([f.box for f in alone], [f.box for f in together], atol=1e-3)
-        areas = [found.area for found in alone]
+        areas = [found.box[2] * found.box[3] for found in alone]
         assert areas == sorted(areas, reverse=True)
 
 

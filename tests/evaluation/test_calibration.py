@@ -300,7 +300,7 @@ def test_the_estimator_states_chances(calibrated: Path, tiny_weights: Path, flip
     assert whole.depth_sd_mm is not None and whole.depth_sd_mm[PELVIS] == 0
     np.testing.assert_allclose(whole.depth_sd_mm[0], 300 * np.exp(-whole.confidence[0]), rtol=1e-3)
     # Without a box the person fills the photo, and is not taken to be cut.
-    (alone,) = known.predict(photo)
+    (alone,) = known.predict(photo, whole=True)
     np.testing.assert_allclose(alone.confidence, whole.confidence, atol=1e-6)
 
 
@@ -327,7 +327,7 @@ def test_softmax_peaks_are_calibrated_as_they_are(tmp_path: Path) -> None:
         net = PoseNet(PoseNetConfig(1, 1, 16, 8, 64, depth_norm=True, softmax=True)).eval()
     path = tmp_path / "soft.safetensors"
     save_weights(path, net, {"sum_length_mm": 4000.0, "calibration": calibration().card()})
-    (pose,) = Estimator(path, "cpu").predict(picture())
+    (pose,) = Estimator(path, "cpu", runtime="torch").predict(picture(), whole=True)
     assert ((pose.confidence > 0) & (pose.confidence < 1)).all() and pose.depth_sd_mm is not None
 
 
@@ -386,7 +386,7 @@ def test_calibrate_writes_the_json_and_nothing_else(tiny_weights: Path, tmp_path
     assert "| stated, % | found, % | joints |" in done.output and "beyond its edge" in done.output
     assert "depth spread" in done.output and "flip-tested" in done.output
     assert picture_path.read_bytes().startswith(b"\x89PNG")
-    (pose,) = Estimator(weights, "cpu").predict(picture())
+    (pose,) = Estimator(weights, "cpu", runtime="torch").predict(picture(), whole=True)
     assert pose.depth_sd_mm is not None and (pose.depth_sd_mm[:PELVIS] > 0).all()
     assert {path.name for path in tmp_path.iterdir()} == {
         "net.safetensors", "net.json", "photos.arrow", "lab.arrow", "curve.png",

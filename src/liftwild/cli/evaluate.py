@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from liftwild.cli.types import DEVICE_HELP, OwnedChoice, switches
+from liftwild.cli.option_types import DEVICE_HELP, OwnedChoice, switches
 from liftwild.threads import wait_kindly
 
 
@@ -17,7 +17,7 @@ def _protocols() -> Iterable[str]:
     return PROTOCOLS
 
 
-@click.command()
+@click.command("evaluate")
 @click.argument("weights")
 @click.argument("stores", nargs=-1, type=click.Path(path_type=Path), metavar="STORE...")
 @click.option(
@@ -36,7 +36,7 @@ def _protocols() -> Iterable[str]:
 @click.option("--flip-test", is_flag=True, help="Average with the mirrored picture.")
 @click.option("--device", help=DEVICE_HELP)
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="People at a time.")
-def evaluate(
+def evaluate_command(
     weights: str,
     stores: tuple[Path, ...],
     protocol: str,

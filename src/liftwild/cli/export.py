@@ -10,7 +10,7 @@ from liftwild.errors import LiftwildError
 from liftwild.threads import wait_kindly
 
 
-@click.command()
+@click.command("export")
 @click.argument("weights")
 @click.option("--to", required=True, type=click.Choice(["onnx", "openvino"]), help="ONNX, or OpenVINO's .xml and .bin.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="File, .onnx or .xml.  [default: NAME of WEIGHTS]")
@@ -20,7 +20,9 @@ from liftwild.threads import wait_kindly
     "--photos", type=click.Path(path_type=Path), help="Folder of these photos.  [default: that of the labels]"
 )
 @click.pass_context
-def export(ctx: click.Context, weights: str, to: str, out: Path | None, int8: Path | None, photos: Path | None) -> None:
+def export_command(
+    ctx: click.Context, weights: str, to: str, out: Path | None, int8: Path | None, photos: Path | None
+) -> None:
     """Write WEIGHTS as a file that other runtimes run, with its joints, units and calibration inside.
 
     The file is run and compared with torch first, and not written if it differs. With --int8, the chance of a joint to

@@ -8,14 +8,14 @@ from typing import Any
 import click
 
 from liftwild import __version__
-from liftwild.cli.calibrate import calibrate
-from liftwild.cli.evaluate import evaluate
-from liftwild.cli.export import export
-from liftwild.cli.predict import predict
-from liftwild.cli.prepare import prepare
-from liftwild.cli.render import render
-from liftwild.cli.report import report
-from liftwild.cli.train import train
+from liftwild.cli.calibrate import calibrate_command
+from liftwild.cli.evaluate import evaluate_command
+from liftwild.cli.export import export_command
+from liftwild.cli.predict import predict_command
+from liftwild.cli.prepare import prepare_command
+from liftwild.cli.render import render_command
+from liftwild.cli.report import report_command
+from liftwild.cli.train import train_command
 from liftwild.errors import LiftwildError
 
 
@@ -40,7 +40,11 @@ def cli() -> None:
     """One photo of a person in, a 3D pose out."""
 
 
-for command in (predict, train, evaluate, report, calibrate, export, prepare, render):
+COMMANDS = (
+    predict_command, train_command, evaluate_command, report_command, calibrate_command, export_command,
+    prepare_command, render_command,
+)  # fmt: skip
+for command in COMMANDS:
     cli.add_command(command)
 
 

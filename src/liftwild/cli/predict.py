@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from liftwild.cli.types import DEVICE_HELP, BoxNumbers, CountOrAll, Numbers, OwnedChoice
+from liftwild.cli.option_types import DEVICE_HELP, BoxNumbers, CountOrAll, Numbers, OwnedChoice
 from liftwild.errors import LiftwildError
 from liftwild.threads import wait_kindly
 
@@ -148,7 +148,7 @@ def make_detector(options: PredictOptions) -> PersonDetector:
     return Detector(device=options.device, min_score=options.min_score, runtime=options.runtime)
 
 
-@click.command()
+@click.command("predict")
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PHOTO|VIDEO|FOLDER|-...")
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
 @click.option("--clip", "as_clip", is_flag=True, help="A folder is one clip, its images are the frames.")
@@ -183,7 +183,7 @@ def make_detector(options: PredictOptions) -> PersonDetector:
 @click.option("--device", help=DEVICE_HELP)
 @click.option("--batch-size", default=16, show_default=True, type=click.IntRange(min=1), help="People at a time.")
 @click.pass_context
-def predict(ctx: click.Context, sources: tuple[Path, ...], **given: Any) -> None:
+def predict_command(ctx: click.Context, sources: tuple[Path, ...], **given: Any) -> None:
     """Find the 3D pose of people in photos and videos.
 
     Writes OUT/<stem>.json (docs/using.md explains it) of each, and OUT/<stem>.png of a photo. A folder means the photos

@@ -10,7 +10,7 @@ import click
 from liftwild.threads import wait_kindly
 
 
-@click.command()
+@click.command("render")
 @click.argument("mode", type=click.Choice(["lab", "wild"]))
 @click.option("-n", "count", required=True, type=int, help="How many pictures.")
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The store to write, x.arrow.")
@@ -24,7 +24,7 @@ from liftwild.threads import wait_kindly
 @click.option("--pictures", type=click.Path(path_type=Path), help="Also a folder of JPEGs with labels.json (COCO).")
 @click.option("--sheet", type=click.Path(path_type=Path), help="Also a contact sheet of the first pictures, x.png.")
 @click.option("--sheet-joints", is_flag=True, help="Draw the joints into the contact sheet.")
-def render(
+def render_command(
     mode: str,
     count: int,
     out: Path,

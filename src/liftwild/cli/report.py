@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from liftwild.cli.types import switches
+from liftwild.cli.option_types import switches
 from liftwild.threads import wait_kindly
 
 
-@click.command()
+@click.command("report")
 @click.argument("predictions", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PREDS|FOLDER...")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for tables (.md .tex .csv) and figures.")
 @click.option("--card", type=click.Path(path_type=Path), help="Also write the tables into this file (Markdown).")
@@ -18,7 +18,7 @@ from liftwild.threads import wait_kindly
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Draws these people.")
 @click.option("--switch", "chosen", multiple=True, metavar="NAME=VALUE", help="As for 'evaluate'.")
 @click.option("--any-count", is_flag=True, help="As for 'evaluate'.")
-def report(
+def report_command(
     predictions: tuple[Path, ...],
     out: Path | None,
     card: Path | None,

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from liftwild.cli.types import CountOrAuto, switches
+from liftwild.cli.option_types import CountOrAuto, switches
 from liftwild.errors import LiftwildError
 from liftwild.threads import wait_kindly
 
 
-@click.command()
+@click.command("train")
 @click.argument("recipe")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option("--resume", is_flag=True, help="Go on from the run's last checkpoint.")
@@ -54,7 +54,7 @@ from liftwild.threads import wait_kindly
 @click.option(
     "--shard-mb", default=0.0, type=click.FloatRange(min=0), help="Write weights in files of at most so many MB."
 )
-def train(
+def train_command(
     recipe: str,
     out: Path,
     resume: bool,

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from liftwild.errors import LiftwildError
 from liftwild.inference.estimator import Estimator
 from liftwild.io.formats import FORMATS, foreign_file, is_ours, write_formats
-from liftwild.io.skeletons import in_skeleton
+from liftwild.joint_mapping import in_skeleton
 from liftwild.media.photo import read_photo
 from liftwild.media.video import Clip
 from liftwild.pipeline.options import OutputOptions, PoseOptions

@@ -15,10 +15,10 @@ from liftwild.boxes import Box
 from liftwild.errors import LiftwildError
 from liftwild.inference.estimator import Estimator
 from liftwild.media.video import Clip, Frame, read_ahead
+from liftwild.pipeline.frame_log import FrameLog, LoggedClip, MemoryLog, observations_of, read_log
 from liftwild.pipeline.options import PoseOptions
 from liftwild.pipeline.person_selection import PersonSelection
 from liftwild.pipeline.postprocess import postprocess_clip
-from liftwild.pipeline.spool import FrameLog, MemoryLog, Spooled, observations_of, read_spool
 from liftwild.pose import PoseTrack, Recording
 
 MIN_FRAMES = 3  # a track of fewer is a detector's slip ...
@@ -71,7 +71,7 @@ def predict_video(
     log = MemoryLog() if log is None else log
     name = name or clip.name
     fault = "" if log.is_complete else _FirstPass(estimator, clip, selection, log, name).run()
-    found = read_spool(log)
+    found = read_log(log)
     frames = len(found.times_s) - found.broken
     if not frames:
         log.remove()
@@ -163,7 +163,7 @@ class _FirstPass:
         return f"; {self.log.frames} frames are kept in {self.log.path}, the same command{again} goes on from there"
 
 
-def _worth_keeping(found: Spooled) -> tuple[PoseTrack, ...]:
+def _worth_keeping(found: LoggedClip) -> tuple[PoseTrack, ...]:
     """The tracks without those of a frame or two, unless the clip is not much longer."""
     least = MIN_FRAMES if len(found.times_s) >= OF_FRAMES else 1
     return tuple(track for track in found.tracks if len(track) >= least)

@@ -6,13 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
 from liftwild.camera import Camera, bone_lengths
 from liftwild.errors import LiftwildError
-from liftwild.media.photo import focal_of, read_focal
+from liftwild.media.exif import focal_of
 from liftwild.pose import PoseTrack, Recording
 from liftwild.skeleton import MPII_16, SCALE_BONES, Skeleton
 
@@ -255,22 +254,14 @@ def assumed_camera(width: int, height: int) -> tuple[Camera, str]:
     return Camera(focal, focal, width / 2, height / 2), f"assumed, {ASSUMED_DEG:g} degrees across"
 
 
-def camera_of_photo(path: str | Path, width: int, height: int) -> tuple[Camera, str]:
-    """The camera of the photo at ``path``, ``width`` x ``height`` px when upright, and where it comes from.
-
-    ("exif": its focal length, the principal point in the photo's middle; or an assumed one, which says so.) Photos that
-    were cropped, or whose EXIF gives a focal length that no camera has, get an assumed one. LiftwildError if the file
-    cannot be read.
-    """
-    return _camera_by(read_focal(path, width, height), width, height)
-
-
 def camera_of_exif(exif: bytes, width: int, height: int) -> tuple[Camera, str]:
-    """As ``camera_of_photo``, from the photo's EXIF block (``media.photo.LoadedPhoto``)."""
-    return _camera_by(focal_of(exif, width, height), width, height)
+    """The camera of a photo of ``width`` x ``height`` px when upright, and where it comes from.
 
-
-def _camera_by(focal: tuple[float, float] | None, width: int, height: int) -> tuple[Camera, str]:
+    ``exif``: its block, as ``media.photo.load_photo`` gives it. ("exif": its focal length, the principal point in the
+    photo's middle; or an assumed one, which says so.) Photos that were cropped, or whose EXIF gives a focal length that
+    no camera has, get an assumed one.
+    """
+    focal = focal_of(exif, width, height)
     longer = max(width, height)
     if focal is None or not FOCAL_PHOTOS[0] <= min(focal) / longer <= max(focal) / longer <= FOCAL_PHOTOS[1]:
         return assumed_camera(width, height)

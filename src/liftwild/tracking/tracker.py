@@ -86,16 +86,16 @@ class Tracker:
         self.last_s: float | None = None
 
     def step(
-        self, image: np.ndarray, time_s: float, given: Sequence[tuple[int | None, Box]] | None = None, name: str = ""
+        self, image: np.ndarray, time_s: float, external: Sequence[tuple[int | None, Box]] | None = None, name: str = ""
     ) -> list[Observation]:
         """The people in the next frame, each with ``person_id``, by that number.
 
-        ``image`` (H, W, 3) uint8 RGB; ``time_s`` s, rising. ``given``: (annotation id, box) of the people in this
+        ``image`` (H, W, 3) uint8 RGB; ``time_s`` s, rising. ``external``: (annotation id, box) of the people in this
         frame, looked at as they are; None: people are followed. LiftwildError, with ``name``, on a bad box.
         """
         self._forget(time_s)
-        if given is not None:
-            seen = self._given(image, time_s, given, name)
+        if external is not None:
+            seen = self._external(image, time_s, external, name)
         elif self.last_s is None and self.box is not None:
             seen = {self._next(): self._look(image, [self.box], name)[0]}
         else:
@@ -135,14 +135,14 @@ class Tracker:
         found = [as_kept(pose) for pose in next(self.estimator.predict_crops([people]))]
         return [Observation(pose, colours_of(image, pose)) for pose in found]
 
-    def _given(
-        self, image: np.ndarray, time_s: float, given: Sequence[tuple[int | None, Box]], name: str
+    def _external(
+        self, image: np.ndarray, time_s: float, external: Sequence[tuple[int | None, Box]], name: str
     ) -> dict[int, Observation]:
         """People in boxes that somebody else knows; numbers by who was there before."""
-        found = self._look(image, [box for _, box in given], name)
+        found = self._look(image, [box for _, box in external], name)
         numbers = self._matched(found, list(self.people), time_s)
         seen = {}
-        for i, (each, (key, _)) in enumerate(zip(found, given, strict=True)):
+        for i, (each, (key, _)) in enumerate(zip(found, external, strict=True)):
             number = numbers[i] if i in numbers else self._next()
             seen[number] = Observation(replace(each.pose, annotation_id=key), each.colours)
         return seen

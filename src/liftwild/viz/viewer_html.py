@@ -17,7 +17,7 @@ import numpy as np
 from liftwild import __version__
 from liftwild.errors import LiftwildError
 from liftwild.files import write_whole
-from liftwild.io.description import about
+from liftwild.io.description import metadata
 from liftwild.pose import PoseTrack, Recording
 from liftwild.viz.draw import LEFT, MIDDLE, RIGHT, UNSURE
 
@@ -110,7 +110,7 @@ def _document(recording: Recording) -> dict[str, Any]:
         "frames": len(recording.times_s),
         "times": packed(recording.times_s, SECOND),
         "placed": placed,
-        "about": about(recording),
+        "about": metadata(recording),
         "look": {"left": _css(LEFT), "right": _css(RIGHT), "middle": _css(MIDDLE), "unsure": UNSURE},
         "people": [_person(track, placed) for track in recording.tracks],
     }

@@ -27,7 +27,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def seeing(monkeypatch: pytest.MonkeyPatch) -> None:
     """In place of the network: somebody stands wherever one looks, and moves with the light of the frame."""
 
-    def look(runtime: Any, crops: np.ndarray, flip_test: bool = False) -> Decoded:
+    def infer_crops(runtime: Any, crops: np.ndarray, flip_test: bool = False) -> Decoded:
         images = torch.from_numpy(crops)
         light = images.float().mean(dim=(1, 2, 3)) / 255 - 0.4
         joints = torch.from_numpy(figure(images.shape[1]))[None].repeat(len(images), 1, 1)
@@ -35,7 +35,7 @@ def seeing(monkeypatch: pytest.MonkeyPatch) -> None:
         depth = torch.linspace(-0.2, 0.2, 16)[None] * (1 + light)[:, None]
         return Decoded(joints, torch.full((len(images), 16), 0.7), depth)
 
-    monkeypatch.setattr(estimator_module, "look", look)
+    monkeypatch.setattr(estimator_module, "infer_crops", infer_crops)
 
 
 @pytest.fixture

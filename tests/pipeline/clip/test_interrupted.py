@@ -17,7 +17,8 @@ from click.testing import Result
 
 from liftwild.errors import LiftwildError
 from liftwild.pipeline import spool as clip_spool
-from liftwild.pipeline.spool import Spool, read_spool, seen_in
+from liftwild.pipeline.frame_log import observations_of, read_log
+from liftwild.pipeline.spool import Spool
 from liftwild.pose import Pose
 from liftwild.tracking.observation import Observation
 from liftwild.tracking.tracker import Tracker
@@ -109,7 +110,7 @@ def test_a_spool_gives_back_what_it_was_given(tmp_path: Path) -> None:
         assert spool.frames == 12 and not spool.is_complete
         for frame, (number, seen) in zip(spool, kept, strict=True):
             assert frame.number == number and frame.time_s == number / 25 and (frame.width == 0) == (number == 4)
-            for one, other in zip(seen_in(frame), seen, strict=True):
+            for one, other in zip(observations_of(frame), seen, strict=True):
                 assert np.array_equal(one.colours, other.colours)
                 for name in (
                     "joints_2d", "joints_3d", "confidence", "box", "annotation_id", "person_id", "peak", "inside",
@@ -118,7 +119,7 @@ def test_a_spool_gives_back_what_it_was_given(tmp_path: Path) -> None:
                     assert np.array_equal(getattr(one.pose, name), getattr(other.pose, name)), name
                 assert (one.pose.depth_sd_mm is None) == (other.pose.depth_sd_mm is None)
         spool.finish(3)
-        found = read_spool(spool)
+        found = read_log(spool)
     assert (found.width, found.height, found.broken) == (64, 48, 1)
     assert [track.person_id for track in found.tracks] == [0, 1]
     assert found.tracks[1].frames.tolist() == [2, 5, 8, 11] and found.tracks[0].annotation_ids == (7,) * 8
