@@ -1,134 +1,54 @@
-"""What all formats have in common: files are known again, unsure joints hidden, nothing is lost."""
+"""``liftwild.files``: files and folders that are written whole or not at all."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
+import os
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from liftwild.errors import LiftwildError
-from liftwild.io import formats as room
-from liftwild.io.formats import FORMATS, foreign_file, is_ours, write_formats
-from liftwild.io.json_file import read_json
-from liftwild.io.npz import read_npz
-from liftwild.io.skeletons import in_skeleton
-from liftwild.skeleton import COCO_17, H36M_17, MPII_16, SKELETONS, Skeleton
-from tests.io.test_trc import read_trc
-from tests.support.recordings import assert_same, photo
+from liftwild.files import atomic_path, write_whole
 
 
-@pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)
-def test_every_file_is_known_again(tmp_path: Path, skeleton: Skeleton) -> None:
-    pytest.importorskip("pyarrow")
-    written = write_formats(photo(), tmp_path / "new" / "folder", "a.b [1]", [*FORMATS, "json"], skeleton)
-    assert [path.name.removeprefix("a.b [1]") for path in written] == [
-        ".json", ".csv", ".npz", ".parquet", ".coco.json", ".coco-results.json", ".person0.bvh", ".person1.bvh",
-        ".person0.trc", ".person1.trc", ".about.txt",
-    ]  # fmt: skip
-    assert sorted(written) == sorted((tmp_path / "new" / "folder").iterdir())
-    assert all(is_ours(path) for path in written)
-    assert foreign_file(tmp_path / "new" / "folder", "a.b [1]", FORMATS) is None
-    assert_same(in_skeleton(photo(), skeleton), read_json(written[0]), exact=False)
+def test_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.json"
+    write_whole(path, b"old")
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for owner, name in ((os, "replace"), (Path, "write_bytes")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                write_whole(path, b"new")
+        assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
+        assert path.read_bytes() == b"old"
+    write_whole(path, b"new")
+    assert path.read_bytes() == b"new"
 
 
-def test_files_of_others_are_known_too(tmp_path: Path) -> None:
-    others = {
-        "a.json": b'{"shapes": []}', "a.csv": b"x,y\n1,2\n", "a.npz": b"PK\3\4", "a.parquet": b"PAR1PAR1",
-        "a.coco.json": b'{"info": {}}', "a.coco-results.json": b'[{"image_id": 1}]', "a.about.txt": b"About me",
-        "a.person3.bvh": b"HIERARCHY\nROOT Hips\n", "a.person0.trc": b"PathFileType\t4\t(X/Y/Z)\twalk.trc\n",
-    }  # fmt: skip
-    for name, content in others.items():
-        (tmp_path / name).write_bytes(content)
-        assert not is_ours(tmp_path / name), name
-        assert foreign_file(tmp_path, "a", FORMATS) == tmp_path / name
-        (tmp_path / name).unlink()
-    (tmp_path / "a.personal.bvh").write_bytes(b"mine")
-    assert foreign_file(tmp_path, "a", FORMATS) is None and not is_ours(tmp_path / "none.csv")
-
-
-def test_people_of_an_earlier_run_go(tmp_path: Path) -> None:
-    write_formats(photo(3), tmp_path, "a", ["bvh", "trc"])
-    (tmp_path / "a.person7.bvh").write_bytes(b"HIERARCHY\nROOT Hips\n")
-    write_formats(photo(1), tmp_path, "a", ["bvh"])
-    left = sorted(path.name for path in tmp_path.iterdir())
-    assert left == [
-        "a.about.txt", "a.person0.bvh", "a.person0.trc", "a.person1.trc", "a.person2.trc", "a.person7.bvh",
-    ]  # fmt: skip
-
-
-def test_what_the_side_file_says(tmp_path: Path) -> None:
-    write_formats(photo(confidence_is="a chance"), tmp_path, "a", ["json", "csv", "bvh", "trc"], COCO_17)
-    text = (tmp_path / "a.about.txt").read_text(encoding="utf-8")
-    for part in (
-        "000012.jpg, a photo, 320 x 240 px", "a.person1.trc", "joints (coco17): nose", "joint nose: not known",
-        "camera: fx 420.0", "from given", "nothing" not in text and "placed", "x_mm, y_mm, z_mm: unit mm; zero: pelvis",
-        "axes: x right, y down, z away", "BVH and TRC: unit m", "axes: x right, y up, z toward the camera",
-        "BVH joints: those of mpii16", "confidence: in [0, 1]; a chance",
-    ):  # fmt: skip
-        assert part and part in text, part
-    assert not (tmp_path / "a.person0.trc").read_text().startswith("#")
-    write_formats(photo(), tmp_path / "other", "a", ["json", "npz", "coco"])
-    assert not (tmp_path / "other" / "a.about.txt").exists()  # these say it themselves
-
-
-def test_unsure_joints_are_hidden_in_every_format(tmp_path: Path) -> None:
-    pq = pytest.importorskip("pyarrow.parquet")
-    sure = np.where(np.arange(16) == MPII_16.index("left_wrist"), 0.29, 0.31)[None]
-    recording = photo(1)
-    recording = replace(recording, tracks=(replace(recording.tracks[0], confidence=sure),))
-    write_formats(recording, tmp_path, "a", FORMATS, H36M_17, min_confidence=0.3)
-    wrist, elbow = H36M_17.index("left_wrist"), H36M_17.index("left_elbow")
-    for again in (read_json(tmp_path / "a.json"), read_npz(tmp_path / "a.npz")):
-        (track,) = again.tracks
-        gone = {name for name, joint in zip(H36M_17.names, track.joints_3d[0], strict=True) if np.isnan(joint).all()}
-        assert gone == {"left_wrist", "jaw"} and track.root_mm is not None
-        assert track.confidence[0, [wrist, elbow]].tolist() == [0.29, 0.31]
-    rows = (tmp_path / "a.csv").read_text().splitlines()[1:]
-    assert rows[wrist].startswith("0,0.000000,0,left_wrist,,,,,,0.290,,")
-    assert pq.read_table(tmp_path / "a.parquet").to_pylist()[wrist]["x_mm"] is None
-    (label,) = json.loads((tmp_path / "a.coco.json").read_text())["annotations"]
-    assert label["keypoints"][3 * wrist : 3 * wrist + 3] == [0, 0, 0] and label["num_keypoints"] == 15
-    assert label["keypoints_3d"][3 * wrist] is None and label["keypoints_3d"][3 * elbow] is not None
-    assert b"JOINT thorax" in (tmp_path / "a.person0.bvh").read_bytes()  # MPII's, whose bones keep their lengths
-    assert b"left_elbow" in (tmp_path / "a.person0.bvh").read_bytes()
-    assert b"left_wrist" not in (tmp_path / "a.person0.bvh").read_bytes()
-    places = read_trc(tmp_path / "a.person0.trc")[2][0]
-    assert np.isnan(places[wrist]).all() and np.isfinite(places[elbow]).all()
-    with pytest.raises(LiftwildError, match="between 0 and 1"):
-        write_formats(recording, tmp_path, "b", ["json"], min_confidence=1.5)
-
-
-def test_unknown_formats_and_folders_that_cannot_be(tmp_path: Path) -> None:
-    with pytest.raises(LiftwildError, match="unknown format 'fbx'; known are json, csv"):
-        write_formats(photo(), tmp_path / "out", "a", ["json", "fbx"])
+def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(LiftwildError, match="cannot be made a folder"):
-        write_formats(photo(), tmp_path / "file" / "out", "a", ["json"])
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    for path in (tmp_path / "file" / "a.json", tmp_path / "none" / "a.json", tmp_path / ("x" * 300)):
+        with pytest.raises(LiftwildError, match="cannot be written") as caught:
+            write_whole(path, b"content")
+        assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_full_disk_leaves_what_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = room.write_whole
-
-    def full(path: Path, content: bytes) -> None:
-        if path.suffix == ".csv":
-            raise LiftwildError(f"{path}: cannot be written: No space left on device")
-        whole(path, content)
-
-    monkeypatch.setattr(room, "write_whole", full)
-    with pytest.raises(LiftwildError, match="No space left"):
-        write_formats(photo(), tmp_path, "a", ["json", "csv", "npz"])
-    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
-    read_json(tmp_path / "a.json")
-
-
-def test_nobody_and_file_names_that_are_no_text(tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow")
-    odd = b"latin-\xe9.jpg".decode("utf-8", "surrogateescape")
-    written = write_formats(photo(0, source=odd), tmp_path, "a", FORMATS, H36M_17)
-    assert len(written) == 7 and all(is_ours(path) for path in written)
-    for recording in (read_json(tmp_path / "a.json"), read_npz(tmp_path / "a.npz")):
-        assert recording.source == odd and recording.tracks == ()
+def test_a_folder_replaces_an_older_one(tmp_path: Path) -> None:
+    path = tmp_path / "step"
+    (tmp_path / ".step.part").mkdir()
+    (tmp_path / ".step.part" / "of a killed process").touch()
+    for name in ("a", "b"):
+        with atomic_path(path, durable=True) as part:
+            part.mkdir()
+            (part / name).touch()
+        assert [file.name for file in path.iterdir()] == [name]
+    with pytest.raises(LiftwildError, match="step: cannot be written: No space left"), atomic_path(path) as part:
+        part.mkdir()
+        (part / "c").touch()
+        raise OSError(28, "No space left on device")
+    assert [file.name for file in tmp_path.iterdir()] == ["step"] and [file.name for file in path.iterdir()] == ["b"]

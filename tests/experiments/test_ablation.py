@@ -13,8 +13,8 @@ import pytest
 
 from liftwild.evaluation.predictions import read_predictions
 from liftwild.training.recipe_file import load_recipe, read_table
-from tests.support.labelled import write_store
 from tests.support.paths import ROOT
+from tests.support.stores import write_store
 
 RECIPES = ROOT / "recipes"
 NAMES = ("3d-wo-geo", "3d-w-geo", "3d-2d-wo-geo", "3d-2d-w-geo")

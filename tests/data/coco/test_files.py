@@ -15,8 +15,8 @@ from liftwild.data.readers.coco import read_labels
 from liftwild.data.readers.coco_file import boxes_of
 from liftwild.errors import LiftwildError
 from liftwild.skeleton import MPII_16
-from tests.data.coco.conftest import HEAD, Read
-from tests.support.data_fixtures import CAMERA, HEIGHT, WIDTH, J, annotation, keypoints, labels, pose, write_labels
+from tests.support.label_files import CAMERA, HEAD, HEIGHT, WIDTH, Read, annotation, keypoints, labels, write_labels
+from tests.support.poses import J, pose
 
 # --- what is wrong with the file as a whole ---
 
