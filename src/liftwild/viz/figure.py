@@ -200,7 +200,7 @@ def _photo_panel(image: np.ndarray, poses: Sequence[Pose], width: int, height: i
         if len(known):
             above = known[known[:, 1].argmin()] * scale + (x, y - 12 * FINE)
             at = np.clip(above, 10 * FINE, np.array(size) - 10 * FINE)
-            marks += [Disc(at - np.array([0, 5 * FINE]), 11 * FINE, PAPER), _number(poses[person], at, 0.9)]
+            marks += [Disc(at, 11 * FINE, PAPER), _number(poses[person], at, 0.9)]
     return Panel("Photo", (0, 0), size, EMPTY, [], [], marks, (photo, (x, y)))
 
 
