@@ -21,7 +21,7 @@ from liftwild.cli.main import cli
 from liftwild.data.readers.coco import read_labels
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
-from liftwild.rotation import about
+from liftwild.rotation import rotation_about
 from liftwild.skeleton import MPII_16
 from liftwild.synthetic.body.body import load_body
 from liftwild.synthetic.body.layers import load_layers
@@ -119,7 +119,7 @@ def test_left_is_left() -> None:
     flat = exact_joints(View(turn, shift, torch.full((4,), 200.0), torch.full((4, 2), 64.0)), joints)[0]
     for left, right in MPII_16.flip_pairs:
         assert (flat[:, left, 0] > flat[:, right, 0]).all()  # a person's left is at the picture's right
-    up = about("y", torch.tensor([-90.0]))
+    up = rotation_about("y", torch.tensor([-90.0]))
     raised = poses.spread_to_all(body, {"root": torch.eye(3)[None], "upperarm01.L": up})
     for pose, higher in ((raised, "left_wrist"), (poses.mirrored(body, raised), "right_wrist")):
         posed = body.pose_heads(heads[:1], pose)

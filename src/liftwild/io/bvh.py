@@ -12,9 +12,10 @@ import numpy as np
 
 from liftwild.io.description import seen_frames
 from liftwild.io.skeletons import convert
-from liftwild.kinematics.rig import Rig, interpolate, solve, to_matrix
+from liftwild.kinematics.rig import Rig, solve
 from liftwild.kinematics.upright import upright
 from liftwild.pose import PoseTrack
+from liftwild.rotation import quaternion_slerp, quaternion_to_euler_zxy_deg
 from liftwild.skeleton import MPII_16
 
 DEFAULT_FRAME_TIME_S = 1 / 30  # of a single frame
@@ -63,7 +64,7 @@ def write_track(track: PoseTrack, times_s: np.ndarray) -> Bvh:
     mean, most = _differences(rig, joints)
     known = np.isfinite(pelvis).all(axis=1)
     places = np.stack([np.interp(to, at[known], pelvis[known, axis]) for axis in range(3)], axis=1)
-    angles = euler_deg(interpolate(rig.rotations, at, to))
+    angles = quaternion_to_euler_zxy_deg(quaternion_slerp(rig.rotations, at, to))
     content = _hierarchy(rig) + _motion(places, angles, frame_time)
     return Bvh(content.encode(), frame_time, len(to), mean, most, track.frames, resampled)
 
@@ -94,27 +95,6 @@ def _differences(rig: Rig, joints: np.ndarray) -> tuple[float, float]:
     own, theirs = positions[:, [index for index, _ in at]], joints[:, [joint for _, joint in at]]
     away = 1000 * np.linalg.norm(own - theirs, axis=-1)
     return float(np.nanmean(away)), float(np.nanmax(away))
-
-
-def euler_deg(rotations: np.ndarray) -> np.ndarray:
-    """Angles (T, N, 3) in degrees about z, x and y, in this order, of ``rotations`` (T, N, 4), without leaps in time.
-
-    The rotation is Rz Rx Ry.
-    """
-    m = to_matrix(rotations)
-    x = np.arctan2(m[..., 2, 1], np.hypot(m[..., 2, 0], m[..., 2, 2]))
-    locked = np.abs(m[..., 2, 1]) > 1 - 1e-12  # z and y turn about one axis: z takes all
-    y = np.where(locked, 0.0, np.arctan2(-m[..., 2, 0], m[..., 2, 2]))
-    z = np.where(locked, np.arctan2(m[..., 1, 0], m[..., 0, 0]), np.arctan2(-m[..., 0, 1], m[..., 1, 1]))
-    first = np.degrees(np.stack([z, x, y], axis=-1))
-    second = first * (1, -1, 1) + 180.0  # the other angles of the same rotation
-    out = np.empty_like(first)
-    last = np.zeros(first.shape[1:])
-    for frame in range(len(first)):
-        near = [angles + 360 * np.round((last - angles) / 360) for angles in (first[frame], second[frame])]
-        away = [np.abs(angles - last).sum(axis=-1, keepdims=True) for angles in near]
-        last = out[frame] = np.where(away[1] < away[0], near[1], near[0])
-    return out
 
 
 def _hierarchy(rig: Rig) -> str:

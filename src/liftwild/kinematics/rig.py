@@ -14,6 +14,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from liftwild.rotation import (
+    quaternion_about,
+    quaternion_between,
+    quaternion_from_matrix,
+    quaternion_identity,
+    quaternion_inverse,
+    quaternion_multiply,
+    quaternion_rotate,
+    quaternion_slerp,
+)
 from liftwild.skeleton import Skeleton, canonical_name
 
 # Directions of bones in T-pose are those between these places, m.
@@ -67,8 +77,8 @@ class Rig:
                 turned.append(own)
                 places.append(np.zeros((len(own), 3)))
                 continue
-            turned.append(multiply(turned[node.parent], own))
-            places.append(places[node.parent] + turn(turned[node.parent], node.offset))
+            turned.append(quaternion_multiply(turned[node.parent], own))
+            places.append(places[node.parent] + quaternion_rotate(turned[node.parent], node.offset))
         return np.stack(places, axis=1)
 
 
@@ -105,7 +115,8 @@ class _Solver:
 
     def go(self) -> Rig:
         """Solve all nodes."""
-        self._add(self.skeleton.root, -1, np.zeros(3), identity(len(self.joints)), np.zeros((len(self.joints), 3)))
+        count = len(self.joints)
+        self._add(self.skeleton.root, -1, np.zeros(3), quaternion_identity(count), np.zeros((count, 3)))
         return Rig(tuple(self.nodes), np.stack(self.rotations, axis=1))
 
     def _add(self, joint: int, parent: int, offset: np.ndarray, above: np.ndarray, place: np.ndarray) -> None:
@@ -120,20 +131,20 @@ class _Solver:
         if len(children) == 1 and parent >= 0:
             own = self._aim(joint, children[0], above, place)
             self._push(Node(name, parent, joint, offset, end), own)
-            self._hang(joint, children[0], at, multiply(above, own), place)
+            self._hang(joint, children[0], at, quaternion_multiply(above, own), place)
             return
         own = self._fit(joint, children, above, place)
         self._push(Node(name, parent, joint, offset, end), own)
-        turned = multiply(above, own)
+        turned = quaternion_multiply(above, own)
         for child in children:
             aimed = self._aim(joint, child, turned, place)
             self._push(Node(f"to_{self.skeleton.names[child]}", at, None, np.zeros(3), None), aimed)
-            self._hang(joint, child, len(self.nodes) - 1, multiply(turned, aimed), place)
+            self._hang(joint, child, len(self.nodes) - 1, quaternion_multiply(turned, aimed), place)
 
     def _hang(self, joint: int, child: int, node: int, turned: np.ndarray, place: np.ndarray) -> None:
         """Add ``child`` below ``node``, which lies at ``joint`` and is ``turned`` (T, 4) in space."""
         bone = self._bone(joint, child)
-        self._add(child, node, bone, turned, place + turn(turned, bone))
+        self._add(child, node, bone, turned, place + quaternion_rotate(turned, bone))
 
     def _push(self, node: Node, rotation: np.ndarray) -> None:
         self.nodes.append(node)
@@ -163,23 +174,23 @@ class _Solver:
         directions, known = (values[:, 0] for values in self._directions(place, [child]))
         rest = _rest(self.skeleton, joint, child)
         rest = rest / np.linalg.norm(rest)
-        local = turn(inverse(above), directions)[known]
-        aimed = swing(np.broadcast_to(rest, local.shape), local)
-        return interpolate(_without_jumps(aimed, rest, local), self.times[known], self.times)
+        local = quaternion_rotate(quaternion_inverse(above), directions)[known]
+        aimed = quaternion_between(np.broadcast_to(rest, local.shape), local)
+        return quaternion_slerp(_without_jumps(aimed, rest, local), self.times[known], self.times)
 
     def _fit(self, joint: int, children: Sequence[int], above: np.ndarray, place: np.ndarray) -> np.ndarray:
         """The rotation (T, 4) that brings all ``children`` next to where they are."""
         if len(children) < 2:
-            return identity(len(self.joints))
+            return quaternion_identity(len(self.joints))
         directions, known = self._directions(place, children)
         rest = np.array([_rest(self.skeleton, joint, child) for child in children])
         rest = rest / np.linalg.norm(rest, axis=-1, keepdims=True)
-        local = turn(inverse(above)[:, None], directions)
+        local = quaternion_rotate(quaternion_inverse(above)[:, None], directions)
         left, size, right = np.linalg.svd(np.einsum("tki,kj->tij", local, rest))
         mirror = np.linalg.det(left @ right)
         left[..., 2] *= mirror[:, None]
         clear = (known.sum(axis=1) >= 2) & (size[:, 1] > FLAT * size[:, 0])
-        return interpolate(of_matrix((left @ right)[clear]), self.times[clear], self.times)
+        return quaternion_slerp(quaternion_from_matrix((left @ right)[clear]), self.times[clear], self.times)
 
 
 def _rest(skeleton: Skeleton, joint: int, child: int) -> np.ndarray:
@@ -201,8 +212,9 @@ def _without_jumps(aimed: np.ndarray, rest: np.ndarray, local: np.ndarray) -> np
     """``aimed`` (T, 4), which take ``rest`` (3,) to ``local`` (T, 3), without jumps of the twist between frames."""
     if len(aimed) < 2:
         return aimed
-    carried = multiply(swing(local[:-1], local[1:]), aimed[:-1])  # the last frame's, brought over the shortest way
-    between = multiply(inverse(aimed[1:]), carried)
+    # The last frame's rotations, brought over the shortest way.
+    carried = quaternion_multiply(quaternion_between(local[:-1], local[1:]), aimed[:-1])
+    between = quaternion_multiply(quaternion_inverse(aimed[1:]), carried)
     twists = _wrapped(2 * np.arctan2(between[:, 1:] @ rest, between[:, 0]))
     if (np.abs(twists) <= MAX_TWIST).all():
         return aimed
@@ -210,92 +222,9 @@ def _without_jumps(aimed: np.ndarray, rest: np.ndarray, local: np.ndarray) -> np
     for i, twist in enumerate(twists.tolist(), 1):
         whole = float(_wrapped(np.asarray(twist + extra[i - 1])))
         extra[i] = np.sign(whole) * max(abs(whole) - MAX_TWIST, 0.0)
-    about = np.concatenate([np.cos(extra / 2)[:, None], np.sin(extra / 2)[:, None] * rest], axis=-1)
-    return multiply(aimed, about)
+    return quaternion_multiply(aimed, quaternion_about(rest, extra))
 
 
 def _wrapped(angles: np.ndarray) -> np.ndarray:
     """Angles in rad, brought into [-pi, pi)."""
     return (angles + np.pi) % (2 * np.pi) - np.pi
-
-
-def identity(count: int) -> np.ndarray:
-    """``count`` rotations that turn nothing."""
-    return np.tile([1.0, 0.0, 0.0, 0.0], (count, 1))
-
-
-def inverse(q: np.ndarray) -> np.ndarray:
-    """The rotation back."""
-    return q * (1.0, -1.0, -1.0, -1.0)
-
-
-def multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """First ``b``, then ``a``."""
-    aw, av, bw, bv = a[..., :1], a[..., 1:], b[..., :1], b[..., 1:]
-    return np.concatenate(
-        [aw * bw - (av * bv).sum(axis=-1, keepdims=True), aw * bv + bw * av + np.cross(av, bv)], axis=-1
-    )
-
-
-def turn(q: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """``vectors`` (..., 3) turned by ``q`` (..., 4)."""
-    twice = 2 * np.cross(q[..., 1:], vectors)
-    return vectors + q[..., :1] * twice + np.cross(q[..., 1:], twice)
-
-
-def swing(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """The smallest rotations that take unit vectors ``start`` (T, 3) to ``end`` (T, 3); between opposite ones, where
-    none is the smallest, one about an axis square to them."""
-    q = np.concatenate([1 + (start * end).sum(axis=-1, keepdims=True), np.cross(start, end)], axis=-1)
-    size = np.linalg.norm(q, axis=-1, keepdims=True)
-    helper = np.where(np.abs(start[..., 1:2]) < 0.9, (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
-    square = np.cross(start, helper)
-    square = square / np.linalg.norm(square, axis=-1, keepdims=True)
-    half = np.concatenate([np.zeros_like(size), square], axis=-1)
-    return np.where(size > 1e-6, q / np.maximum(size, 1e-6), half)
-
-
-def of_matrix(matrices: np.ndarray) -> np.ndarray:
-    """Rotations as quaternions (T, 4) of rotation matrices (T, 3, 3)."""
-    m = matrices
-    # The outer product of the quaternion with itself, times 4; its longest row is the safest to take it from.
-    rows = np.empty((*m.shape[:-2], 4, 4))
-    trace = np.trace(m, axis1=-2, axis2=-1)
-    rows[..., 0, 0] = 1 + trace
-    for i in range(3):
-        j, k = (i + 1) % 3, (i + 2) % 3
-        rows[..., i + 1, i + 1] = 1 + 2 * m[..., i, i] - trace
-        rows[..., 0, i + 1] = rows[..., i + 1, 0] = m[..., k, j] - m[..., j, k]
-        rows[..., j + 1, k + 1] = rows[..., k + 1, j + 1] = m[..., k, j] + m[..., j, k]
-    best = np.argmax(np.diagonal(rows, axis1=-2, axis2=-1), axis=-1)
-    q = np.take_along_axis(rows, best[..., None, None], axis=-2)[..., 0, :]
-    return q / np.linalg.norm(q, axis=-1, keepdims=True)
-
-
-def to_matrix(q: np.ndarray) -> np.ndarray:
-    """Rotation matrices (..., 3, 3) of ``q`` (..., 4)."""
-    return np.stack([turn(q, axis) for axis in np.eye(3)], axis=-1)
-
-
-def interpolate(q: np.ndarray, at: np.ndarray, to: np.ndarray) -> np.ndarray:
-    """Rotations (M, ..., 4) at times ``to`` (M,) between ``q`` (K, ..., 4) at times ``at`` (K,), rising.
-
-    The shortest way at constant speed; before the first and after the last they are held; with none nothing is turned.
-    """
-    if len(q) == 0:
-        return identity(len(to))
-    if len(q) == len(to) and np.array_equal(at, to):
-        return q
-    after = np.clip(np.searchsorted(at, to), 1, max(len(q) - 1, 1))
-    before, after = after - 1, np.minimum(after, len(q) - 1)
-    span = np.maximum(at[after] - at[before], 1e-12)
-    share = np.clip((to - at[before]) / span, 0.0, 1.0).reshape(-1, *[1] * (q.ndim - 1))
-    start, end = q[before], q[after]
-    cosine = (start * end).sum(axis=-1, keepdims=True)
-    end, angle = np.where(cosine < 0, -end, end), np.arccos(np.minimum(np.abs(cosine), 1.0))
-    sine = np.sin(angle)
-    near = sine < 1e-6
-    safe = np.where(near, 1.0, sine)
-    mixed = np.where(near, 1 - share, np.sin((1 - share) * angle) / safe) * start
-    mixed = mixed + np.where(near, share, np.sin(share * angle) / safe) * end
-    return mixed / np.linalg.norm(mixed, axis=-1, keepdims=True)

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from liftwild.errors import LiftwildError
+from liftwild.rotation import matrix_about
 from liftwild.synthetic.mocap.bvh import fail, number, read_lines
-from liftwild.synthetic.mocap.motion_clip import Motion, axis_rotations
+from liftwild.synthetic.mocap.motion_clip import Motion
 
 CMU_FRAME_TIME_S = 1 / 120  # AMC files do not say theirs
 _ROTATIONS = {"rx": 0, "ry": 1, "rz": 2}
@@ -68,11 +69,11 @@ def read_asf_amc(asf: str | Path, amc: str | Path, frame_time_s: float = CMU_FRA
         turned = np.tile(np.eye(3), (frames, 1, 1))
         for column, freedom in enumerate(bone.freedoms):
             if name in values and freedom in _ROTATIONS:
-                turned = axis_rotations(_ROTATIONS[freedom], values[name][:, column] * scale) @ turned
+                turned = matrix_about(_ROTATIONS[freedom], values[name][:, column] * scale) @ turned
         frame = np.eye(3)
         for letter in bone.order:
             angle = bone.axis["xyz".index(letter)] * (1.0 if skeleton.radians else np.pi / 180)
-            frame = axis_rotations("xyz".index(letter), np.array(angle)) @ frame
+            frame = matrix_about("xyz".index(letter), np.array(angle)) @ frame
         # A preset orientation of the root turns the whole motion; a bone's axis is only where its angles are measured.
         rotations[:, joint] = frame @ turned if joint == 0 else rotations[:, parents[joint]] @ frame @ turned @ frame.T
     root_positions = np.tile(np.array(skeleton.position), (frames, 1))

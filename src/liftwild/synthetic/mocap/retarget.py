@@ -14,8 +14,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from liftwild.errors import LiftwildError
+from liftwild.rotation import matrix_about, matrix_between, matrix_slerp
 from liftwild.synthetic.mocap.joint_names import Parts
-from liftwild.synthetic.mocap.motion_clip import Motion, axis_rotations, turn_between
+from liftwild.synthetic.mocap.motion_clip import Motion
 
 SPINE = ("spine05", "spine04", "spine03", "spine02", "spine01")
 NECK = ("neck01", "neck02", "neck03", "head")
@@ -75,7 +76,7 @@ def retarget(
                 bones, (start, end) = LIMBS[part]
                 body = correction @ (at[f"{end}.{letter}"] - at[f"{start}.{letter}"])
                 if (direction := ends.get(f"{side} {part}")) is not None:
-                    correction = turn_between(body, direction) @ correction
+                    correction = matrix_between(body, direction) @ correction
                 poses |= {f"{bone}.{letter}": turned(joint) @ correction for bone in bones}
         if (joint := parts.limbs.get(f"{side} clavicle")) is not None:
             poses |= {f"{bone}.{letter}": turned(joint) for bone in ("clavicle", "shoulder01")}
@@ -142,7 +143,7 @@ def _heading(body: np.ndarray, source: np.ndarray | None) -> np.ndarray:
     """The turn (3, 3) about z that points the body's foot, flat on the ground at rest, where the source's points."""
     if source is None or np.hypot(*source[:2]) < LEVEL_SHARE * np.linalg.norm(source):
         return np.eye(3)
-    return axis_rotations(2, np.arctan2(source[1], source[0]) - np.arctan2(body[1], body[0]))
+    return matrix_about(2, np.arctan2(source[1], source[0]) - np.arctan2(body[1], body[0]))
 
 
 def _spread(bones: Sequence[str], chain: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
@@ -153,16 +154,5 @@ def _spread(bones: Sequence[str], chain: Sequence[np.ndarray]) -> dict[str, np.n
         below = min(int(place), len(chain) - 1)
         out[bone] = chain[below]
         if place > below:
-            out[bone] = _between(chain[below], chain[below + 1], place - below)
+            out[bone] = matrix_slerp(chain[below], chain[below + 1], place - below)
     return out
-
-
-def _between(start: np.ndarray, end: np.ndarray, share: float) -> np.ndarray:
-    """The rotations (F, 3, 3) at ``share`` of the shortest way from ``start`` to ``end``."""
-    step = np.swapaxes(start, -1, -2) @ end
-    cross = (step - np.swapaxes(step, -1, -2)) / 2  # sine of the angle times the axis
-    sine = np.sqrt((cross**2).sum((-2, -1)) / 2)
-    angle = np.arctan2(sine, (np.trace(step, axis1=-2, axis2=-1) - 1) / 2)
-    cross = cross / np.maximum(sine, 1e-12)[:, None, None]
-    part = (angle * share)[:, None, None]
-    return start @ (np.eye(3) + np.sin(part) * cross + (1 - np.cos(part)) * cross @ cross)

@@ -64,7 +64,7 @@ class Family:
 
     ``trail`` None: both legs alike. ``tilt``: of the pelvis to the front; ``bend``, ``side``, ``twist``: of the spine
     over its whole length. ``pitch``, ``roll``: of the whole body. ``arms_alike``: how often both arms do the same.
-    ``look``: nod of the head to the front.
+    ``nod``: of the head to the front.
     """
 
     wild: float
@@ -77,7 +77,7 @@ class Family:
     twist: Range = (-18, 18)
     pitch: Range = (0, 0)
     roll: Range = (0, 0)
-    look: Range = (-6, 22)
+    nod: Range = (-6, 22)
     arms: dict[str, float] = field(default_factory=lambda: IDLE)
     trail_arms: dict[str, float] | None = None
     arms_alike: float = 0.25
@@ -95,16 +95,16 @@ FAMILIES = {
                   bend=(-4, 30), arms={**IDLE, "forward": 2}, arms_alike=0.4, contact="seat"),
     "sit on the ground": Family(4, 3, Leg((80, 118), (0, 115), (0, 40)), Leg((80, 118), (0, 115), (0, 40)),
                                 tilt=(-25, 12), bend=(0, 35), arms={**IDLE, "back": 2, "forward": 2}, contact="bottom"),
-    "squat": Family(6, 5, Leg((60, 128), (75, 140), (5, 35)), tilt=(5, 42), bend=(0, 25), look=(-25, 10),
+    "squat": Family(6, 5, Leg((60, 128), (75, 140), (5, 35)), tilt=(5, 42), bend=(0, 25), nod=(-25, 10),
                     arms={"forward": 3, "bent": 2, "cross": 1, "any": 1}, arms_alike=0.5),
-    "bend": Family(7, 6, Leg((15, 75), (0, 38)), Leg((15, 75), (0, 38)), tilt=(15, 62), bend=(5, 45), look=(-25, 18),
+    "bend": Family(7, 6, Leg((15, 75), (0, 38)), Leg((15, 75), (0, 38)), tilt=(15, 62), bend=(5, 45), nod=(-25, 18),
                    arms={"forward": 3, "hang": 1, "any": 2, "side": 1}),
     "kneel": Family(5, 4, Leg((-12, 18), (78, 122), (0, 18)), Leg((62, 100), (70, 110), (0, 18)), tilt=(-4, 25),
                     arms=REACH, contact="ground"),
     "kneel on both": Family(3, 2, Leg((-5, 78), (75, 138), (2, 20)), tilt=(-6, 35), bend=(0, 30), arms=REACH,
                             contact="ground"),
     "reach": Family(6, 8, Leg((-10, 14), (0, 20)), Leg((-14, 14), (0, 25), (0, 18)), tilt=(-4, 22), side=(-22, 22),
-                    twist=(-35, 35), look=(-25, 12), arms=REACH),
+                    twist=(-35, 35), nod=(-25, 12), arms=REACH),
     "throw": Family(7, 1, Leg((5, 55), (5, 60), (0, 22)), Leg((-28, 8), (0, 55), (0, 25)), tilt=(-12, 22),
                     side=(-22, 22), twist=(-42, 42), arms={"forward": 2, "side": 1, "up": 1, "any": 1},
                     trail_arms={"cocked": 4, "up": 2, "back": 1, "any": 1}, arms_alike=0.05),
@@ -119,23 +119,23 @@ FAMILIES = {
     "tumble": Family(8, 0, Leg((-15, 122), (0, 125), (-2, 40)), Leg((-20, 122), (0, 125), (-2, 40)), bend=(-20, 38),
                      pitch=(-180, 180), roll=(-50, 50), arms=LIVELY, arms_alike=0.5, contact="air"),
     "handstand": Family(6, 0, Leg((-25, 60), (0, 70), (-2, 28)), Leg((-35, 30), (0, 85), (-2, 28)), tilt=(-10, 10),
-                        bend=(-18, 10), twist=(-8, 8), pitch=(165, 195), roll=(-8, 8), look=(-45, 0),
+                        bend=(-18, 10), twist=(-8, 8), pitch=(165, 195), roll=(-8, 8), nod=(-45, 0),
                         arms={"brace": 1}, arms_alike=0.75, contact="hands"),
     "cartwheel": Family(5, 0, Leg((-15, 25), (0, 25), (22, 68)), Leg((-15, 25), (0, 25), (22, 68)), roll=(100, 180),
                         pitch=(-12, 12), bend=(-10, 10), arms={"brace": 1}, contact="hands"),
-    "plank": Family(3, 1, Leg((-12, 12), (0, 12)), Leg((-15, 55), (0, 70)), pitch=(72, 92), look=(-40, 5),
+    "plank": Family(3, 1, Leg((-12, 12), (0, 12)), Leg((-15, 55), (0, 70)), pitch=(72, 92), nod=(-40, 5),
                     bend=(-5, 12), arms={"floor": 1}, arms_alike=0.8, contact="fours"),
     "all fours": Family(3, 2, Leg((72, 98), (78, 100), (0, 14)), Leg((60, 105), (74, 104), (0, 14)), pitch=(76, 96),
-                        look=(-42, 10), arms={"floor": 1}, arms_alike=0.6, contact="fours"),
+                        nod=(-42, 10), arms={"floor": 1}, arms_alike=0.6, contact="fours"),
     "lie on the back": Family(4, 2, Leg((-5, 80), (0, 110), (0, 25)), Leg((-5, 60), (0, 100), (0, 25)),
                               pitch=(-100, -76), roll=(-16, 16), arms={"any": 2, "side": 1, "hang": 2, "up": 1},
                               contact="lie"),
     "lie on the front": Family(3, 1, Leg((-12, 14), (0, 70), (0, 25)), Leg((-12, 25), (0, 90), (0, 25)),
-                               pitch=(76, 96), bend=(-28, 5), look=(-45, 0), arms={"up": 2, "side": 1, "floor": 1},
+                               pitch=(76, 96), bend=(-28, 5), nod=(-45, 0), arms={"up": 2, "side": 1, "floor": 1},
                                contact="lie"),
     "lie on the side": Family(2, 1, Leg((0, 80), (0, 110)), Leg((0, 80), (0, 110)), roll=(72, 100), pitch=(-15, 15),
                               bend=(0, 30), arms={"forward": 2, "bent": 1, "face": 1, "up": 1}, contact="lie"),
     "limbs anyhow": Family(16, 2, Leg((-32, 108), (0, 118), (-5, 60)), Leg((-32, 108), (0, 118), (-5, 60)),
-                           tilt=(-15, 45), bend=(-15, 40), side=(-25, 25), twist=(-40, 40), look=(-30, 30),
+                           tilt=(-15, 45), bend=(-15, 40), side=(-25, 25), twist=(-40, 40), nod=(-30, 30),
                            arms={"any": 1}, arms_alike=0.15),
 }  # fmt: skip

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from liftwild.network.lifter import Reading
-from liftwild.rotation import about
+from liftwild.rotation import rotation_about
 from liftwild.skeleton import DEPTH_ROOT, MPII_16, SCALE_BONES
 from liftwild.synthetic.render.cameras import wild_view
 from liftwild.synthetic.sample_rng import SampleRng
@@ -62,14 +62,14 @@ def see(poses: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         return torch.rand(count, *shape, generator=rng)
 
     tilted = draw(1, 1) < _TILTED
-    tilt = about("x", draw() * 360) @ about("y", draw() * 360)
-    turn = about("z", draw() * 360)
+    tilt = rotation_about("x", draw() * 360) @ rotation_about("y", draw() * 360)
+    turn = rotation_about("z", draw() * 360)
     poses = torch.where(tilted, (poses - poses[:, 6:7]) @ tilt.transpose(1, 2) + poses[:, 6:7] + _up(0.4), poses)
     poses = poses @ turn.transpose(1, 2)
     view = wild_view(SampleRng(draw(48)), poses, _SIDE)
     inside = view.to_camera(poses)
     flat = view.to_pixels(inside)[..., :2]
-    roll = about("z", torch.randn(count, generator=rng) * _ROLL_DEG * (draw() < _ROLLED))[:, :2, :2]
+    roll = rotation_about("z", torch.randn(count, generator=rng) * _ROLL_DEG * (draw() < _ROLLED))[:, :2, :2]
     flat = flat @ roll.transpose(1, 2)
     plain = inside[..., :2]
     ends = torch.tensor(SCALE_BONES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from liftwild.rotation import about, about_axis
+from liftwild.rotation import rotation_about, rotation_about_vector
 from liftwild.synthetic.body.body import Body
 from liftwild.synthetic.poses import poses
 from liftwild.synthetic.poses.pose_families import CONTACTS
@@ -49,7 +49,7 @@ def settled(body: Body, pose: Tensor, heads: Tensor, contact: Tensor) -> Tensor:
     kind = {name: contact == number for number, name in enumerate(CONTACTS)}
     posed = body.pose_heads(heads, pose)
     level = torch.where(kind["fours"], _level_angle(body, posed), torch.zeros_like(posed[:, 0, 0]))
-    pose = about("x", torch.rad2deg(level))[:, None] @ pose
+    pose = rotation_about("x", torch.rad2deg(level))[:, None] @ pose
     flat = torch.where(kind["lie"][:, None, None], _lying(body, posed), torch.eye(3, device=pose.device))
     pose = flat[:, None] @ pose
     on_feet = kind["feet"]
@@ -78,7 +78,7 @@ def _lying(body: Body, posed: Tensor) -> Tensor:
     along = posed[:, body.bone["neck01"]] - posed[:, body.bone["root"]]
     level = along[:, :2].norm(dim=-1)
     axis = torch.stack([-along[:, 1], along[:, 0], torch.zeros_like(level)], dim=-1) / level.clamp(min=1e-6)[:, None]
-    return about_axis(axis, torch.atan2(along[:, 2], level))
+    return rotation_about_vector(axis, torch.atan2(along[:, 2], level))
 
 
 def _feet_flat(body: Body, pose: Tensor, posed: Tensor) -> Tensor:
@@ -93,7 +93,7 @@ def _feet_flat(body: Body, pose: Tensor, posed: Tensor) -> Tensor:
         up = torch.nn.functional.normalize(shin, dim=-1)
         # Toes down until they reach the ground.
         tiptoe = torch.rad2deg(torch.asin(((raised[:, side] - _SOLE) / _FOOT).clamp(0, 0.95)))
-        flat = poses.flat_foot(up, forward) @ about("x", tiptoe)
+        flat = poses.flat_foot(up, forward) @ rotation_about("x", tiptoe)
         stands = (raised[:, side] < _STEP) & (up[:, 2] > 0.25) & (forward[:, :2].norm(dim=-1) > 0.2)
         turned = torch.where(stands[:, None, None], flat, foot)
         bones = [i for i, name in enumerate(body.names) if name == f"foot.{letter}" or (
@@ -133,7 +133,7 @@ def _balance(body: Body, posed: Tensor, on_hands: Tensor) -> Tensor:
     angle = torch.atan2(offset, away[:, 2].clamp(min=0.2)).clamp(max=_MOST_LEAN)
     # Turning about z x offset by minus the angle brings it upright.
     axis = torch.stack([-away[:, 1], away[:, 0], torch.zeros_like(offset)], dim=-1) / offset.clamp(min=1e-6)[:, None]
-    return about_axis(axis, -angle)
+    return rotation_about_vector(axis, -angle)
 
 
 def _distance(point: Tensor, start: Tensor, end: Tensor) -> Tensor:
@@ -187,7 +187,7 @@ def collisions(body: Body, posed: Tensor) -> Tensor:
 
 def yawed(pose: Tensor, degrees: Tensor) -> Tensor:
     """The pose turned about the vertical by ``degrees`` (B,)."""
-    return about("z", degrees)[:, None] @ pose
+    return rotation_about("z", degrees)[:, None] @ pose
 
 
 def would_fall_back(body: Body, posed: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from liftwild.rotation import about
+from liftwild.rotation import rotation_about
 from liftwild.synthetic.sample_rng import SampleRng
 
 # The studio's four cameras (x, y, z), m, near the corners of its room; all look at LAB_CENTRE.
@@ -59,7 +59,7 @@ def look(position: Tensor, target: Tensor, roll_degrees: Tensor) -> tuple[Tensor
     up = torch.tensor([0.0, 0.0, 1.0], device=position.device).expand_as(ahead)
     right = normalize(torch.linalg.cross(ahead, up, dim=-1), dim=-1)
     turn = torch.stack([right, torch.linalg.cross(ahead, right, dim=-1), ahead], dim=1)
-    turn = about("z", roll_degrees) @ turn
+    turn = rotation_about("z", roll_degrees) @ turn
     return turn, -(turn @ position[..., None])[..., 0]
 
 
