@@ -21,7 +21,7 @@ class SampleRng:
         self.used = 0
 
     @classmethod
-    def roll(cls, seeds: Sequence[Sequence[int]], columns: int, device: torch.device | str = "cpu") -> SampleRng:
+    def from_seeds(cls, seeds: Sequence[Sequence[int]], columns: int, device: torch.device | str = "cpu") -> SampleRng:
         """A row for each of ``seeds`` (tuples of whole numbers from 0 on), ``columns`` numbers long."""
         rows = [np.random.default_rng(tuple(seed)).random(columns, dtype=np.float32) for seed in seeds]
         return cls(torch.from_numpy(np.stack(rows)).to(device))
@@ -75,7 +75,7 @@ class SampleRng:
         self.used += columns
 
     def take(self, rows: Tensor) -> SampleRng:
-        """The dice of ``rows`` (long), as far used as these."""
+        """The rng of ``rows`` (long), as far used as these."""
         part = SampleRng(self.numbers[rows])
         part.used = self.used
         return part

@@ -14,7 +14,7 @@ from liftwild.camera import Camera
 from liftwild.cli.main import cli
 from liftwild.data.readers import h36m, mpi_inf_3dhp
 from liftwild.skeleton import MPII_16
-from liftwild.synthetic.render.generate import RenderedSample, render
+from liftwild.synthetic.render.generate import RenderedSample, render_people
 from tests.data.readers.layouts import (
     HEIGHT,
     WIDTH,
@@ -49,7 +49,7 @@ def liftwild(*arguments: object, code: int = 0) -> Result:
 @pytest.fixture(scope="module")
 def dozen() -> list[RenderedSample]:
     """Twelve people in a studio; all joints are in the picture."""
-    people = list(render("lab", DOZEN, seed=4, size=RENDERED_PX))
+    people = list(render_people("lab", DOZEN, seed=4, size=RENDERED_PX))
     assert all(one.sample.joints_2d_valid.all() for one in people)
     return people
 

@@ -95,9 +95,9 @@ class Body:
         self.is_adult = torch.as_tensor(column["age"] > ADULT_AGE).to(self.device)
         return torch.as_tensor(np.where(column["age"] > ADULT_AGE, adult, child), dtype=torch.float32)
 
-    def draw(self, dice: SampleRng) -> Tensor:
+    def sample(self, rng: SampleRng) -> Tensor:
         """Which of the sampled bodies each row has: long (B,)."""
-        return dice.pick(self._likely)
+        return rng.pick(self._likely)
 
     def shape(self, coefficients: Tensor) -> tuple[Tensor, Tensor]:
         """Vertices (B, V, 3) and bone heads (B, N, 3) at rest, m, of shape ``coefficients`` (B, K)."""

@@ -23,7 +23,7 @@ _ROTATIONS = {"rx": 0, "ry": 1, "rz": 2}
 _TRANSLATIONS = {"tx": 0, "ty": 1, "tz": 2}
 _FREEDOMS = {*_ROTATIONS, *_TRANSLATIONS, "l"}
 
-Line = tuple[int, list[str]]  # its number and its words
+_Line = tuple[int, list[str]]  # its number and its words
 
 
 @dataclass
@@ -106,14 +106,14 @@ def find_asf(amc: Path) -> Path:
     raise LiftwildError(f"{amc}: {what} in its folder; put its skeleton there as {amc.stem.split('_')[0]}.asf")
 
 
-def _words(path: Path) -> list[Line]:
+def _words(path: Path) -> list[_Line]:
     """The lines that hold words, without comments; commas and parentheses are spaces."""
     table = str.maketrans(",()", "   ")
     numbered = ((count, line.split("#")[0].translate(table).split()) for count, line in enumerate(read_lines(path), 1))
     return [(count, words) for count, words in numbered if words]
 
 
-def _numbers(path: Path, line: Line, count: int) -> list[float]:
+def _numbers(path: Path, line: _Line, count: int) -> list[float]:
     """The first ``count`` numbers after a line's first word."""
     at, words = line
     if len(words) <= count:
@@ -123,7 +123,7 @@ def _numbers(path: Path, line: Line, count: int) -> list[float]:
 
 def _read_skeleton(path: Path) -> _Skeleton:
     """What an ASF file says."""
-    sections: dict[str, list[Line]] = {}
+    sections: dict[str, list[_Line]] = {}
     last = 1
     for last, words in _words(path):
         if words[0].startswith(":"):
@@ -155,7 +155,7 @@ def _read_skeleton(path: Path) -> _Skeleton:
     return _Skeleton({"root": root, **_ordered(path, bones, sections[":hierarchy"])}, position, radians)
 
 
-def _bones(path: Path, lines: list[Line], last: int) -> dict[str, _Bone]:
+def _bones(path: Path, lines: list[_Line], last: int) -> dict[str, _Bone]:
     """The bones of :bonedata by lower-case name."""
     bones: dict[str, _Bone] = {}
     bone: _Bone | None = None
@@ -196,7 +196,7 @@ def _order(path: Path, line: int, word: str) -> str:
     return word.lower()
 
 
-def _freedoms(path: Path, line: Line) -> list[str]:
+def _freedoms(path: Path, line: _Line) -> list[str]:
     """Degrees of freedom, in lower case."""
     found = [word.lower() for word in line[1][1:]]
     for word in found:
@@ -205,7 +205,7 @@ def _freedoms(path: Path, line: Line) -> list[str]:
     return found
 
 
-def _ordered(path: Path, bones: dict[str, _Bone], lines: list[Line]) -> dict[str, _Bone]:
+def _ordered(path: Path, bones: dict[str, _Bone], lines: list[_Line]) -> dict[str, _Bone]:
     """The bones that hang together with the root, parents first, each with its parent."""
     children: dict[str, list[str]] = {}
     for at, words in lines:

@@ -22,21 +22,21 @@ MAX_AIR_M = 0.9
 
 
 @torch.inference_mode()
-def draw_joints(body: Body, count: int, mode: str, seed: tuple[int, ...]) -> np.ndarray:
+def sample_joints(body: Body, count: int, mode: str, seed: tuple[int, ...]) -> np.ndarray:
     """Joints (count, 16, 3) of procedural people in m: z up, the ground at 0, the pelvis above the origin, facing -y.
 
     ``mode`` "lab" or "wild": whose poses. The same ``seed``, the same joints.
     """
     columns = settle.TRIES * poses.COLUMNS + 64
-    dice = SampleRng.roll([(*seed, row) for row in range(count)], columns, body.device)
-    coefficients = body.coefficients[body.draw(dice)]
+    rng = SampleRng.from_seeds([(*seed, row) for row in range(count)], columns, body.device)
+    coefficients = body.coefficients[body.sample(rng)]
     heads, top = body.heads_at_rest(coefficients)
-    family = poses.draw_families(dice, mode)
-    turns = settle.draw_settled(body, dice, family, heads)
+    family = poses.sample_families(rng, mode)
+    turns = settle.sample_settled_poses(body, rng, family, heads)
     posed = body.pose_heads(heads, turns)
     joints = body.joints(heads, posed, body.transforms(heads, posed, turns), top)
     in_air = poses.contacts(family) == crowd.AIR
-    lift = torch.where(in_air, dice.unit() ** 2 * MAX_AIR_M, torch.zeros(count)) - posed[..., 2].amin(1)
+    lift = torch.where(in_air, rng.unit() ** 2 * MAX_AIR_M, torch.zeros(count)) - posed[..., 2].amin(1)
     joints[..., 2] += lift[:, None]
     joints[..., :2] -= joints[:, PELVIS, None, :2].clone()
     return joints.numpy()
@@ -51,7 +51,7 @@ def write_poses(
     torch.set_num_threads(1)
     try:
         parts = [
-            draw_joints(body, AT_ONCE, "wild" if number % LAB_EVERY else "lab", (seed, number))
+            sample_joints(body, AT_ONCE, "wild" if number % LAB_EVERY else "lab", (seed, number))
             for number in progress(range(-(-count // AT_ONCE)))
         ]
     finally:

@@ -16,7 +16,7 @@ from torch import Tensor
 from liftwild.network.lifter import Reading
 from liftwild.rotation import rotation_about
 from liftwild.skeleton import DEPTH_ROOT, MPII_16, SCALE_BONES
-from liftwild.synthetic.render.cameras import wild_view
+from liftwild.synthetic.render.cameras import wild_cameras
 from liftwild.synthetic.sample_rng import SampleRng
 
 _SIDE = 256  # px of the pictures that the cameras take
@@ -54,7 +54,7 @@ class PoseView(NamedTuple):
     inside: Tensor
 
 
-def see(poses: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+def project_poses(poses: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """Random views of ``poses`` (B, 16, 3) m: joints (B, 16, 2) in a crop's [-1, 1] unit, and their depths (B, 16)."""
     count = len(poses)
 
@@ -66,9 +66,9 @@ def see(poses: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     turn = rotation_about("z", draw() * 360)
     poses = torch.where(tilted, (poses - poses[:, 6:7]) @ tilt.transpose(1, 2) + poses[:, 6:7] + _up(0.4), poses)
     poses = poses @ turn.transpose(1, 2)
-    view = wild_view(SampleRng(draw(48)), poses, _SIDE)
-    inside = view.to_camera(poses)
-    flat = view.to_pixels(inside)[..., :2]
+    cameras = wild_cameras(SampleRng(draw(48)), poses, _SIDE)
+    inside = cameras.to_camera(poses)
+    flat = cameras.to_pixels(inside)[..., :2]
     roll = rotation_about("z", torch.randn(count, generator=rng) * _ROLL_DEG * (draw() < _ROLLED))[:, :2, :2]
     flat = flat @ roll.transpose(1, 2)
     plain = inside[..., :2]
@@ -92,7 +92,7 @@ def _lengths(points: Tensor, ends: Tensor) -> Tensor:
     return (points[:, ends[:, 0]] - points[:, ends[:, 1]]).norm(dim=-1).sum(1)
 
 
-def spoil(joints: Tensor, rng: torch.Generator) -> tuple[Reading, Tensor]:
+def corrupt_joints(joints: Tensor, rng: torch.Generator) -> tuple[Reading, Tensor]:
     """What a network would report of ``joints`` (B, 16, 2), and which of them (B, 16) are inside the picture."""
     count, number = joints.shape[:2]
 
@@ -166,8 +166,8 @@ def _cut(joints: Tensor, draw: Callable[..., Tensor]) -> Tensor:
     return torch.where(held.sum(1, keepdim=True) >= 4, held, torch.ones_like(held))
 
 
-def draw_views(poses: Tensor, rng: torch.Generator) -> PoseView:
+def sample_views(poses: Tensor, rng: torch.Generator) -> PoseView:
     """Random views of ``poses`` (B, 16, 3) m, spoilt."""
-    joints, depth = see(poses, rng)
-    reading, inside = spoil(joints, rng)
+    joints, depth = project_poses(poses, rng)
+    reading, inside = corrupt_joints(joints, rng)
     return PoseView(reading, joints, depth, inside)

@@ -48,9 +48,9 @@ def _tables(device: torch.device) -> dict[str, Tensor]:
     return {name: torch.tensor(values, dtype=torch.float32, device=device) for name, values in table.items()}
 
 
-def draw_families(dice: SampleRng, mode: str) -> Tensor:
+def sample_families(rng: SampleRng, mode: str) -> Tensor:
     """Index into ``FAMILY_NAMES`` of each row: long (B,). ``mode``: "lab" or "wild"."""
-    return dice.pick(_tables(dice.device)[mode])
+    return rng.pick(_tables(rng.device)[mode])
 
 
 def contacts(family: Tensor) -> Tensor:
@@ -63,26 +63,26 @@ def _between(limits: Tensor, unit: Tensor) -> Tensor:
     return limits[..., 0] + (limits[..., 1] - limits[..., 0]) * unit
 
 
-def draw_poses(body: Body, dice: SampleRng, family: Tensor) -> Tensor:
+def sample_poses(body: Body, rng: SampleRng, family: Tensor) -> Tensor:
     """A pose of each row's ``family`` (B,): rotations (B, N, 3, 3) of the bones. Nothing says it stands or fits."""
-    table = _tables(dice.device)
-    trunk = dict(zip(_TRUNK, _between(table["trunk"][family], dice.unit(len(_TRUNK))).unbind(1), strict=True))
-    pelvis = rotation_euler("xyxy", trunk["pitch"], trunk["roll"], trunk["tilt"], dice.normal(0, 3))
+    table = _tables(rng.device)
+    trunk = dict(zip(_TRUNK, _between(table["trunk"][family], rng.unit(len(_TRUNK))).unbind(1), strict=True))
+    pelvis = rotation_euler("xyxy", trunk["pitch"], trunk["roll"], trunk["tilt"], rng.normal(0, 3))
     bend = rotation_euler("xyz", trunk["bend"] / 3, trunk["side"] / 3, trunk["twist"] / 3)
     spine = [pelvis]
     for _ in range(3):
         spine.append(spine[-1] @ bend)
     chest = spine[-1]
-    neck = rotation_euler("xyz", trunk["nod"] / 2, dice.normal(0, 5), dice.normal(0, 15), start=chest)
-    head = rotation_euler("xzy", trunk["nod"] / 2, dice.normal(0, 15), dice.normal(0, 5), start=neck)
+    neck = rotation_euler("xyz", trunk["nod"] / 2, rng.normal(0, 5), rng.normal(0, 15), start=chest)
+    head = rotation_euler("xzy", trunk["nod"] / 2, rng.normal(0, 15), rng.normal(0, 5), start=neck)
     bones = {
         "root": pelvis, "spine05": pelvis, "spine04": spine[1], "spine03": spine[2], "spine02": chest,
         "spine01": chest, "neck01": neck, "neck02": neck, "neck03": head, "head": head,
     }  # fmt: skip
-    bones |= _legs(body, dice, family, pelvis)
-    bones |= _arms(body, dice, family, chest)
+    bones |= _legs(body, rng, family, pelvis)
+    bones |= _arms(body, rng, family, chest)
     pose = spread_to_all(body, bones)
-    return torch.where(dice.chance(0.5)[:, None, None, None], mirrored(body, pose), pose)
+    return torch.where(rng.chance(0.5)[:, None, None, None], mirrored(body, pose), pose)
 
 
 def _rest_turn(body: Body, start: str, end: str, to: tuple[float, float, float]) -> Tensor:
@@ -91,21 +91,21 @@ def _rest_turn(body: Body, start: str, end: str, to: tuple[float, float, float])
     return rotation_between(direction, torch.tensor(to, device=body.device))
 
 
-def _legs(body: Body, dice: SampleRng, family: Tensor, pelvis: Tensor) -> dict[str, Tensor]:
+def _legs(body: Body, rng: SampleRng, family: Tensor, pelvis: Tensor) -> dict[str, Tensor]:
     """Thighs, shins and relaxed feet; the left leg leads."""
-    table = _tables(dice.device)
-    unit = dice.unit(2, 3)
+    table = _tables(rng.device)
+    unit = rng.unit(2, 3)
     alike = (table["legs alike"][family] > 0)[:, None]
     unit = torch.stack([unit[:, 0], torch.where(alike, 0.85 * unit[:, 0] + 0.15 * unit[:, 1], unit[:, 1])], dim=1)
     angles = _between(table["legs"][family], unit)
     bones: dict[str, Tensor] = {}
     for side, (letter, sign) in enumerate((("L", 1.0), ("R", -1.0))):
         hip, knee, spread = angles[:, side].unbind(1)
-        turn = dice.normal(6, 8) + 0.25 * spread
+        turn = rng.normal(6, 8) + 0.25 * spread
         thigh = rotation_euler("yxz", -sign * spread, -hip, sign * turn, start=pelvis)
         shin = thigh @ rotation_about("x", knee)
         thigh = thigh @ _rest_turn(body, f"upperleg01.{letter}", f"lowerleg01.{letter}", _DOWN)
-        foot = shin @ rotation_about("x", dice.uniform(-5, 38))
+        foot = shin @ rotation_about("x", rng.uniform(-5, 38))
         shin = shin @ _rest_turn(body, f"lowerleg01.{letter}", f"foot.{letter}", _DOWN)
         bones |= {f"pelvis.{letter}": pelvis, f"foot.{letter}": foot}
         bones |= {f"upperleg0{part}.{letter}": thigh for part in (1, 2)}
@@ -113,13 +113,13 @@ def _legs(body: Body, dice: SampleRng, family: Tensor, pelvis: Tensor) -> dict[s
     return bones
 
 
-def _arms(body: Body, dice: SampleRng, family: Tensor, chest: Tensor) -> dict[str, Tensor]:
+def _arms(body: Body, rng: SampleRng, family: Tensor, chest: Tensor) -> dict[str, Tensor]:
     """Clavicles, arms and hands with curled fingers; the left arm goes with the leading leg."""
-    table = _tables(dice.device)
-    kinds = [dice.pick(table["lead arm"][family], 1)[:, 0], dice.pick(table["trail arm"][family], 1)[:, 0]]
-    alike = dice.unit() < table["arms alike"][family]
+    table = _tables(rng.device)
+    kinds = [rng.pick(table["lead arm"][family], 1)[:, 0], rng.pick(table["trail arm"][family], 1)[:, 0]]
+    alike = rng.unit() < table["arms alike"][family]
     kinds[1] = torch.where(alike, kinds[0], kinds[1])
-    unit, wobble = dice.unit(2, 3), dice.normal(0, 0.25, 2, 3)
+    unit, wobble = rng.unit(2, 3), rng.normal(0, 0.25, 2, 3)
     unit = torch.stack([unit[:, 0], torch.where(alike[:, None], unit[:, 0] * 0.9 + unit[:, 1] * 0.1, unit[:, 1])], 1)
     bones: dict[str, Tensor] = {}
     for side, (letter, sign) in enumerate((("L", 1.0), ("R", -1.0))):
@@ -131,12 +131,12 @@ def _arms(body: Body, dice: SampleRng, family: Tensor, chest: Tensor) -> dict[st
         inward, ahead, above = (table["bend"][kinds[side]] + wobble[:, side]).unbind(1)
         upper = rotation_of_limb(direction, torch.stack([-sign * inward, -ahead, above], dim=-1))
         if sign < 0:  # the right arm's rest direction is -x
-            upper = upper @ torch.diag(torch.tensor([-1.0, 1.0, -1.0], device=dice.device))
+            upper = upper @ torch.diag(torch.tensor([-1.0, 1.0, -1.0], device=rng.device))
         upper = chest @ upper
         lower = upper @ rotation_about("z", -sign * elbow)
         clavicle = chest @ rotation_about("y", -sign * _CLAVICLE_RISE * (up + 45).clamp(min=0))
         ahead_of = (sign, 0.0, 0.0)
-        hand = rotation_euler("xyz", dice.normal(0, 35), dice.normal(0, 15), dice.normal(0, 12), start=lower)
+        hand = rotation_euler("xyz", rng.normal(0, 35), rng.normal(0, 15), rng.normal(0, 12), start=lower)
         hand = hand @ _rest_turn(body, f"wrist.{letter}", f"finger3-1.{letter}", ahead_of)
         upper = upper @ _rest_turn(body, f"upperarm01.{letter}", f"lowerarm01.{letter}", ahead_of)
         rest = _rest_turn(body, f"lowerarm01.{letter}", f"wrist.{letter}", ahead_of)
@@ -144,7 +144,7 @@ def _arms(body: Body, dice: SampleRng, family: Tensor, chest: Tensor) -> dict[st
         bones |= {f"upperarm0{part}.{letter}": upper for part in (1, 2)}
         bones |= {f"lowerarm0{part}.{letter}": lower @ rest for part in (1, 2)}
         across = body.heads[body.bone[f"finger5-1.{letter}"]] - body.heads[body.bone[f"finger2-1.{letter}"]]
-        bones |= _fingers(letter, hand, across * sign, dice.uniform(0, 50))
+        bones |= _fingers(letter, hand, across * sign, rng.uniform(0, 50))
     return bones
 
 

@@ -16,7 +16,7 @@ _SOLE = 0.035  # m: what lifts an ankle beyond the lowest one before its foot no
 _FOOT = 0.17  # m, ankle to ball of the foot
 _STEP = 0.20  # m: an ankle this much higher than the other carries nothing
 _FLESH = 0.13  # m: how far trunk and bottom reach below their bones
-_MOST_LEAN = 0.45  # rad: how far balance may lean a body
+_MAX_LEAN_RAD = 0.45  # rad: how far balance may lean a body
 
 # Shares of body mass (Winter, Biomechanics and Motor Control of Human Movement): (bone, bone, share) between heads.
 _MASS = (
@@ -28,15 +28,15 @@ _MASS = (
 )  # fmt: skip
 
 
-def draw_settled(body: Body, dice: SampleRng, family: Tensor, heads: Tensor) -> Tensor:
+def sample_settled_poses(body: Body, rng: SampleRng, family: Tensor, heads: Tensor) -> Tensor:
     """Poses (B, N, 3, 3) of each row's ``family`` that nothing runs through, on their feet if they have any.
 
     ``heads`` (B, N, 3): the bodies' bones at rest. Of several tries the first without a fault, else the best, is kept.
     """
-    tries = dice.branch(TRIES, poses.COLUMNS)
+    tries = rng.branch(TRIES, poses.COLUMNS)
     kinds, bones = family.repeat_interleave(TRIES), heads.repeat_interleave(TRIES, 0)
     contact = poses.contacts(kinds)
-    found = settled(body, poses.draw_poses(body, tries, kinds), bones, contact)
+    found = settled(body, poses.sample_poses(body, tries, kinds), bones, contact)
     posed = body.pose_heads(bones, found)
     faults = (collisions(body, posed) + _floats(body, posed, contact)).view(-1, TRIES)
     best = (faults + torch.arange(TRIES, device=faults.device) / (2 * TRIES)).argmin(1)
@@ -130,7 +130,7 @@ def _balance(body: Body, posed: Tensor, on_hands: Tensor) -> Tensor:
     """The turn (B, 3, 3) of the whole body that brings its centre of mass above its support."""
     away = centre_of_mass(body, posed) - support(body, posed, on_hands)
     offset = away[:, :2].norm(dim=-1)
-    angle = torch.atan2(offset, away[:, 2].clamp(min=0.2)).clamp(max=_MOST_LEAN)
+    angle = torch.atan2(offset, away[:, 2].clamp(min=0.2)).clamp(max=_MAX_LEAN_RAD)
     # Turning about z x offset by minus the angle brings it upright.
     axis = torch.stack([-away[:, 1], away[:, 0], torch.zeros_like(offset)], dim=-1) / offset.clamp(min=1e-6)[:, None]
     return rotation_about_vector(axis, -angle)
@@ -190,7 +190,7 @@ def yawed(pose: Tensor, degrees: Tensor) -> Tensor:
     return rotation_about("z", degrees)[:, None] @ pose
 
 
-def would_fall_back(body: Body, posed: Tensor) -> Tensor:
+def needs_chair(body: Body, posed: Tensor) -> Tensor:
     """Whether (B,) a pose of unknown origin needs a chair: thighs level, and nothing under the body's weight."""
     at = body.bone
     hips = (posed[:, at["upperleg01.L"]] + posed[:, at["upperleg01.R"]])[:, 2] / 2

@@ -10,7 +10,7 @@ import numpy as np
 from liftwild.skeleton import MPII_16
 from liftwild.synthetic.render.generate import RenderedSample
 
-COLUMNS, MOST = 8, 48
+COLUMNS, MAX_PICTURES = 8, 48
 RIGHT, LEFT, MIDDLE, HIDDEN = (230, 60, 50), (60, 90, 235), (240, 200, 40), (120, 120, 120)
 
 

@@ -80,7 +80,7 @@ def sample_bank(bank: Tensor, which: Tensor, u: Tensor, v: Tensor) -> Tensor:
     return take_rows(bank.flatten(0, 2), (which * size + row) * size + column)
 
 
-def natural(unit: Tensor) -> Tensor:
+def natural_colour(unit: Tensor) -> Tensor:
     """Colours (..., 3) of things from ``unit`` (..., 8) in [0, 1); a few are as loud as paint is."""
     table = torch.tensor(NATURAL, device=unit.device)
     base = table[(unit[..., 0] * len(table)).long()]
