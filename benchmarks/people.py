@@ -1,5 +1,6 @@
-"""What rendering people costs: images/s, and the whole picture as a ratio to the rasteriser's own z-buffer in the same
-run. Nothing else should run meanwhile. ``python benchmarks/people.py [DEVICE]``
+"""Speed of the renderer: images/s, and the time of a whole picture over that of its z-buffer, in the same run.
+
+Nothing else should run meanwhile. ``python benchmarks/people.py [DEVICE]``
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def one_process(mode: str, device: str, batch: int) -> None:
 
 
 def several_processes(mode: str) -> None:
-    """Pictures a second of ``render`` with two processes, without their start."""
+    """Pictures a second of ``render_people`` with two processes, without their start."""
     samples = iter(render_people(mode, PICTURES, processes=PROCESSES))
     for _ in range(4 * CPU_BATCH):
         next(samples)

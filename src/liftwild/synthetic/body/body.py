@@ -33,7 +33,7 @@ JOINT_BONES = {
 NECK_SHARE = 0.76
 HEAD_TOP_VERTICES = 12
 
-# Statures (mean, deviation, m) that bodies are drawn by: the shape space itself is wider than people are.
+# Statures (mean, deviation, m) that bodies are sampled by: the shape space holds more extreme bodies than there are.
 MEN_M, WOMEN_M, CHILDREN_M = (1.77, 0.075), (1.65, 0.075), (1.35, 0.2)
 ADULT_AGE = 0.55  # of anny's age scale
 CHILDREN_SHARE = 0.35
@@ -96,7 +96,7 @@ class Body:
         return torch.as_tensor(np.where(column["age"] > ADULT_AGE, adult, child), dtype=torch.float32)
 
     def sample(self, rng: SampleRng) -> Tensor:
-        """Which of the sampled bodies each row has: long (B,)."""
+        """Index of a body for each row, by how likely its stature is: long (B,)."""
         return rng.pick(self._likely)
 
     def shape(self, coefficients: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""What people wear, as shapes: which part of each shell is there, and how far it stands off the body.
+"""The shapes of clothes and hair: which part of each shell is there, and how far it is from the body.
 
 A shell is the body's own surface moved out along its normals. A value at each vertex (``cuts``) says where it ends: it
 is interpolated inside a triangle, and what is not above 0 is left out, so hems are smooth whatever the mesh.
@@ -52,7 +52,7 @@ class Outfit(Rows):
 
 
 def sample_outfit(layers: Layers, rng: SampleRng, woman: Tensor) -> Outfit:
-    """What each row wears; ``woman`` (B,) bool leans hair and skirts."""
+    """An outfit for each row; ``woman`` (B,) bool makes long hair and skirts likelier."""
     at_wrist, ankle, knee, hip = layers.arm_wrist, layers.leg_ankle, layers.leg_knee, layers.hip_z
 
     def choose(weights: tuple[float, ...], *ranges: tuple[float, float]) -> Tensor:

@@ -23,9 +23,13 @@ HAIR_COLOURS = (
     (0.66, 0.52, 0.32), (0.52, 0.51, 0.5), (0.36, 0.13, 0.06),
 )  # fmt: skip
 DENIM = (0.16, 0.22, 0.36)
-PLAIN, ACROSS, DOWN, CHECKS, DOTS, CHEST_PRINT, BLOCKS, CAMOUFLAGE = range(8)
-PATTERN_WEIGHTS = (5.6, 0.9, 0.35, 0.7, 0.35, 0.8, 0.8, 0.3)
-TOP, LEGS, SKIRT = range(3)
+# How often cloth has each pattern, in the order in which ``_cloth`` makes them.
+PATTERN_WEIGHTS = {
+    "plain": 5.6, "stripes across": 0.9, "stripes down": 0.35, "checks": 0.7, "dots": 0.35, "print on the chest": 0.8,
+    "blocks": 0.8, "camouflage": 0.3,
+}  # fmt: skip
+_PLAIN = 0
+_TOP, _LEGS, _SKIRT = range(3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,18 +73,18 @@ def sample_appearance(rng: SampleRng, outfit: Outfit, woman: Tensor, adult: Tens
     cloth[:, :, 1] = torch.lerp(cloth[:, :, 0], cloth[:, :, 1], rng.uniform(0.25, 1, 3, 1))
     denim = torch.tensor(DENIM, device=device) * rng.uniform(0.35, 1.7, 1)
     jeans = rng.chance(0.36)
-    cloth[:, LEGS] = torch.where(jeans[:, None, None], torch.stack([denim, denim * 1.25], dim=1), cloth[:, LEGS])
+    cloth[:, _LEGS] = torch.where(jeans[:, None, None], torch.stack([denim, denim * 1.25], dim=1), cloth[:, _LEGS])
     dress, suit = rng.chance(0.35), rng.chance(0.12)
-    cloth[:, SKIRT] = torch.where(dress[:, None, None], cloth[:, TOP], cloth[:, SKIRT])
-    cloth[:, LEGS] = torch.where(suit[:, None, None], cloth[:, TOP], cloth[:, LEGS])
-    weights = torch.tensor(PATTERN_WEIGHTS, device=device).expand(rng.rows, -1)
+    cloth[:, _SKIRT] = torch.where(dress[:, None, None], cloth[:, _TOP], cloth[:, _SKIRT])
+    cloth[:, _LEGS] = torch.where(suit[:, None, None], cloth[:, _TOP], cloth[:, _LEGS])
+    weights = torch.tensor(tuple(PATTERN_WEIGHTS.values()), device=device).expand(rng.rows, -1)
     pattern = torch.stack([rng.pick(weights, 1)[:, 0] for _ in range(3)], dim=1)
-    pattern[:, LEGS] = torch.where(rng.chance(0.8) | jeans | suit, PLAIN, pattern[:, LEGS])
-    pattern[:, SKIRT] = torch.where(dress, pattern[:, TOP], pattern[:, SKIRT])
+    pattern[:, _LEGS] = torch.where(rng.chance(0.8) | jeans | suit, _PLAIN, pattern[:, _LEGS])
+    pattern[:, _SKIRT] = torch.where(dress, pattern[:, _TOP], pattern[:, _SKIRT])
     frequency, phase = torch.exp(rng.uniform(3.2, 5.0, 3)), rng.uniform(0, 6.28, 3)
     texture = rng.index(COUNT, 3)
     for numbers in (frequency, phase, texture):  # a dress is cut from one cloth
-        numbers[:, SKIRT] = torch.where(dress, numbers[:, TOP], numbers[:, SKIRT])
+        numbers[:, _SKIRT] = torch.where(dress, numbers[:, _TOP], numbers[:, _SKIRT])
     bare = skin * 0.97
     return Appearance(
         skin=skin, hair=hair, shoe=torch.where(outfit.shoes[:, None], cloth_colour(rng.unit(4)), skin),
@@ -112,7 +116,7 @@ def albedo(
     strands = _strands(at[hair])
     colour[hair] = appearance.hair[person[hair]] * strands[:, None]
     gloss[hair] = 0.22
-    piece = torch.where(layer[cloth] == L_LOWER, LEGS, torch.where(layer[cloth] == L_SKIRT, SKIRT, TOP))
+    piece = torch.where(layer[cloth] == L_LOWER, _LEGS, torch.where(layer[cloth] == L_SKIRT, _SKIRT, _TOP))
     colour[cloth] = _cloth(layers, bank, outfit, appearance, person[cloth], piece, at[cloth], edge[cloth])
     crease[cloth] = appearance.crease[person[cloth], piece]
     return colour, gloss, crease
@@ -121,7 +125,7 @@ def albedo(
 def folds(bank: Tensor, appearance: Appearance, person: Tensor, at: Tensor) -> Tensor:
     """How fine folds turn the normal (N, 3): the slope of clouds that lie along the body, stretched downwards."""
     x, y, z = at[:, :3].unbind(1)
-    cloud = (appearance.texture[person, TOP] // 5) * 5 + CLOUDS
+    cloud = (appearance.texture[person, _TOP] // 5) * 5 + CLOUDS
     u, v = (x + 0.6 * y) * 1.3, (z + 0.4 * x) * 0.75
 
     def height(du: float, dv: float) -> Tensor:
@@ -167,11 +171,11 @@ def _cloth(
     colour = torch.lerp(ground, other, mix)
     grain = appearance.grain[person, piece]
     colour = colour * (1 + grain * 1.6 * (grey - 0.5))[:, None]
-    is_top = piece == TOP
+    is_top = piece == _TOP
     width = appearance.open_front[person]
     opened = is_top & (width > 0) & (x.abs() < width * (0.4 + 1.4 * ((z - layers.hip_z) / 0.5).clamp(0, 1))) & (y < 0)
-    colour = torch.where(opened[:, None], appearance.cloth[person, SKIRT, 1], colour)
-    belt = (piece == LEGS) & (appearance.belt[person] > 0) & (edge < 0.035) & (z > layers.hip_z)
+    colour = torch.where(opened[:, None], appearance.cloth[person, _SKIRT, 1], colour)
+    belt = (piece == _LEGS) & (appearance.belt[person] > 0) & (edge < 0.035) & (z > layers.hip_z)
     colour = torch.where(belt[:, None], colour * 0.25, colour)
     # A hem is a double fold with a seam.
     return colour * (1 - 0.3 * ((edge > 0.006) & (edge < 0.012)).float())[:, None]

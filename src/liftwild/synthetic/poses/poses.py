@@ -12,8 +12,7 @@ from liftwild.synthetic.body.body import Body
 from liftwild.synthetic.poses.pose_families import ARM_NAMES, ARMS, CONTACTS, FAMILIES, Range
 from liftwild.synthetic.sample_rng import SampleRng
 
-COLUMNS = 96  # numbers that one pose takes
-FAMILY_NAMES = tuple(FAMILIES)
+POSE_COLUMNS = 96  # numbers that one pose takes
 _TRUNK = ("tilt", "bend", "side", "twist", "pitch", "roll", "nod")
 _DOWN = (0.0, 0.0, -1.0)
 _CLAVICLE_RISE = 0.215  # degrees of clavicle for each degree of an arm above 45 below the horizontal
@@ -49,7 +48,7 @@ def _tables(device: torch.device) -> dict[str, Tensor]:
 
 
 def sample_families(rng: SampleRng, mode: str) -> Tensor:
-    """Index into ``FAMILY_NAMES`` of each row: long (B,). ``mode``: "lab" or "wild"."""
+    """Index into ``FAMILIES`` of each row: long (B,). ``mode``: "lab" or "wild"."""
     return rng.pick(_tables(rng.device)[mode])
 
 

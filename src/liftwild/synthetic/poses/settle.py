@@ -1,4 +1,4 @@
-"""Poses that could be: no limb runs through another, feet stand flat, bodies are balanced over what carries them."""
+"""Plausible poses: no limb runs through another, feet are flat, bodies are balanced over their support."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _MASS = (
 
 
 def sample_settled_poses(body: Body, rng: SampleRng, family: Tensor, heads: Tensor) -> Tensor:
-    """Poses (B, N, 3, 3) of each row's ``family`` that nothing runs through, on their feet if they have any.
+    """A settled pose (B, N, 3, 3) of each row's ``family``: the first of ``TRIES`` without a fault, else the best one.
 
-    ``heads`` (B, N, 3): the bodies' bones at rest. Of several tries the first without a fault, else the best, is kept.
+    ``heads`` (B, N, 3): the bodies' bones at rest.
     """
-    tries = rng.branch(TRIES, poses.COLUMNS)
+    tries = rng.branch(TRIES, poses.POSE_COLUMNS)
     kinds, bones = family.repeat_interleave(TRIES), heads.repeat_interleave(TRIES, 0)
     contact = poses.contacts(kinds)
     found = settled(body, poses.sample_poses(body, tries, kinds), bones, contact)
@@ -45,7 +45,7 @@ def sample_settled_poses(body: Body, rng: SampleRng, family: Tensor, heads: Tens
 
 
 def settled(body: Body, pose: Tensor, heads: Tensor, contact: Tensor) -> Tensor:
-    """``pose`` (B, N, 3, 3) turned as a whole until it is balanced on what ``contact`` (B,) says carries it."""
+    """``pose`` (B, N, 3, 3) with flat feet, and turned as a whole until it is balanced on its ``contact`` (B,)."""
     kind = {name: contact == number for number, name in enumerate(CONTACTS)}
     posed = body.pose_heads(heads, pose)
     level = torch.where(kind["fours"], _level_angle(body, posed), torch.zeros_like(posed[:, 0, 0]))

@@ -1,5 +1,4 @@
-"""What is behind people: a studio, rooms, open ground under a sky, or a flat picture; with the shadows that fall on
-it."""
+"""Backdrops: a studio, rooms, open ground under a sky, or a flat picture, and the shadows that fall on them."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ from liftwild.synthetic.sample_rng import SampleRng
 _FAR_M = 60.0
 LAB_HALF_ROOM_M = (5.2, 6.0)
 PAINTED_SHARE, PHOTO_SHARE = 0.22, 0.7  # of wild pictures, without and with a folder of photos
-_OUTDOOR_COLUMNS = 160  # numbers that one drawn background takes at most
+_OUTDOOR_COLUMNS = 160  # random numbers that one outdoor backdrop takes at most
 _SHADOW_M = 2.6  # shadows are looked up this near to the person
 
 
@@ -28,9 +27,9 @@ def _rays(cameras: Cameras, size: int) -> tuple[Tensor, Tensor]:
     middles = torch.arange(size, device=cameras.rotation.device) + 0.5
     x = (middles[None, None, :] - cameras.centre[:, 0, None, None]) / cameras.focal[:, None, None]
     y = (middles[None, :, None] - cameras.centre[:, 1, None, None]) / cameras.focal[:, None, None]
-    # (x, y, 1) @ turn, term by term: the picture never holds a vector a pixel that it does not need.
-    turn = cameras.rotation[:, :, None, None, :]
-    rays = x[..., None] * turn[:, 0] + y[..., None] * turn[:, 1] + turn[:, 2]
+    # (x, y, 1) @ rotation, term by term, to save memory.
+    rotation = cameras.rotation[:, :, None, None, :]
+    rays = x[..., None] * rotation[:, 0] + y[..., None] * rotation[:, 1] + rotation[:, 2]
     return cameras.position, rays
 
 
@@ -195,7 +194,7 @@ def wild_backdrop(
     seed: int,
     size: int,
 ) -> Tensor:
-    """Backgrounds (B, S, S, 3): drawn ones and flat pictures, onto which people cast their shadows now and then."""
+    """Backdrops (B, S, S, 3) of ``wild``: rooms, open ground, and flat pictures with or without people's shadows."""
     is_flat = rng.chance(PHOTO_SHARE if photos else PAINTED_SHARE)
     flat = flat_backdrops(rng, photos, seed, size) * (light.sky + 0.5 * light.sun)[:, None, None]
     origin, ray = _rays(cameras, size)

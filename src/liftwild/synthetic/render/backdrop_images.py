@@ -31,7 +31,7 @@ def read_backdrop(path: Path) -> np.ndarray:
     """A photo (H, W, 3) uint8 RGB, its shorter side at most twice ``PAINTED_PX``. LiftwildError if unreadable."""
     image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
     if image is None or min(image.shape[:2]) < 16:
-        raise LiftwildError(f"{path}: not a picture that can be a background")
+        raise LiftwildError(f"{path}: not a picture that can be read as a background photo")
     shrink = 2 * PAINTED_PX / min(image.shape[:2])
     if shrink < 1:
         image = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
@@ -119,7 +119,7 @@ def _paint_tree(rng: np.random.Generator, image: np.ndarray, horizon: int, colou
 
 
 def _paint_figure(rng: np.random.Generator, image: np.ndarray, horizon: int, top: np.ndarray, legs: np.ndarray) -> None:
-    """Somebody far away, as blobs."""
+    """A person far away, as blobs."""
     size = len(image)
     high = size * rng.uniform(0.06, 0.22)
     x, foot = rng.uniform(0, 1) * size, horizon + high * rng.uniform(0.3, 0.9)

@@ -1,4 +1,4 @@
-"""From light to a photo: exposure, contrast, blur, noise, JPEG."""
+"""Camera effects: exposure, contrast, colour, blur, noise, JPEG."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _grain(rng: SampleRng, image: Tensor) -> Tensor:
 
 
 def jpeg_artifacts(image: Tensor, quality: Tensor) -> Tensor:
-    """``image`` (B, 3, S, S) in 0 .. 1 as JPEG of ``quality`` (B,) 1 .. 100 with halved chroma leaves it."""
+    """``image`` (B, 3, S, S) in 0 .. 1 after JPEG of ``quality`` (B,), 1 to 100, with chroma at half resolution."""
     dct, tables = _jpeg_tables(image.device)
     scale = torch.where(quality < 50, 50 / quality, 2 - quality / 50)
     red, green, blue = (image.clamp(0, 1) * 255).unbind(1)

@@ -1,4 +1,4 @@
-"""Where the camera stands and what it frames.
+"""Cameras: where they stand and what they frame.
 
 World: m, z up, the ground at 0. Camera space: m, x right, y down, z ahead.
 """
@@ -100,7 +100,7 @@ def wild_cameras(rng: SampleRng, joints: Tensor, size: int) -> Cameras:
     # Room for the network's crop, which is a quarter larger than the person, in most of the others.
     fill = torch.where(cut_off, rng.uniform(0.85, 1.4), rng.uniform(0.52, 0.76))
     offset = rng.uniform(-0.08, 0.08, 2)
-    # What is cut off is mostly the legs.
+    # Mostly the legs are cut off.
     offset[:, 1] += torch.where(cut_off, rng.uniform(-0.1, 0.45), torch.zeros_like(fill)) * (fill - 0.55)
     return _framed(rotation, translation, joints, fill, offset, size)
 

@@ -15,7 +15,7 @@ from liftwild.synthetic.body.layers import Layers, load_layers
 from liftwild.synthetic.poses import poses, settle
 from liftwild.synthetic.poses.pose_families import CONTACTS
 from liftwild.synthetic.render.cameras import Cameras, lab_cameras, look_at
-from liftwild.synthetic.render.crowd import IDENTITY_COLUMNS, POSE_COLUMNS, sample_bodies, sample_identities
+from liftwild.synthetic.render.crowd import BODY_COLUMNS, IDENTITY_COLUMNS, sample_bodies, sample_identities
 from liftwild.synthetic.render.generate import batch_size
 from liftwild.synthetic.render.light import sample_light
 from liftwild.synthetic.render.props import sample_props
@@ -71,7 +71,7 @@ class _Performer:
         rng = SampleRng.from_seeds([(seed, _IDENTITY, number)], IDENTITY_COLUMNS)
         self.identity = sample_identities(layers, rng)
         heads = layers.body.shape(self.identity.coefficients)[1].expand(keys, -1, -1)
-        rng = SampleRng.from_seeds([(seed, _KEY, number, key) for key in range(keys)], POSE_COLUMNS)
+        rng = SampleRng.from_seeds([(seed, _KEY, number, key) for key in range(keys)], BODY_COLUMNS)
         family = poses.sample_families(rng, "lab")
         family = torch.where(poses.contacts(family) == CONTACTS.index("feet"), family, torch.zeros_like(family))
         self.keys = settle.sample_settled_poses(layers.body, rng, family, heads)

@@ -18,9 +18,9 @@ from liftwild.synthetic.rows import Rows
 from liftwild.synthetic.sample_rng import SampleRng
 
 IDENTITY_COLUMNS = 200
-POSE_COLUMNS = settle.TRIES * poses.COLUMNS + 16
-MAX_AIR_M = 0.9  # how high above the ground somebody jumps
-MIN_SEAT_M = 0.18  # who sits lower than this has no chair
+BODY_COLUMNS = settle.TRIES * poses.POSE_COLUMNS + 16
+MAX_AIR_M = 0.9  # of a jump
+MIN_SEAT_M = 0.18  # below this height there is no chair
 AIR, SEAT = CONTACTS.index("air"), CONTACTS.index("seat")
 
 

@@ -1,8 +1,7 @@
 """Rendered people, one after the other: the generator behind ``liftwild render``.
 
-What stands in sample ``i`` depends on (mode, seed, split, size, backdrops, poses, i) alone. Batches are always whole,
-of ``batch_size`` samples and rendered by one thread, so on CPU not a pixel depends on how many samples are asked for or
-how many processes render them.
+Sample ``i`` depends on (mode, seed, split, size, backdrops, poses, i) alone. A batch always has ``batch_size`` samples
+and one thread, so on CPU no pixel depends on how many samples are asked for, nor on the number of processes.
 """
 
 from __future__ import annotations
@@ -35,17 +34,17 @@ from liftwild.synthetic.render.world import MODES, SPLITS, RenderConfig
 
 CPU_BATCH, GPU_BATCH = 8, 64  # of pictures up to _BATCH_PX; fewer larger ones
 _BATCH_PX = 256
-SIZES = (64, 1024, 32)  # smallest, largest, step
-MAX_POSES = 20_000  # captured poses that are kept, spread over all clips
+SIZE_RANGE_PX = (64, 1024, 32)  # smallest, largest, step
+MAX_POSES = 20_000  # captured poses that are kept, from all clips alike
 TEST_EVERY = 5  # of captured clips, or of the parts of a single one
 
 
 @dataclass(frozen=True, eq=False)
 class RenderedSample:
-    """A rendered person with what only a renderer knows.
+    """A rendered person, and labels that only a renderer knows.
 
     ``sample``: picture and labels; its ``joints_2d_valid`` are the joints inside the picture. ``visible`` (16,) bool:
-    inside and not hidden, by the z-buffer. ``mask`` (H, W) bool: the person's pixels. ``seed`` and ``index`` make it
+    inside and not hidden, by the z-buffer. ``mask`` (H, W) bool: the person's pixels. ``seed`` and ``index`` render it
     again. ``subject``: 1 to 7 in ``lab``, 0 in ``wild``.
     """
 
@@ -57,9 +56,9 @@ class RenderedSample:
     subject: int
 
 
-def check(mode: str, n: int, seed: int, split: str, size: int, device: str) -> None:
-    """LiftwildError if any of these makes no sense."""
-    smallest, largest, step = SIZES
+def _check(mode: str, n: int, seed: int, split: str, size: int, device: str) -> None:
+    """LiftwildError if one of these cannot be rendered."""
+    smallest, largest, step = SIZE_RANGE_PX
     if mode not in MODES:
         raise LiftwildError(f"there is no mode {mode!r}; modes are {' and '.join(MODES)}")
     if split not in SPLITS:
@@ -117,7 +116,7 @@ def render_people(
 
     Memory is bounded by the batches under way. LiftwildError if the input makes no sense.
     """
-    check(mode, n, seed, split, size, device)
+    _check(mode, n, seed, split, size, device)
     photos = find_backdrops(backdrops) if backdrops is not None else ()
     captured = captured_poses(poses, split) if poses is not None else None
     config = RenderConfig(mode, seed, split, size, photos, device)
@@ -166,7 +165,7 @@ def _end_with_parent() -> None:
 
 
 def _start_worker(config: RenderConfig, captured: np.ndarray | None) -> None:
-    """What a rendering process does first."""
+    """Set up a rendering process."""
     global _worker
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
@@ -184,7 +183,7 @@ def _in_worker(chunk: list[int]) -> list[RenderedSample]:
 def _by_processes(
     config: RenderConfig, chunks: Iterator[list[int]], captured: np.ndarray | None, processes: int
 ) -> Generator[list[RenderedSample], None, None]:
-    """Batches in order, no more under way than keep every process busy."""
+    """Batches in order; no more are under way than keep every process busy."""
     before = set(multiprocessing.active_children())
     workers: set[BaseProcess] = set()
     context = multiprocessing.get_context("spawn")
@@ -201,7 +200,7 @@ def _by_processes(
             yield waiting.popleft().result()
     except BrokenProcessPool:
         raise LiftwildError("a rendering process was ended from outside; is there memory for --processes?") from None
-    except BaseException:  # Ctrl-C, or nobody wants the rest: what is under way is of no use
+    except BaseException:  # Ctrl-C, or the caller wants no more samples
         pool.shutdown(wait=False, cancel_futures=True)
         for worker in workers:
             worker.terminate()

@@ -1,4 +1,4 @@
-"""Light: a sun or lamp with a shadow map, a sky and a ground that light from all around, and shading."""
+"""Light: a sun or lamp with a shadow map, ambient light from sky and ground, and shading."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from liftwild.synthetic.sample_rng import SampleRng
 
 MAP_PX, MAP_RADIUS_M = 224, 2.0
 _FAR_M = 20.0  # shadow map heights are measured from this far below
-_CONTACT_PX, _CONTACT_M = 64, 3.2  # map of what stands on the ground, and its half side
+_CONTACT_PX, _CONTACT_M = 64, 3.2  # side of the map of contacts with the ground, and half its side
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ class ShadowCasters:
 
 
 class Shadows:
-    """A shadow map of each image's middle, and a map of what stands near the ground.
+    """A shadow map around each image's middle, and a map of contacts with the ground.
 
     ``casters``: what throws shadows; ``middle`` (B, 3); ``feet`` (M, 3), ``feet_image`` (M,): points of people, for the
     contact with the ground.

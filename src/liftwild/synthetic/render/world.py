@@ -12,8 +12,8 @@ from torch import Tensor
 from liftwild.synthetic.body.layers import load_layers
 from liftwild.synthetic.render.cameras import LAB_FLOOR_M, Cameras, lab_cameras, places_beside, wild_cameras
 from liftwild.synthetic.render.crowd import (
+    BODY_COLUMNS,
     IDENTITY_COLUMNS,
-    POSE_COLUMNS,
     Identities,
     PosedBodies,
     sample_bodies,
@@ -76,7 +76,7 @@ def render_batch(config: RenderConfig, indices: Sequence[int], captured: Tensor 
     """
     layers, wild = load_layers(config.device), config.mode == "wild"
     identities = labelled_people(config, indices)
-    pose_rng = SampleRng.from_seeds([(*config.key, _POSE, i) for i in indices], POSE_COLUMNS, config.device)
+    pose_rng = SampleRng.from_seeds([(*config.key, _POSE, i) for i in indices], BODY_COLUMNS, config.device)
     rng = SampleRng.from_seeds([(*config.key, _SCENE, i) for i in indices], SCENE_COLUMNS, config.device)
     bodies = sample_bodies(layers, pose_rng, identities, config.mode, captured, chairs=True)
     image = torch.arange(len(indices), device=rng.device)
@@ -104,7 +104,7 @@ def _with_others(
     if not pairs:
         return identities, bodies, image
     keys = [(*config.key, _OTHERS, other, indices[row]) for row, other in pairs]
-    other_rng = SampleRng.from_seeds(keys, IDENTITY_COLUMNS + POSE_COLUMNS, config.device)
+    other_rng = SampleRng.from_seeds(keys, IDENTITY_COLUMNS + BODY_COLUMNS, config.device)
     others = sample_identities(layers, other_rng)
     other_rng.used = IDENTITY_COLUMNS
     rows, number = torch.tensor(pairs, device=rng.device).T

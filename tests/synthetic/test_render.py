@@ -45,7 +45,7 @@ LIMBS = ["right_ankle", "right_knee", "left_ankle", "left_knee", "right_wrist", 
 def posed_joints(seed: int, rows: int, one_body: bool = False) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Joints (rows, 16, 3) of wild poses, with what carries them and the posed bones."""
     body = load_body()
-    rng = SampleRng.from_seeds([(seed, i) for i in range(rows)], crowd.POSE_COLUMNS + 8)
+    rng = SampleRng.from_seeds([(seed, i) for i in range(rows)], crowd.BODY_COLUMNS + 8)
     which = body.sample(rng)
     rest, heads = body.shape(body.coefficients[which[:1].expand(rows) if one_body else which])
     family = poses.sample_families(rng, "wild")
