@@ -35,7 +35,7 @@ from plot import draw, log_axis, plain_axis
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.files import write_whole
-from liftwild.inference.runtime import open_runtime
+from liftwild.inference.runtimes import open_runtime
 from liftwild.network.posenet import SIZES, SMALL, PoseNet, PoseNetConfig, macs
 from liftwild.viz.figure import write_png
 from liftwild.weights import save_weights

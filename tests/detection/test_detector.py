@@ -20,8 +20,8 @@ from liftwild.detection.weights import load_detector
 from liftwild.errors import LiftwildError
 from liftwild.evaluation.detection import Matched, match
 from liftwild.skeleton import MPII_16
-from tests.conftest import picture
-from tests.detection.conftest import TINY, detector_that_says
+from tests.support.detectors import TINY, detector_that_says
+from tests.support.images import picture
 
 # --- boxes ---
 

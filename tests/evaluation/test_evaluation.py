@@ -31,7 +31,8 @@ from liftwild.evaluation.protocols import PROTOCOLS
 from liftwild.evaluation.protocols.open import joint_rows, picture_row, space_rows, symmetry_rows
 from liftwild.skeleton import MPII_16, PELVIS
 from liftwild.weights import load_weights, save_weights
-from tests.support.labelled import STANDING, write_store
+from tests.support.poses import STANDING
+from tests.support.stores import write_store
 
 J = len(MPII_16)
 FLIP = list(MPII_16.flip_index)

@@ -10,7 +10,7 @@ import pytest
 from liftwild.errors import LiftwildError
 from liftwild.rotation import matrix_about, matrix_between
 from liftwild.synthetic.mocap.motion import read_asf_amc, read_bvh, retarget
-from tests.conftest import Write
+from tests.support.files import Write
 from tests.support.puppet import (
     HEADS,
     MIXAMO,

@@ -15,7 +15,7 @@ from liftwild.pose import Pose
 from liftwild.skeleton import MPII_16
 from liftwild.tracking.observation import Observation, colour_distance, colours_of, followed_box
 from liftwild.tracking.tracker import KEEP_S, NEWCOMER_S, SEARCH_S, Tracker
-from tests.support.labelled import STANDING
+from tests.support.poses import STANDING
 
 WIDTH, HEIGHT, FPS = 640, 360, 25.0
 RED, BLUE, GREY = (200, 40, 30), (30, 60, 200), (90, 90, 90)

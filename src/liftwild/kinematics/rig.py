@@ -4,7 +4,7 @@ A node turns all its children together, and the joints about the pelvis or the t
 a joint has several children, and at the root, each child hangs from a node of its own at the joint's place, called
 ``to_<child>``: then every bone turns freely, and constant bone lengths are all that is needed for exact positions.
 
-Zero rotations are a person in T-pose, y up, facing z. Rotations are quaternions (..., 4), w x y z, of length 1.
+Zero rotations are a person in T-pose, y up, facing z. Rotations are quaternions (``liftwild.rotation``).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from liftwild.synthetic.poses import poses, settle
 from liftwild.synthetic.render import crowd
 from liftwild.synthetic.sample_rng import SampleRng
 
-BATCH = 256
+_BATCH = 256
 LAB_EVERY = 4  # every fourth batch holds poses of ``lab``
 
 
@@ -51,8 +51,8 @@ def write_poses(
     torch.set_num_threads(1)
     try:
         parts = [
-            sample_joints(body, BATCH, "wild" if number % LAB_EVERY else "lab", (seed, number))
-            for number in progress(range(-(-count // BATCH)))
+            sample_joints(body, _BATCH, "wild" if number % LAB_EVERY else "lab", (seed, number))
+            for number in progress(range(-(-count // _BATCH)))
         ]
     finally:
         torch.set_num_threads(threads)
