@@ -16,7 +16,7 @@ from tests.support.paths import SRC
 HEAVY = {"torch", "numpy", "cv2", "safetensors", "tqdm", "onnx", "onnxruntime", "openvino"}
 # What a plain install lacks, or other commands are for.
 FOREIGN = {"pyarrow", "scipy", "h5py", "cdflib", "matplotlib", "lightning_fabric", "tensorboard", "pandas"}
-ROOMS = ("liftwild.training", "liftwild.people", "liftwild.evaluation", "torch._dynamo", "torch._inductor")
+ROOMS = ("liftwild.training", "liftwild.synthetic", "liftwild.evaluation", "torch._dynamo", "torch._inductor")
 
 
 def loaded(*arguments: object) -> set[str]:

@@ -58,16 +58,9 @@ LONG = {
 SHARED_NAMES = {
     "aligned": "each protocol has its own",
     "scores": "each protocol has its own",
-    "prepare_coco": "a command and what it calls",
-    "render": "a command and what it calls",
-    "report": "a command and what it calls",
-    "train": "a command and what it calls",
 }
 # Names that are shared and must not be. Take one out once it is unique; add none.
-CLASHES = {
-    "Person", "Recipe", "View", "about", "decode", "doubled", "draw", "draw_joints", "jpeg", "look",
-    "markdown", "read_joints", "tables_of", "turn_between",
-}  # fmt: skip
+CLASHES = {"Person", "decode", "doubled", "markdown", "read_joints", "tables_of"}
 # Tests at the root of tests/ that are of the project as a whole; the others there are of one root-level module.
 PROJECT_TESTS = {"test_cold_start", "test_project", "test_readme"}
 # Folders of tests/ that are of no room.
