@@ -63,7 +63,7 @@ def _between(limits: Tensor, unit: Tensor) -> Tensor:
 
 
 def sample_poses(body: Body, rng: SampleRng, family: Tensor) -> Tensor:
-    """A pose of each row's ``family`` (B,): rotations (B, N, 3, 3) of the bones. Nothing says it stands or fits."""
+    """A pose of each row's ``family`` (B,): rotations (B, N, 3, 3) of the bones. ``settle`` makes it stand and fit."""
     table = _tables(rng.device)
     trunk = dict(zip(_TRUNK, _between(table["trunk"][family], rng.unit(len(_TRUNK))).unbind(1), strict=True))
     pelvis = rotation_euler("xyxy", trunk["pitch"], trunk["roll"], trunk["tilt"], rng.normal(0, 3))
