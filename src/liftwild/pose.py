@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -261,9 +262,10 @@ class Recording:
 
     def to_dict(self) -> dict[str, Any]:
         """What the JSON file holds (docs/files.md)."""
-        from liftwild.io.json_file import recording_document
+        from liftwild.io.json_file import recording_document, to_bytes
 
-        return recording_document(self, self.tracks[0].skeleton if self.tracks else MPII_16)
+        document: dict[str, Any] = json.loads(to_bytes(recording_document(self)))
+        return document
 
     def plot(self, frame: int = 0) -> Picture:
         """A picture of the people of a ``frame``, beside the photo where it was kept; a notebook shows it."""

@@ -323,7 +323,7 @@ def test_it_goes_on_as_if_it_had_never_stopped(stop: int) -> None:
     again = world()
     follower = Tracker(again, again.find)  # type: ignore[arg-type]
     for frame, seen in enumerate(whole[:stop]):
-        follower.take(frame / FPS, seen)
+        follower.observe(frame / FPS, seen)
     rest = run(again, 110, follower, stop)
     for one, other in zip(whole[stop:], rest, strict=True):
         assert [seen.pose.person_id for seen in one] == [seen.pose.person_id for seen in other]

@@ -31,7 +31,7 @@ from liftwild.pose import Pose
 from tests.support.files import document, names
 from tests.support.images import encode
 from tests.support.poses import figure
-from tests.support.videos import BOX, HEIGHT, WIDTH, frame_of
+from tests.support.videos import BOX, HEIGHT, WIDTH, frame_of, write_frames
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_the_call_from_python_gives_what_the_command_writes(
 ) -> None:
     """To the byte, smoothed and not, of a video and of a folder of frames."""
     own: dict[str, Any] = {"whole": True, "box": (10.0, 6.0, 30.0, 36.0), "weights": tiny_weights, "runtime": "torch"}
-    frames = folder_of(tmp_path / "frames")
+    frames = write_frames(tmp_path / "frames")
     for source, options, more in (
         (video, (), {}), (video, ("--raw",), {"smooth": False}),
         (frames, ("--clip", "--fps", 10), {"clip": True, "fps": 10}),
