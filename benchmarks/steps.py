@@ -23,7 +23,7 @@ from liftwild.data.mixed import MixedBatches, Source, as_batch, worker_init
 from liftwild.data.store import Store
 from liftwild.network.posenet import SIZES, PoseNet, macs
 from liftwild.sample import Batch
-from liftwild.synthetic.render.generate import render
+from liftwild.synthetic.render.generate import render_people
 from liftwild.synthetic.render.write import write_store
 from liftwild.training.allocator import keep_freed_memory
 from liftwild.training.average import follow
@@ -82,7 +82,7 @@ def train_step(net: PoseNet, batch: Batch, way: Way, device: str) -> Job:
 
 def make_store(path: Path) -> None:
     """Rendered people to load."""
-    write_store(render("wild", PEOPLE, size=256), path)
+    write_store(render_people("wild", PEOPLE, size=256), path)
 
 
 def load(batches: MixedBatches) -> Job:

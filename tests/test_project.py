@@ -61,10 +61,7 @@ SHARED_NAMES = {
     "scores": "each protocol has its own",
 }
 # Names that are shared and must not be. Take one out once it is unique; add none.
-CLASHES = {
-    "Person", "Recipe", "View", "decode", "doubled", "draw", "draw_joints", "jpeg",
-    "markdown", "read_joints", "tables_of", "turn_between",
-}  # fmt: skip
+CLASHES = {"Person", "decode", "doubled", "markdown", "read_joints", "tables_of"}
 # Tests at the root of tests/ that are of the project as a whole; the others there are of one root-level module.
 PROJECT_TESTS = {"test_cold_start", "test_project", "test_readme"}
 # Folders of tests/ that are of no room.
