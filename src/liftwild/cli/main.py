@@ -197,7 +197,7 @@ def evaluate(
     WEIGHTS: name of shipped weights, a .safetensors file, or a run's folder. docs/evaluation.md explains the tables.
     """
     wait_kindly()
-    from liftwild.evaluation.evaluate import evaluate_stores
+    from liftwild.evaluation.run import evaluate_stores
 
     tables = evaluate_stores(
         weights, stores, protocol, out=out, card=card, page=page, page_seed=page_seed, flip_test=flip_test,
@@ -228,7 +228,7 @@ def report(
     Several of them stand beside each other and the paper; runs of one recipe as mean and standard deviation.
     """
     wait_kindly()
-    from liftwild.evaluation.evaluate import report
+    from liftwild.evaluation.report import report
 
     tables = report(
         predictions, card, out=out, stores=stores, seed=seed, switches=_switches(switches), any_count=any_count

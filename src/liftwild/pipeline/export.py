@@ -43,7 +43,7 @@ def export_weights(
     graph = graph_of(net)
     refused = ""
     if int8 is not None:
-        from liftwild.evaluation.int8 import MAX_LOST, measured_pck, split_people  # needs pyarrow
+        from liftwild.evaluation.quantization import MAX_LOST, measured_pck, split_people  # needs pyarrow
 
         shown, held_back = split_people(int8, photos, net.config.input_px, net.config.mask)
         told = export.about(net, card, "int8")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from liftwild.data.readers import mpii
 from liftwild.evaluation import paper
-from liftwild.evaluation.protocols.open import MAIN
+from liftwild.evaluation.scored import open_table
 from liftwild.synthetic.render.generate import RenderedSample
 from tests.data.readers.conftest import (
     films_3dhp,
@@ -46,7 +46,7 @@ class Case:
 
 MPII_ALL = {"mpii": paper.MPII_COLUMNS}
 FLAT = {"open-x": ("PCK@0.2-torso, %", "sides ignored, %", "sides swapped, %", "left - right, mm")}
-SPACE = {"open-x": tuple(MAIN)}
+SPACE = {"open-x": open_table("open-x", "").columns}
 CASES = {
     "mpii h5": Case(
         mpii_h5, "mpii", ("--split", "val"),

@@ -1,9 +1,9 @@
-"""Measuring weights on stores, from files to files: predictions first, scores from them, then pictures."""
+"""Measure weights on stores, from files to files: predictions first, scores from them, then pictures."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -11,24 +11,15 @@ from tqdm import tqdm
 from liftwild import __version__
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
-from liftwild.evaluation.page import write_page
-from liftwild.evaluation.predictions import (
-    Predictions,
-    check_names,
-    encode,
-    is_predictions_file,
-    predict_store,
-    read_predictions,
-)
+from liftwild.evaluation.measure import counted_on
+from liftwild.evaluation.pictures import write_people_page
+from liftwild.evaluation.predictions import Predictions, check_names, encode, is_predictions_file, predict_store
 from liftwild.evaluation.protocols import find_protocol
-from liftwild.evaluation.protocols.protocol import check_people
-from liftwild.evaluation.report import find_predictions, markdown, score, write_report
+from liftwild.evaluation.report import check_card, write_card
+from liftwild.evaluation.scored import score, tables_text
 from liftwild.files import write_whole
 from liftwild.inference.estimator import Estimator
-from liftwild.sample import Sample
 from liftwild.weights import find_weights
-
-CARD_MARK = "<!-- tables of liftwild -->\n"
 
 
 def evaluate_stores(
@@ -58,8 +49,7 @@ def evaluate_stores(
     rules = find_protocol(protocol)
     chosen = rules.chosen(switches or {})
     opened = [Store(path) for path in stores]
-    people = [(len(store), bool(store.column("depth_valid").any())) for store in opened]
-    check_people(rules, rules.miscounted(people), any_count)
+    rules.check_people([(len(store), bool(store.column("depth_valid").any())) for store in opened], any_count)
     for store in opened:
         rules.check_labels(store)
     _check_outputs(out, card, page)
@@ -71,9 +61,10 @@ def evaluate_stores(
             bar.set_description(store.path.stem)
             found.append(
                 predict_store(
-                    estimator.net, store, estimator.card["sum_length_mm"], batch_size, flip_test, _counted_by(bar)
+                    estimator.net, store, estimator.card["sum_length_mm"], batch_size, flip_test, counted_on(bar),
+                    estimator.bone_length_mm,
                 )
-            )
+            )  # fmt: skip
     path = find_weights(weights)
     name = estimator.card.get("name", path.stem)
     files = [path.with_name(file) for file in estimator.card.get("files", [path.name])]
@@ -84,6 +75,7 @@ def evaluate_stores(
         "flip_test": flip_test,
         "input_px": estimator.input_px,
         "sum_length_mm": estimator.card["sum_length_mm"],
+        "bone_length_mm": estimator.card.get("bone_length_mm"),
         "mean_pose_mm": estimator.card.get("mean_pose_mm"),
         "switches": chosen,
         "any_count": any_count,
@@ -91,62 +83,11 @@ def evaluate_stores(
     predictions = Predictions(about, tuple(found))
     if out is not None:
         write_whole(out, encode(predictions))
-    tables = _tables([out or Path(name)], [predictions])
-    _write_card(tables, card)
+    tables = tables_text([score(out or Path(name), predictions)])
+    write_card(tables, card)
     if page is not None:
-        write_page(page, opened[0], found[0], name, page_seed)
+        write_people_page(page, opened[0], found[0], name, page_seed)
     return tables
-
-
-def report(
-    paths: Sequence[Path],
-    card: Path | None = None,
-    *,
-    out: Path | None = None,
-    stores: Sequence[Path] = (),
-    seed: int = 0,
-    switches: Mapping[str, str] | None = None,
-    any_count: bool = False,
-) -> str:
-    """The tables of predictions files, or of all in a folder, without a network.
-
-    ``card``: file for them; ``out``: folder for tables, figures and, of ``stores``, pictures of people drawn by
-    ``seed`` (``report.write_report``). ``switches``, ``any_count``: instead of those of the files, as in
-    ``evaluate_stores``. LiftwildError as there.
-    """
-    if stores and out is None:
-        raise LiftwildError("pictures of people go into the folder of a report: give -o too")
-    found = find_predictions(paths)
-    predictions = [read_predictions(path) for path in found]
-    known = {name for one in predictions for name in find_protocol(one.about["protocol"]).switches}
-    for name in switches or {}:
-        if name not in known:
-            raise LiftwildError(f"no protocol of these predictions has a switch {name!r}; they have "
-                                f"{', '.join(sorted(known)) or 'none'}")  # fmt: skip
-    _check_outputs(None, card, None)
-    tables = _tables(found, predictions, switches, any_count)
-    if out is not None:
-        scored = [score(*one, switches, any_count) for one in zip(found, predictions, strict=True)]
-        write_report(out, scored, stores, seed)
-    _write_card(tables, card)
-    return tables
-
-
-def _tables(
-    paths: Sequence[Path],
-    predictions: Sequence[Predictions],
-    switches: Mapping[str, str] | None = None,
-    any_count: bool = False,
-) -> str:
-    """The tables of one file, in its protocol's own form if it has one, or of several beside each other."""
-    if len(predictions) == 1 and (own := find_protocol(predictions[0].about["protocol"]).tables) is not None:
-        return own(predictions[0])
-    return markdown([score(*one, switches, any_count) for one in zip(paths, predictions, strict=True)])
-
-
-def _write_card(tables: str, card: Path | None) -> None:
-    if card is not None:
-        write_whole(card, (CARD_MARK + tables).encode())
 
 
 def _check_order(weights: str, stores: Sequence[Path]) -> None:
@@ -159,31 +100,18 @@ def _check_order(weights: str, stores: Sequence[Path]) -> None:
 
 def _check_outputs(out: Path | None, card: Path | None, page: Path | None) -> None:
     """Before hours of work: folders are there, and nothing that is not ours is written over."""
-    for path in (out, card, page):
+    check_card(card)
+    for path in (out, page):
         if path is not None and not path.parent.is_dir():
             raise LiftwildError(f"no folder {path.parent} to write {path.name} into")
-    for path in (out, card):
-        if path is not None and path.is_dir():
-            raise LiftwildError(f"{path} is a folder, not a file to write")
+    if out is not None and out.is_dir():
+        raise LiftwildError(f"{out} is a folder, not a file to write")
     if page is not None and page.exists() and not page.is_dir():
         raise LiftwildError(f"{page} is a file, not a folder for pictures")
     if out is not None and out == card:
         raise LiftwildError(f"-o and --card are both {out}; choose another file for one")
     if out is not None and out.exists() and not is_predictions_file(out):
         raise LiftwildError(f"{out} exists and is no predictions file; it is not written over, choose another -o")
-    if card is not None and card.exists() and not card.read_bytes().startswith(CARD_MARK.encode()):
-        raise LiftwildError(f"{card} exists and was not written by --card; it is not written over, choose another")
-
-
-def _counted_by(bar: tqdm) -> Callable[[Iterable[Sample]], Iterable[Sample]]:
-    """Lets people go by and counts them on ``bar``."""
-
-    def watch(people: Iterable[Sample]) -> Iterator[Sample]:
-        for person in people:
-            yield person
-            bar.update()
-
-    return watch
 
 
 def _sha256(files: Sequence[Path]) -> str:

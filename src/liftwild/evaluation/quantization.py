@@ -11,9 +11,8 @@ import numpy as np
 from liftwild.data.prepare import prepare_coco
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
-from liftwild.evaluation import measure
-from liftwild.evaluation.calibration import in_first_half
-from liftwild.evaluation.measure import Measured
+from liftwild.evaluation.measure import Measured, in_first_half, network_view, rows
+from liftwild.evaluation.metric_table import METRICS
 from liftwild.inference.runtime import Runtime, look
 from liftwild.sample import Sample
 
@@ -48,8 +47,8 @@ def _labelled(source: Path, photos: Path | None, input_px: int, mask: float) -> 
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{source.stem}.arrow"
             prepare_coco(source, photos or source.parent, path)
-            return [measure.network_view(sample, input_px, mask) for sample in measure.rows(Store(path))]
-    return [measure.network_view(sample, input_px, mask) for sample in measure.rows(Store(source))]
+            return [network_view(sample, input_px, mask) for sample in rows(Store(path))]
+    return [network_view(sample, input_px, mask) for sample in rows(Store(source))]
 
 
 def measured_pck(runtime: Runtime, people: Sequence[Sample], source: Path) -> float:
@@ -66,6 +65,7 @@ def measured_pck(runtime: Runtime, people: Sequence[Sample], source: Path) -> fl
         np.stack([person.joints_3d for person in people]), np.stack([person.depth_valid for person in people]),
         runtime.input_px, 1.0,
     )  # fmt: skip
-    if not measure.torso_hits(measured).counted.any():
+    pck = METRICS["pck_torso"].function(measured)
+    if not pck.people:
         raise LiftwildError(f"{source}: nobody held back has labels of the torso, by which joints are measured")
-    return measure.scores_2d(measured)["pck_torso"]
+    return pck.number
