@@ -76,7 +76,7 @@ def write_pck_curves(path: Path, title: str, thresholds_mm: Sequence[float], cur
             label = f"{name}   {curve[-1]:.1f} % at {thresholds_mm[-1]:g} mm"
             axes.plot(thresholds_mm, curve, color=colour, marker="o", markevery=5, label=label, clip_on=False)
         axes.set(title=title, xlabel="joints less than so many mm off", ylabel="%", ylim=(0, 100))
-        axes.set_xlim(0, max(thresholds_mm))
+        axes.set(xlim=(0, max(thresholds_mm)), xticks=np.linspace(0, max(thresholds_mm), 6))
         put_legend_below(axes)
 
 
@@ -113,6 +113,6 @@ def write_reliability(path: Path, title: str, tables: Mapping[str, Sequence[tupl
             share = 0.8 / len(tables)
             middle = (np.arange(len(table)) + 0.1 + share * (number + 0.5)) * width
             bars.bar(middle, joints, share * width, color=colour)
-        curve.set(title=title, ylabel="right, %", xlim=(0, 100), ylim=(0, 100), box_aspect=1)
+        curve.set(title=title, ylabel="right, %", xlim=(0, 100), ylim=(0, 100))
         bars.set(xlabel="confidence, %", ylabel="joints")
         put_legend_below(curve)
