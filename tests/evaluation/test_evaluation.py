@@ -37,6 +37,7 @@ from liftwild.skeleton import MPII_16, PELVIS
 from liftwild.training.recipe import recipe_from_dict
 from liftwild.weights import load_weights, save_weights
 from tests.support.labelled import STANDING, tiny_recipe, write_store
+from tests.support.paths import ROOT
 
 J = len(MPII_16)
 FLIP = list(MPII_16.flip_index)
@@ -218,6 +219,11 @@ def test_a_metric_is_a_function_and_a_line(monkeypatch: pytest.MonkeyPatch) -> N
     assert recipe_from_dict(recipe).best == "val:toy"
     assert METRICS["toy"].is_better(1, 2) and not METRICS["toy"].is_better(3, 2) and METRICS["toy"].is_better(3, None)
     assert not METRICS["toy"].is_better(float("nan"), None) and METRICS["pckh"].is_better(3, 2)
+
+
+def test_every_metric_is_explained() -> None:
+    page = (ROOT / "docs/evaluation.md").read_text(encoding="utf-8")
+    assert all(f"| {metric.column} |" in page for metric in METRICS.values())
 
 
 # --- The predictions file ---

@@ -134,12 +134,20 @@ def run(
         raise ValueError("nobody to measure on")
     return Measured(
         np.concatenate(joints), np.concatenate(peaks), np.concatenate(depths),
-        np.stack([s.joints_2d for s in seen]), np.stack([s.joints_2d_valid for s in seen]),
-        np.stack([s.joints_3d for s in seen]), np.stack([s.depth_valid for s in seen]),
-        input_px, sum_length_mm, bone_length_mm,
+        **labels_of(seen), input_px=input_px, sum_length_mm=sum_length_mm, bone_length_mm=bone_length_mm,
         presence=np.stack([np.zeros(len(MPII_16), np.uint8) if s.presence is None else s.presence for s in seen]),
         **{name: np.concatenate(parts) for name, parts in more.items() if parts},
     )  # fmt: skip
+
+
+def labels_of(people: Sequence[Sample]) -> dict[str, Any]:
+    """The labels of ``Measured``, of people as the network sees them."""
+    return {
+        "true_2d": np.stack([person.joints_2d for person in people]),
+        "valid_2d": np.stack([person.joints_2d_valid for person in people]),
+        "true_3d": np.stack([person.joints_3d for person in people]),
+        "valid_3d": np.stack([person.depth_valid for person in people]),
+    }
 
 
 def rows(store: Store, most: int = 0) -> Iterable[Sample]:
