@@ -10,7 +10,7 @@ import torch
 from clock import Job, Times
 from torch import nn
 
-from liftwild.inference.runtime import openvino_core
+from liftwild.inference.openvino_runtime import openvino_core
 
 SIDE = 2048  # of the matrices
 CHANNELS, CELLS, LAYERS = 256, 64, 4  # of the convolutions, one after the other, batch 1

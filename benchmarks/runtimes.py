@@ -10,7 +10,7 @@ import torch
 from clock import Job
 
 from liftwild.heatmap import as_heatmaps
-from liftwild.inference.runtime import open_runtime
+from liftwild.inference.runtimes import open_runtime
 from liftwild.weights import load_weights
 
 EAGER = "torch fp32, contiguous"  # eager PyTorch as it comes, and as the authors' code runs it

@@ -37,7 +37,7 @@ from liftwild.errors import LiftwildError
 from liftwild.evaluation.metric_table import METRICS
 from liftwild.evaluation.tables import markdown_table
 from liftwild.files import write_whole
-from liftwild.inference.runtime import open_runtime
+from liftwild.inference.runtimes import open_runtime
 from liftwild.network.posenet import SIZES, SMALL, PoseNet, PoseNetConfig, macs
 from liftwild.weights import save_weights
 

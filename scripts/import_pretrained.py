@@ -211,7 +211,7 @@ def main() -> None:
             weights.check_all_used(name, UNUSED)
             checked = {each: SHA256[each] for each in SHA256 if each == "package" or name in each}
             origin: dict[str, Any] = {"package": PACKAGE, "version": VERSION, "sha256": checked}
-            path = movenet_weights.save(arguments.out / f"{name}.safetensors", net, origin)
+            path = movenet_weights.save_movenet(arguments.out / f"{name}.safetensors", net, origin)
             print(f"{path}: {sum(each.numel() for each in net.parameters()) / 1e6:.2f} M parameters", file=sys.stderr)
         write_detector(package, arguments.detector)
 

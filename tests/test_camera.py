@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from liftwild.camera import Camera, bone_lengths, depth_targets, pose_mm
 from liftwild.crop import Crop, transform
 from liftwild.skeleton import DEPTH_ROOT, MPII_16, PELVIS, SCALE_BONES, THORAX
-from tests.support.geometry_fixtures import J, between, cameras, crops, in_view, quick, seeds
+from tests.support.strategies import J, between, cameras, crops, in_view, quick, seeds
 
 # --- camera ---
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import encode, picture
+from tests.support.images import encode, picture
 from tests.support.paths import SRC
 
 # What takes more than a few hundredths of a second to load.

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from liftwild.crop import BOX_MARGIN, Crop, invert
-from tests.support.geometry_fixtures import between, crops, quick, seeds
+from tests.support.strategies import between, crops, quick, seeds
 
 
 @quick

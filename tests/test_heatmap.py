@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liftwild import heatmap
-from tests.support.geometry_fixtures import between, quick, seeds
+from tests.support.strategies import between, quick, seeds
 
 
 @quick
@@ -71,7 +71,7 @@ def test_decode_at_the_border_stays_in_its_cell() -> None:
 
 def test_fine_decode_undoes_draw() -> None:
     joints = 8 + 112 * torch.rand(50, 16, 2, generator=torch.Generator().manual_seed(0))
-    found, peaks = heatmap.decode(heatmap.draw(joints, 32, 128), 128, fine=True)
+    found, peaks = heatmap.decode(heatmap.draw(joints, 32, 128), 128, subpixel=True)
     torch.testing.assert_close(found, joints, atol=1e-3, rtol=0)
     assert (peaks > 0.77).all()  # exp(-1/4): half a cell aside in both axes
 
@@ -87,7 +87,7 @@ def test_fine_decode_by_hand() -> None:
     maps[0, 4] = -1.0
     maps[0, 4, 3, 4] = -0.5
     maps[0, 5, 0, 7] = 1.0  # in a corner: its cell's middle
-    found, peaks = heatmap.decode(maps, 32, fine=True)
+    found, peaks = heatmap.decode(maps, 32, subpixel=True)
     aside = np.log(0.3 / 0.2) / (2 * -np.log(0.3 * 0.2))
     np.testing.assert_allclose(found[0, 0].numpy(), [(6.5 + aside) * 4, (2.5 - aside) * 4], rtol=1e-6)
     assert found[0, 1:].tolist() == [[2, 2], [18, 14], [20, 14], [18, 14], [30, 2]]
@@ -98,7 +98,7 @@ def test_fine_decode_stays_within_half_a_cell_of_the_peak() -> None:
     maps = torch.randn(64, 16, 16, 16, generator=torch.Generator().manual_seed(1))
     flat = maps.flatten(2).argmax(-1)
     middle = torch.stack([flat % 16, flat // 16], -1) + 0.5
-    apart = (heatmap.decode(maps, 64, fine=True)[0] / 4 - middle).abs()
+    apart = (heatmap.decode(maps, 64, subpixel=True)[0] / 4 - middle).abs()
     assert 0.4 < apart.max() <= 0.5 + 1e-6
 
 

@@ -19,29 +19,21 @@ from tests.support.paths import ROOT
 
 SRC = ROOT / "src"
 
-# Rooms from the bottom up. A room imports from its own tier and from those before it.
-TIERS = (
-    {"errors", "threads", "skeleton", "rotation"},
-    {"boxes", "camera", "crop", "heatmap", "files"},
-    {"sample", "pose"},
-    {"network", "losses"},
-    {"weights"},
-    {"media"},
-    {"data", "synthetic"},
-    {"inference"},
-    {"detection"},
-    {"tracking"},
-    {"placement"},
-    {"kinematics"},
-    {"io"},
-    {"viz"},
-    {"evaluation"},
-    {"training"},
-    {"pipeline"},
-    {"app"},
-    {"cli"},
-    {"__main__"},
-)
+PACKAGE = SRC / "liftwild"
+TESTS = ROOT / "tests"
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+
+
+def read_tiers() -> tuple[frozenset[str], ...]:
+    """The rooms of each tier from the bottom up: the lines of the block ``tiers`` of docs/architecture.md."""
+    blocks = re.findall(r"^```tiers\n(.*?)^```$", ARCHITECTURE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 1, f"{ARCHITECTURE.relative_to(ROOT)} needs one block that starts with ```tiers"
+    lines = (line.partition("#")[0].split() for line in blocks[0].splitlines())
+    return tuple(frozenset(rooms) for rooms in lines if rooms)
+
+
+# A room imports from its own tier and from those before it.
+TIERS = read_tiers()
 # Arrows that the tiers allow and the design does not: (importer, imported).
 FORBIDDEN = (
     ("liftwild.inference", "liftwild.data"),
@@ -49,11 +41,29 @@ FORBIDDEN = (
     ("liftwild.viz", "liftwild.inference"),
     ("liftwild.synthetic", "liftwild.data.readers"),
 )
+# Methods of what a user holds (``recording.save``, ``pose.plot``) reach up when they are called: (importer, imported).
+REACHES_UP = (("liftwild.pose", "liftwild.io"), ("liftwild.pose", "liftwild.viz"))
 # Rooms that a plain install runs: nothing in them may need an extra when it is imported.
 PLAIN = ("inference", "detection", "tracking", "placement", "kinematics", "media", "pipeline", "cli")
-EXTRAS = {"lightning_fabric", "pyarrow", "tensorboard"} | {"scipy", "h5py", "cdflib"} | {"matplotlib"}
+EXTRAS = {"lightning_fabric", "pyarrow", "tensorboard"} | {"scipy", "h5py", "cdflib"} | {"matplotlib", "pandas"}
 EXTRAS |= {"onnx", "onnxruntime", "openvino"}
-MAX_LINES = 380
+MAX_LINES = 350
+# Files above the limit. Take one out once it is short enough; add none.
+LONG = {
+    "liftwild.data.readers.coco",
+    "liftwild.inference.mobilenet_graph",
+    "liftwild.training.loop",
+    "liftwild.training.recipe",
+}
+# Names that are shared and must not be. Take one out once it is unique; add none.
+CLASHES = {
+    "Person", "Recipe", "View", "decode", "doubled", "draw", "draw_joints", "read_joints",
+    "turn_between",
+}  # fmt: skip
+# Tests at the root of tests/ that are of the project as a whole; the others there are of one root-level module.
+PROJECT_TESTS = {"test_cold_start", "test_project", "test_readme"}
+# Folders of tests/ that are of no room.
+NO_ROOMS = {"support", "golden", "experiments"}
 MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:home|mnt|opt|root|tmp|Users|work)/")
 
 
@@ -71,7 +81,7 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-FILES = {module_name(path): path for path in sorted((SRC / "liftwild").rglob("*.py"))}
+FILES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 each_module = pytest.mark.parametrize("module", FILES)
 
 
@@ -126,8 +136,10 @@ def test_imports_go_one_way(module: str) -> None:
     if module == "liftwild":
         pytest.skip("the public face names what lies below it")
     where, tier = FILES[module].relative_to(ROOT), tier_of(module)
-    for target, line, _ in imports_of(module):
+    for target, line, on_load in imports_of(module):
         if not is_below(target, "liftwild") or target == "liftwild.__version__":
+            continue
+        if not on_load and any(module == one and is_below(target, other) for one, other in REACHES_UP):
             continue
         parts = target.split(".")
         owned = len(parts) > 1 and ".".join(parts[:2]) in FILES
@@ -175,10 +187,35 @@ def test_predicting_loads_without_extras(module: str) -> None:
 
 @each_module
 def test_files_are_short(module: str) -> None:
-    lines = len(FILES[module].read_text(encoding="utf-8").splitlines())
-    assert lines <= MAX_LINES, (
-        f"{FILES[module].relative_to(ROOT)} has {lines} lines; the aim is 350, the limit {MAX_LINES}"
-    )
+    where, lines = FILES[module].relative_to(ROOT), len(FILES[module].read_text(encoding="utf-8").splitlines())
+    if module in LONG:
+        assert lines > MAX_LINES, f"{where} is short now: take it out of LONG"
+    else:
+        assert lines <= MAX_LINES, f"{where} has {lines} lines, the limit is {MAX_LINES}"
+
+
+def test_long_files_exist() -> None:
+    assert not LONG - FILES.keys(), f"take out of LONG: {sorted(LONG - FILES.keys())}"
+
+
+@each_module
+def test_no_module_is_named_like_one_of_python(module: str) -> None:
+    names = set(module.split(".")[1:])
+    if is_below(module, "liftwild.io"):
+        names.remove("io")  # the one exception: the room of the file formats
+    assert not names & sys.stdlib_module_names, f"{FILES[module].relative_to(ROOT)}: Python has a module of that name"
+
+
+def test_public_names_are_unique() -> None:
+    owners: dict[str, list[str]] = {}
+    for module in FILES:
+        for name in {name for name, _ in public_parts(tree_of(module)) if "." not in name}:
+            owners.setdefault(name, []).append(module)
+    shared = {name: modules for name, modules in owners.items() if len(modules) > 1}
+    new = [f"{name}: {', '.join(shared[name])}" for name in sorted(shared.keys() - CLASHES)]
+    assert not new, "one name, several public things:\n" + "\n".join(new)
+    gone = sorted(CLASHES - shared.keys())
+    assert not gone, f"unique now: take {', '.join(gone)} out of CLASHES"
 
 
 def public_parts(tree: ast.Module | ast.ClassDef, prefix: str = "") -> Iterator[tuple[str, ast.AST]]:
@@ -245,3 +282,29 @@ def test_version_is_the_same_everywhere() -> None:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__version__"
     ]
     assert versions == [project["version"]], "pyproject.toml and liftwild.__version__ differ"
+
+
+TEST_FILES = sorted(TESTS.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", TEST_FILES, ids=lambda path: path.relative_to(TESTS).as_posix())
+def test_no_test_imports_a_test(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            modules = ["tests." if node.level else f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        for module in modules:
+            assert not is_below(module, "tests") or is_below(module, "tests.support"), (
+                f"{path.relative_to(ROOT)}:{node.lineno}: import of {module}: what tests share lies in tests/support"
+            )
+
+
+def test_tests_mirror_the_package() -> None:
+    rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
+    folders = {path.relative_to(TESTS).parts[0] for path in TEST_FILES if path.parent != TESTS} - NO_ROOMS
+    assert not folders - rooms, f"no room of src/liftwild has the tests {sorted(folders - rooms)}"
+    modules = {f"test_{path.stem}" for path in PACKAGE.glob("*.py")} | PROJECT_TESTS
+    others = sorted(path.name for path in TESTS.glob("test_*.py") if path.stem not in modules)
+    assert not others, f"{others}: of no root-level module; a room's tests lie in its folder"
+    assert all((TESTS / f"{name}.py").is_file() for name in PROJECT_TESTS)

@@ -55,7 +55,7 @@ def test_the_default_weights_ship(readme: str) -> None:
 def test_the_shipped_weights_find_the_person_of_the_demo(weights: str) -> None:
     (person,), skips = read_labels(ROOT / "examples" / "person.json")
     assert not skips
-    (pose,) = Estimator(weights).predict(ROOT / "examples" / "person.jpg")
+    (pose,) = Estimator(weights).predict(ROOT / "examples" / "person.jpg", whole=True)
     assert pck_torso(pose.joints_2d[None], person.joints_2d[None], person.joints_2d_valid[None])[0] > 0.9
     true = person.joints_3d[None]
     assert mpjpe(scale_to_bone_sum(pose.joints_3d[None], true), true, root=PELVIS)[0] < 130
@@ -68,7 +68,7 @@ def test_predict_says_of_the_shipped_picture_what_it_said(weights: str, said: st
     """Golden, made with the shipped weights: other weights, another crop or decoding move it. Rounding may push a joint
     a little, not by cells (16 px here)."""
     golden = json.loads((ROOT / "tests/golden" / said).read_text())
-    (pose,) = Estimator(weights, device="cpu").predict(ROOT / "examples" / "person.jpg")
+    (pose,) = Estimator(weights, runtime="torch", device="cpu").predict(ROOT / "examples" / "person.jpg", whole=True)
     off_px = np.linalg.norm(pose.joints_2d - np.array(golden["joints_2d"]), axis=1)
     off_mm = np.linalg.norm(pose.joints_3d - np.array(golden["joints_3d"]), axis=1)
     assert off_px.mean() < 1 and off_px.max() < 8

@@ -17,7 +17,7 @@ from liftwild.skeleton import (
     Skeleton,
     match_names,
 )
-from tests.support.geometry_fixtures import J, quick
+from tests.support.strategies import J, quick
 
 
 def named(bone: tuple[int, int]) -> tuple[str, str]:

@@ -11,7 +11,7 @@ import torch
 from liftwild.errors import LiftwildError
 from liftwild.network.posenet import PoseNet
 from liftwild.weights import load_weights, save_weights
-from tests.conftest import TINY
+from tests.support.networks import TINY
 
 CARD = {"sum_length_mm": 4000.0}
 

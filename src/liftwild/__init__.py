@@ -1,44 +1,45 @@
 """liftwild: one photo of a person in, a 3D pose out; and a way to teach it your own world.
 
-``Estimator`` finds poses in photos, ``Pose`` is what it returns; ``Detector`` finds the people in a photo; ``record``
-follows the people of a video. Heavy imports wait until one of them is used.
+``predict`` takes a photo or a video and returns a ``Recording`` with a ``Pose`` or ``PoseTrack`` for each person.
+``Estimator``, ``Detector`` and ``Tracker`` are its parts, for those who build their own. Heavy imports wait until one
+of them is used.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Detector", "Estimator", "LiftwildError", "Pose", "__version__", "record"]
+__all__ = [
+    "Detector", "Estimator", "LiftwildError", "Pose", "PoseTrack", "Recording", "Tracker", "__version__", "predict",
+]  # fmt: skip
 
 if TYPE_CHECKING:
     from liftwild.detection.detector import Detector
     from liftwild.errors import LiftwildError
     from liftwild.inference.estimator import Estimator
-    from liftwild.pipeline.record import record
-    from liftwild.pose import Pose
+    from liftwild.pipeline.predict import predict
+    from liftwild.pose import Pose, PoseTrack, Recording
+    from liftwild.tracking.tracker import Tracker
+
+_HOMES = {
+    "Detector": "detection.detector", "Estimator": "inference.estimator", "LiftwildError": "errors", "Pose": "pose",
+    "PoseTrack": "pose", "Recording": "pose", "Tracker": "tracking.tracker", "predict": "pipeline.predict",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used."""
-    if name == "Estimator":
-        from liftwild.inference.estimator import Estimator
+    if name not in _HOMES:
+        raise AttributeError(f"module 'liftwild' has no attribute {name!r}")
+    from liftwild.threads import wait_kindly
 
-        return Estimator
-    if name == "Detector":
-        from liftwild.detection.detector import Detector
+    wait_kindly()  # before torch is loaded, which reads it once
+    found = getattr(importlib.import_module(f"liftwild.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found
 
-        return Detector
-    if name == "record":
-        from liftwild.pipeline.record import record
 
-        return record
-    if name == "Pose":
-        from liftwild.pose import Pose
-
-        return Pose
-    if name == "LiftwildError":
-        from liftwild.errors import LiftwildError
-
-        return LiftwildError
-    raise AttributeError(f"module 'liftwild' has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted(__all__)

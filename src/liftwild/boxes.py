@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
 import numpy as np
 
 from liftwild.skeleton import MPII_16, PELVIS, THORAX
 
 Box = tuple[float, float, float, float]  # x, y, w, h: top-left corner and size, px
+
+
+@runtime_checkable
+class Detected(Protocol):
+    """A person that a detector found: ``box`` around the body, px, and the ``score`` in [0, 1] of how sure it is."""
+
+    @property
+    def box(self) -> Box:
+        """x, y, w, h: top-left corner and size, px."""
+
+    @property
+    def score(self) -> float:
+        """In [0, 1]."""
+
 
 # How far the body goes beyond a joint, as a share of its torso or thigh, whichever is longer in the picture. Medians
 # of the gap between the outermost joint and the side of the labelled box, 298 COCO photos.

@@ -25,12 +25,12 @@ def draw(joints_2d: Tensor, size: int, input_px: int, sigma_px: float = 1.0) -> 
     return falloff[..., 1, :, None] * falloff[..., 0, None, :]
 
 
-def decode(heatmaps: Tensor, input_px: int, fine: bool = False) -> tuple[Tensor, Tensor]:
+def decode(heatmaps: Tensor, input_px: int, subpixel: bool = False) -> tuple[Tensor, Tensor]:
     """Joints (B, J, 2) in px of the network's input, and the peaks (B, J), from heatmaps (B, J, H, W).
 
     Argmax, then in x and in y by itself a quarter cell toward the higher neighbour (none at the border, none where both
-    are equal), plus half a cell. Source: the authors' Torch7 code. ``fine``: instead of the quarter, to the top of the
-    parabola through the logs of the peak and its two neighbours, half a cell at most; exact for what ``draw`` draws
+    are equal), plus half a cell. Source: the authors' Torch7 code. ``subpixel``: instead of the quarter, to the top of
+    the parabola through the logs of the peak and its two neighbours, half a cell at most; exact for what ``draw`` draws
     (docs/log.md).
     """
     batch, joints, height, width = heatmaps.shape
@@ -40,13 +40,13 @@ def decode(heatmaps: Tensor, input_px: int, fine: bool = False) -> tuple[Tensor,
 
     def at(index: Tensor) -> Tensor:
         values = cells.gather(2, index.clamp(0, height * width - 1)[..., None])[..., 0]
-        return values.clamp(min=MIN_HEIGHT).log() if fine else values
+        return values.clamp(min=MIN_HEIGHT).log() if subpixel else values
 
     top = at(flat)
 
     def toward(index: Tensor, step: int, length: int) -> Tensor:
         low, high = at(flat - step), at(flat + step)
-        if fine:
+        if subpixel:
             bend = 2 * top - low - high  # 0 where all three are equal, never less
             offset = ((high - low) / (2 * bend.clamp(min=MIN_HEIGHT))).clamp(-0.5, 0.5)
         else:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -12,10 +14,23 @@ from liftwild.camera import Camera
 from liftwild.errors import LiftwildError
 from liftwild.skeleton import MPII_16, Skeleton
 
+if TYPE_CHECKING:
+    from liftwild.viz.picture import Picture
+
 EVEN = 0.5  # a joint with a lower chance is rather outside the photo, or rather hidden by something
 
 
-@dataclass(frozen=True, eq=False)
+class Joint(NamedTuple):
+    """One joint of a ``Pose``, or of all T poses of a ``PoseTrack``. ``px`` ([T,] 2): in the photo. ``mm`` ([T,] 3):
+    camera axes, pelvis at 0. ``confidence``: a number, or (T,)."""
+
+    name: str
+    px: np.ndarray
+    mm: np.ndarray
+    confidence: Any
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Pose:
     """One person found in one photo.
 
@@ -60,8 +75,44 @@ class Pose:
         """(J,) bool: joints that are rather outside the photo; none where the weights do not tell."""
         return rather_not(self.inside, self.confidence)
 
+    def __getitem__(self, name: str) -> Joint:
+        """The joint ``name``: ``pose["left_knee"].mm``; KeyError lists the names."""
+        joint = _joint_index(self.skeleton, name)
+        return Joint(name, self.joints_2d[joint], self.joints_3d[joint], float(self.confidence[joint]))
 
-@dataclass(frozen=True, eq=False)
+    def __iter__(self) -> Iterator[Joint]:
+        """The joints, in order."""
+        return (self[name] for name in self.skeleton.names)
+
+    def to_dict(self) -> dict[str, dict[str, float]]:
+        """By joint name: ``x_px``, ``y_px``, ``x_mm``, ``y_mm``, ``z_mm``, ``confidence``; the CSV's columns."""
+        return {
+            joint.name: dict(
+                zip(
+                    ("x_px", "y_px", "x_mm", "y_mm", "z_mm", "confidence"),
+                    [*joint.px.tolist(), *joint.mm.tolist(), joint.confidence], strict=True,
+                )
+            )
+            for joint in self
+        }  # fmt: skip
+
+    def plot(self, photo: np.ndarray | None = None) -> Picture:
+        """A picture of the pose from three sides, beside the ``photo`` (H, W, 3) uint8 RGB where it is given; a
+        notebook shows it, ``save`` writes it."""
+        from liftwild.viz.picture import picture_of_poses
+
+        return picture_of_poses([self], photo)
+
+    def __repr__(self) -> str:
+        x, y, w, h = self.box
+        who = "" if self.person_id is None else f", person {self.person_id}"
+        sure = float(np.mean(self.confidence))
+        return (
+            f"<Pose: {len(self.skeleton)} joints, box {x:.0f},{y:.0f},{w:.0f},{h:.0f} px, confidence {sure:.2f}{who}>"
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class PoseTrack:
     """One person followed through a clip: T poses, and the frames they are of.
 
@@ -88,6 +139,15 @@ class PoseTrack:
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    def __getitem__(self, name: str) -> Joint:
+        """The joint ``name`` over time: ``track["left_knee"].mm`` (T, 3); KeyError lists the names."""
+        joint = _joint_index(self.skeleton, name)
+        return Joint(name, self.joints_2d[:, joint], self.joints_3d[:, joint], self.confidence[:, joint])
+
+    def __repr__(self) -> str:
+        first, last = (int(self.frames[i]) for i in (0, -1)) if len(self) else (0, 0)
+        return f"<PoseTrack: person {self.person_id}, {len(self)} poses in frames {first} to {last}>"
 
     @property
     def is_outside(self) -> np.ndarray:
@@ -141,7 +201,7 @@ class PoseTrack:
         )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Recording:
     """All that was found in one photo or one clip; what every output format is written from.
 
@@ -150,7 +210,8 @@ class Recording:
     space, or None; ``camera_from`` says where it comes from: "given", "exif", or "assumed, 50 degrees across".
     ``steps``: what was done to the poses after the network, one short sentence each, in order. ``confidence_is``: what
     the numbers of ``confidence`` are, in words, or "" where that is not known. ``computed_by``: what ran the network,
-    and in which precision ("openvino bf16"), or "".
+    and in which precision ("openvino bf16"), or "". ``picture`` (h, w, 3) uint8 RGB: a small copy of the photo, to look
+    at in a notebook, or None; no file holds it.
     """
 
     source: str
@@ -164,6 +225,64 @@ class Recording:
     is_clip: bool = False
     confidence_is: str = ""
     computed_by: str = ""
+    picture: np.ndarray | None = None
+
+    @property
+    def poses(self) -> list[Pose]:
+        """The people of a photo; LiftwildError for a clip, whose people are ``tracks``."""
+        if self.is_clip:
+            raise LiftwildError("a clip's people are recording.tracks; recording.poses_in(frame) are those of a frame")
+        return self.poses_in(0)
+
+    def poses_in(self, frame: int) -> list[Pose]:
+        """The people of one frame, by its index from 0."""
+        found = []
+        for track in self.tracks:
+            found += [track.pose(int(i)) for i in np.flatnonzero(track.frames == frame)[:1]]
+        return found
+
+    def save(self, path: str | Path) -> list[Path]:
+        """Write one file in the format that its name ends in (x.json, x.csv, x.bvh, ...); the files written.
+
+        Formats of one person each (BVH, TRC) give x.person0.bvh, x.person1.bvh, ... where there are several.
+        LiftwildError on an unknown ending, or where it cannot be written.
+        """
+        from liftwild.io.formats import save
+
+        return save(self, Path(path))
+
+    def to_dataframe(self) -> Any:
+        """A row for each joint of each person in each frame, as pandas has it: the columns of the CSV (docs/files.md).
+
+        LiftwildError without pandas.
+        """
+        from liftwild.io.dataframe import to_dataframe
+
+        return to_dataframe(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the JSON file holds (docs/files.md)."""
+        from liftwild.io.json_file import recording_document, to_bytes
+
+        document: dict[str, Any] = json.loads(to_bytes(recording_document(self)))
+        return document
+
+    def plot(self, frame: int = 0) -> Picture:
+        """A picture of the people of a ``frame``, beside the photo where it was kept; a notebook shows it."""
+        from liftwild.viz.picture import picture_of_poses
+
+        return picture_of_poses(self.poses_in(frame), self.picture, (self.width, self.height))
+
+    def _repr_html_(self) -> str:
+        """A photo as its figure, a clip as the viewer: what a notebook shows."""
+        from liftwild.viz.picture import notebook_html
+
+        return notebook_html(self)
+
+    def __repr__(self) -> str:
+        people = "1 person" if len(self.tracks) == 1 else f"{len(self.tracks)} people"
+        frames = f"{len(self.times_s)} frames, " if self.is_clip else ""
+        return f"<Recording: {self.source}, {self.width} x {self.height} px, {frames}{people}>"
 
     @classmethod
     def of_photo(
@@ -175,6 +294,12 @@ class Recording:
         return cls(
             source, width, height, np.zeros(1), tracks, camera, camera_from, steps, False, confidence_is, computed_by
         )
+
+
+def _joint_index(skeleton: Skeleton, name: str) -> int:
+    if name not in skeleton.names:
+        raise KeyError(f"no joint {name!r}; there are {', '.join(skeleton.names)}")
+    return skeleton.index(name)
 
 
 def rather_not(chance: np.ndarray | None, like: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Joint sets: names, parents, left/right pairs, and the bone groups of the geometric loss.
 
 Inside liftwild there is one skeleton, ``MPII_16``. Every other joint set is mapped by name, at the edge: to it where
-files are read, from it where they are written (``liftwild.io.skeletons``).
+files are read, from it where they are written (``liftwild.joint_mapping``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The whole slice as a user types it: labels to store, store to weights, weights to poses and scores."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.data_fixtures import annotation, annotation_3d, camera_field, labels, write_labels, write_photo
-from tests.support.labelled import tiny_recipe, to_toml
-from tests.support.paths import SRC
-
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(SRC)}
+from tests.support.commands import ENVIRONMENT
+from tests.support.images import write_photo
+from tests.support.label_files import annotation, annotation_3d, camera_field, labels, write_labels
+from tests.support.training import tiny_recipe, to_toml
 
 
 def liftwild(*arguments: object, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -18,7 +17,8 @@ from click.testing import CliRunner, Result
 import liftwild
 from liftwild.cli.main import cli
 from liftwild.pipeline import postprocess as finish
-from tests.conftest import encode, picture
+from tests.support.commands import ENVIRONMENT
+from tests.support.images import encode, picture
 
 
 @pytest.fixture
@@ -52,10 +52,9 @@ def test_help_and_version() -> None:
     assert liftwild.__version__ in CliRunner().invoke(cli, ["--version"]).output
     assert "--flip-test" in CliRunner().invoke(cli, ["predict", "--help"]).output
     code = "import sys, liftwild.cli.main; print([m for m in ('torch', 'cv2', 'numpy') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENV).stdout == "[]\n"
-
-
-ENV = {**os.environ, "PYTHONPATH": str(Path(liftwild.__file__).parent.parent)}
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT).stdout == "[]\n"
+    )
 
 
 def test_one_run_over_every_kind_of_file(tmp_path: Path, tiny_weights: Path) -> None:
@@ -78,7 +77,7 @@ def test_one_run_over_every_kind_of_file(tmp_path: Path, tiny_weights: Path) -> 
     command = [sys.executable, "-m", "liftwild", "predict", "--whole", str(photos), str(photos / "none.jpg")]
     done = subprocess.run(
         [*command, "-o", str(tmp_path / "out"), "--weights", str(tiny_weights), "--runtime", "torch"],
-        capture_output=True, text=True, env=ENV,
+        capture_output=True, text=True, env=ENVIRONMENT,
     )  # fmt: skip
     lines = done.stderr.splitlines()
     assert done.returncode == 1
@@ -251,7 +250,7 @@ def test_really_interrupted(tmp_path: Path, tiny_weights: Path) -> None:
     command = [sys.executable, "-m", "liftwild", "predict", "--whole", str(tmp_path / "photos"), "-o", str(out)]
     process = subprocess.Popen(
         [*command, "--weights", str(tiny_weights), "--device", "cpu"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENV,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT,
     )  # fmt: skip
     until = time.monotonic() + 60
     while not list(out.glob("*.png")) and time.monotonic() < until:

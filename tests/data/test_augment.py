@@ -15,7 +15,8 @@ from liftwild.data import augment as augment_module
 from liftwild.data.augment import PAPER_2D, Augmentation, augment, cover, view
 from liftwild.sample import Sample
 from liftwild.skeleton import MPII_16
-from tests.support.data_fixtures import RAISED_RIGHT_HAND, J, sample
+from tests.support.poses import RAISED_RIGHT_HAND, J
+from tests.support.stores import sample
 
 PX = 64
 quick = settings(max_examples=40, deadline=None, derandomize=True)

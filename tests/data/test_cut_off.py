@@ -14,7 +14,7 @@ from liftwild.data.augment import Augmentation, augment, cut_off, places, view
 from liftwild.data.mixed import targets
 from liftwild.losses import depth_spread_loss, place_loss, presence_loss
 from liftwild.skeleton import PELVIS
-from tests.support.data_fixtures import sample
+from tests.support.stores import sample
 
 
 def test_black_is_what_lies_outside_the_box() -> None:

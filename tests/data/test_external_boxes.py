@@ -15,7 +15,7 @@ from liftwild.data.external_boxes import ExternalBoxes
 from liftwild.errors import LiftwildError
 from liftwild.io.formats import write_formats
 from liftwild.pose import PoseTrack, Recording
-from tests.support.data_fixtures import labels
+from tests.support.label_files import labels
 from tests.support.recordings import photo
 
 BOX, OTHER = (1.0, 2.0, 30.5, 40.0), (5.0, 6.0, 7.0, 8.0)

@@ -13,8 +13,9 @@ from liftwild.data.readers.coco import read_labels
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.skeleton import MPII_16
-from tests.media.test_photo import jpeg_with_exif
-from tests.support.data_fixtures import CAMERA, HEIGHT, LSP_14, WIDTH, photo, pose, write_labels, write_photo
+from tests.support.images import jpeg_with_exif, picture, write_photo
+from tests.support.label_files import CAMERA, HEIGHT, WIDTH, write_labels
+from tests.support.poses import LSP_14, pose
 
 ORDER = [MPII_16.index({"neck": "upper_neck"}.get(name, name)) for name in LSP_14]
 JOINTS = CAMERA.project(pose(1))[ORDER]  # (14, 2)
@@ -94,7 +95,7 @@ def test_label_studio_and_photos_turned_by_exif(tmp_path: Path) -> None:
     say, and another size is another size."""
     path = tmp_path / "images" / "5e0f2a41-a.png"
     path.parent.mkdir()
-    path.write_bytes(jpeg_with_exif(photo(WIDTH, HEIGHT), 6))  # as phones write a portrait
+    path.write_bytes(jpeg_with_exif(picture(HEIGHT, WIDTH), 6))  # as phones write a portrait
     labels = label_studio(JOINTS * [HEIGHT / WIDTH, WIDTH / HEIGHT], WIDTH, HEIGHT)
     prepare_coco(write_labels(tmp_path / "result.json", labels), tmp_path, tmp_path / "x.arrow")
     assert Store(tmp_path / "x.arrow")[0].joints_2d_valid.sum() == 15

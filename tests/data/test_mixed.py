@@ -21,7 +21,8 @@ from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.sample import Batch
 from liftwild.skeleton import DEPTH_ROOT, THORAX
-from tests.support.data_fixtures import J, make_store, sample
+from tests.support.poses import J
+from tests.support.stores import make_store, sample
 
 PX = 32
 

@@ -18,30 +18,10 @@ import pytest
 from liftwild.data.prepare import find_photo, prepare_coco, write_skips
 from liftwild.data.store import Store, StoreWriter, stored_row
 from liftwild.errors import LiftwildError
-from tests.support.data_fixtures import (
-    HEIGHT,
-    WIDTH,
-    J,
-    annotation,
-    keypoints,
-    labels,
-    make_store,
-    photo,
-    sample,
-    write_labels,
-    write_photo,
-)
-
-
-def prepare(tmp_path: Path, content: dict[str, Any], files: dict[str, np.ndarray | bytes | None] | None = None) -> Any:
-    """Prepare ``content`` in a folder with ``files`` (by default one good photo of each name in the labels)."""
-    (tmp_path / "photos").mkdir(exist_ok=True)
-    for name, image in (files or {image["file_name"]: None for image in content["images"]}).items():
-        if isinstance(image, bytes):
-            (tmp_path / "photos" / name).write_bytes(image)
-        else:
-            write_photo(tmp_path / "photos" / name, image)
-    return prepare_coco(write_labels(tmp_path / "labels.json", content), tmp_path / "photos", tmp_path / "x.arrow")
+from tests.support.images import picture, write_photo
+from tests.support.label_files import HEIGHT, WIDTH, annotation, keypoints, labels, write_labels
+from tests.support.poses import J
+from tests.support.stores import make_store, prepare, sample
 
 
 def names(folder: Path) -> list[str]:
@@ -58,8 +38,8 @@ def test_bad_photos_are_skipped_and_the_rest_is_fine(tmp_path: Path) -> None:
         "cut.jpg": good[: len(good) // 2],
         "text.png": b"not a picture",
         "empty.png": b"",
-        "other-size.png": photo(WIDTH - 1, HEIGHT),
-        "turned.png": photo(HEIGHT, WIDTH),
+        "other-size.png": picture(HEIGHT, WIDTH - 1),
+        "turned.png": picture(WIDTH, HEIGHT),
         "good.jpg": good,
         "last.png": None,
     }
@@ -110,7 +90,7 @@ def test_labels_that_state_no_size_are_held_against_the_photo(tmp_path: Path) ->
 def test_people_of_one_photo_are_read_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """COCO's annotations are in no order; Label Studio lists a photo once for each annotator."""
     read: list[str] = []
-    monkeypatch.setattr("liftwild.data.prepare.read_photo", lambda path: (read.append(path.name), photo())[1])
+    monkeypatch.setattr("liftwild.data.prepare.read_photo", lambda path: (read.append(path.name), picture(240, 320))[1])
     content = labels([annotation(i, 1 + i % 3) for i in range(1, 10)], files=["a.png", "b.png", "a.png"])
     done = prepare(tmp_path, content, {"a.png": None, "b.png": None})
     assert sorted(read) == ["a.png", "b.png"] and (done.people, done.photos) == (9, 2)
@@ -280,7 +260,7 @@ def test_the_files_mode_follows_the_umask(tmp_path: Path) -> None:
 def test_memory_stays_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many photos there are, only a window of them is under way."""
     read: list[Path] = []
-    monkeypatch.setattr("liftwild.data.prepare.read_photo", lambda path: (read.append(path), photo())[1])
+    monkeypatch.setattr("liftwild.data.prepare.read_photo", lambda path: (read.append(path), picture(240, 320))[1])
     files = [f"{i}.png" for i in range(300)]
     (tmp_path / "photos").mkdir()
     for name in files:

@@ -20,19 +20,10 @@ from liftwild.data.store import CROP_PX, DEFAULTS, SCHEMA, Store, StoreWriter, s
 from liftwild.errors import LiftwildError
 from liftwild.sample import Sample
 from liftwild.skeleton import MPII_16
-from tests.data.test_prepare import prepare
-from tests.support.data_fixtures import (
-    CAMERA,
-    J,
-    annotation,
-    annotation_3d,
-    camera_field,
-    labels,
-    make_store,
-    photo,
-    pose,
-    sample,
-)
+from tests.support.images import picture
+from tests.support.label_files import CAMERA, annotation, annotation_3d, camera_field, labels
+from tests.support.poses import J, pose
+from tests.support.stores import make_store, prepare, sample
 
 # --- round trip ---
 
@@ -125,7 +116,7 @@ def test_a_small_person_keeps_the_very_pixels_of_the_photo() -> None:
 
 @pytest.mark.parametrize(("height", "expected"), [(1, 16), (5, 16), (100, 188), (204, 383), (205, 384), (900, 384)])
 def test_crops_are_never_enlarged_nor_above_384_px(height: int, expected: int) -> None:
-    one = replace(sample(0, three=False), image=photo(1000, 1000), box=(300.0, 50.0, height / 2, float(height)))
+    one = replace(sample(0, three=False), image=picture(1000, 1000), box=(300.0, 50.0, height / 2, float(height)))
     row = stored_row(one)
     image = cv2.imdecode(np.frombuffer(row["image"], np.uint8), cv2.IMREAD_COLOR)
     assert image.shape[:2] == (expected, expected) and expected <= max(CROP_PX, 16)

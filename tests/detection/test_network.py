@@ -14,8 +14,8 @@ from liftwild.detection.detector import Detector
 from liftwild.detection.network import STRIDES, DetectorConfig, DetectorNet, decode
 from liftwild.detection.runtime import open_detector_runtime
 from liftwild.detection.weights import load_detector
-from liftwild.inference.runtime import computes_bf16, openvino_core
-from tests.conftest import picture
+from liftwild.inference.openvino_runtime import computes_bf16, openvino_core
+from tests.support.images import picture
 from tests.support.paths import ROOT
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from liftwild.cli.calibrate import calibrate
+from liftwild.cli.main import cli
 from liftwild.errors import LiftwildError
 from liftwild.evaluation import confidence_fit, reliability
 from liftwild.evaluation.calibration import CUT_EDGES, calibrate_weights, cut_at
@@ -25,9 +25,8 @@ from liftwild.network.posenet import PoseNet, PoseNetConfig, Prediction
 from liftwild.pose import Pose, PoseTrack, hide
 from liftwild.skeleton import MPII_16, PELVIS, THORAX
 from liftwild.weights import CHANCE_IS, EDGES, PEAK_IS, Calibration, Chance, calibration_of, load_weights, save_weights
-from tests.conftest import picture
-from tests.support import data_fixtures
-from tests.support.labelled import write_store
+from tests.support.images import picture
+from tests.support.stores import sample, write_store
 
 J = len(MPII_16)
 A = MPII_16.index
@@ -176,17 +175,17 @@ def test_depth_errors_are_what_a_user_gets() -> None:
 
 
 def test_cut_photos_end_within_the_person() -> None:
-    sample = data_fixtures.sample(1)
-    x, y, w, h = sample.box
+    person = sample(1)
+    x, y, w, h = person.box
     sides, whole = set(), 0
     for seed in range(80):
         edge = CUT_EDGES[seed % 4]
-        cut, beyond = cut_at(sample, edge, np.random.default_rng(seed))
+        cut, beyond = cut_at(person, edge, np.random.default_rng(seed))
         left, top, width, height = cut.box
         lost = [left > x + 1, top > y + 1, left + width < x + w - 1, top + height < y + h - 1]
         if not any(lost):
             whole += 1
-            assert beyond.sum() <= 1 and cut.box == pytest.approx(sample.box, abs=1)  # the outermost, by a rounding
+            assert beyond.sum() <= 1 and cut.box == pytest.approx(person.box, abs=1)  # the outermost, by a rounding
             continue
         assert sum(lost) == 1
         sides.add(lost.index(True))
@@ -194,11 +193,11 @@ def test_cut_photos_end_within_the_person() -> None:
         assert 0.33 < width * height / (w * h) <= 1
         low, high = np.array([left, top]), np.array([left + width, top + height])
         far_in, near = (
-            ((sample.joints_2d >= low + edge) & (sample.joints_2d <= high - edge)).all(axis=1) for edge in (2, -2)
+            ((person.joints_2d >= low + edge) & (person.joints_2d <= high - edge)).all(axis=1) for edge in (2, -2)
         )
         assert not (beyond & far_in).any() and (beyond | near).all()
         for joint in np.flatnonzero(beyond):
-            px, py = sample.joints_2d[joint].astype(int)
+            px, py = person.joints_2d[joint].astype(int)
             assert not cut.image[
                 max(0, py + 2 if lost[3] else py - 2), px + (2 if lost[2] else -2 if lost[0] else 0)
             ].any()
@@ -300,7 +299,7 @@ def test_the_estimator_states_chances(calibrated: Path, tiny_weights: Path, flip
     assert whole.depth_sd_mm is not None and whole.depth_sd_mm[PELVIS] == 0
     np.testing.assert_allclose(whole.depth_sd_mm[0], 300 * np.exp(-whole.confidence[0]), rtol=1e-3)
     # Without a box the person fills the photo, and is not taken to be cut.
-    (alone,) = known.predict(photo)
+    (alone,) = known.predict(photo, whole=True)
     np.testing.assert_allclose(alone.confidence, whole.confidence, atol=1e-6)
 
 
@@ -327,7 +326,7 @@ def test_softmax_peaks_are_calibrated_as_they_are(tmp_path: Path) -> None:
         net = PoseNet(PoseNetConfig(1, 1, 16, 8, 64, depth_norm=True, softmax=True)).eval()
     path = tmp_path / "soft.safetensors"
     save_weights(path, net, {"sum_length_mm": 4000.0, "calibration": calibration().card()})
-    (pose,) = Estimator(path, "cpu").predict(picture())
+    (pose,) = Estimator(path, "cpu", runtime="torch").predict(picture(), whole=True)
     assert ((pose.confidence > 0) & (pose.confidence < 1)).all() and pose.depth_sd_mm is not None
 
 
@@ -374,7 +373,9 @@ def test_calibrate_writes_the_json_and_nothing_else(tiny_weights: Path, tmp_path
     before = json.loads(weights.with_suffix(".json").read_text())
     photos, lab = write_store(tmp_path / "photos.arrow", 80, False), write_store(tmp_path / "lab.arrow", 80, True, 1)
     picture_path = tmp_path / "curve.png"
-    done = CliRunner().invoke(calibrate, [str(weights), str(photos), "--depth", str(lab), "-o", str(picture_path)])
+    done = CliRunner().invoke(
+        cli, ["calibrate", str(weights), str(photos), "--depth", str(lab), "-o", str(picture_path)]
+    )
     assert done.exit_code == 0, done.output
     after = json.loads(weights.with_suffix(".json").read_text())
     found = after.pop("calibration")
@@ -386,7 +387,7 @@ def test_calibrate_writes_the_json_and_nothing_else(tiny_weights: Path, tmp_path
     assert "| stated, % | found, % | joints |" in done.output and "beyond its edge" in done.output
     assert "depth spread" in done.output and "flip-tested" in done.output
     assert picture_path.read_bytes().startswith(b"\x89PNG")
-    (pose,) = Estimator(weights, "cpu").predict(picture())
+    (pose,) = Estimator(weights, "cpu", runtime="torch").predict(picture(), whole=True)
     assert pose.depth_sd_mm is not None and (pose.depth_sd_mm[:PELVIS] > 0).all()
     assert {path.name for path in tmp_path.iterdir()} == {
         "net.safetensors", "net.json", "photos.arrow", "lab.arrow", "curve.png",

@@ -36,8 +36,10 @@ from liftwild.evaluation.scored import compare, score, tables_text
 from liftwild.skeleton import MPII_16, PELVIS
 from liftwild.training.recipe import recipe_from_dict
 from liftwild.weights import load_weights, save_weights
-from tests.support.labelled import STANDING, tiny_recipe, write_store
 from tests.support.paths import ROOT
+from tests.support.poses import STANDING
+from tests.support.stores import write_store
+from tests.support.training import tiny_recipe
 
 J = len(MPII_16)
 FLIP = list(MPII_16.flip_index)
@@ -399,7 +401,7 @@ def test_a_page_is_small_enough(predictions: Predictions, stores: list[Path], tm
         path = tmp_path / f"{name}.jpg"
         assert path.stat().st_size < 1_500_000 and cv2.imread(str(path)).shape[1] == 2400
     noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
-    assert len(pictures.jpeg(noise, 30_000)) < 30_000 < len(pictures.jpeg(noise))
+    assert len(pictures.small_jpeg(noise, 30_000)) < 30_000 < len(pictures.small_jpeg(noise))
 
 
 def test_the_page_shows_prediction_and_labels(stores: list[Path], predictions: Predictions) -> None:

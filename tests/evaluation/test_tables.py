@@ -22,9 +22,9 @@ from liftwild.evaluation.report import REPORT_MARK, report
 from liftwild.evaluation.run import evaluate_stores
 from liftwild.evaluation.tables import Table, as_csv, as_latex, as_markdown, mean_cell
 from liftwild.weights import load_weights
-from tests.evaluation.test_protocols import SEQUENCES, joint, perfect, predictions
-from tests.support.labelled import person
 from tests.support.paths import ROOT
+from tests.support.predictions import SEQUENCES, joint, perfect, predictions
+from tests.support.stores import dotted_person
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
     with StoreWriter(path) as writer:
         for number in range(12):
-            sample = person(rng, number, True)
+            sample = dotted_person(rng, number, True)
             group = SEQUENCES[number % 6]
             writer.add(stored_row(dataclasses.replace(sample, group=group, subject=group, head_size_px=11.0)))
     return path
@@ -82,7 +82,7 @@ def test_evaluate_refuses_other_people(studio: Path, tiny_weights: Path, tmp_pat
         evaluate_stores(str(tiny_weights), [studio], "h36m", any_count=True)
     headless = tmp_path / "headless.arrow"
     with StoreWriter(headless) as writer:
-        writer.add(stored_row(person(np.random.default_rng(0), 0, False)))
+        writer.add(stored_row(dotted_person(np.random.default_rng(0), 0, False)))
     with pytest.raises(
         LiftwildError, match=r"headless.arrow has no head sizes; prepare it with 'liftwild prepare mpii'"
     ):
@@ -101,7 +101,7 @@ def test_h36m_from_the_command_line(tiny_weights: Path, tmp_path: Path) -> None:
     with StoreWriter(store) as writer:
         for number in range(4):
             group = ("Walking", "WalkTogether")[number % 2]
-            writer.add(stored_row(dataclasses.replace(person(rng, number, True), group=group, subject="S9")))
+            writer.add(stored_row(dataclasses.replace(dotted_person(rng, number, True), group=group, subject="S9")))
     arguments = [
         "evaluate",
         tiny_weights,

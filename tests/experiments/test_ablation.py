@@ -13,8 +13,8 @@ import pytest
 
 from liftwild.evaluation.predictions import read_predictions
 from liftwild.training.recipe import load_recipe
-from tests.support.labelled import write_store
 from tests.support.paths import ROOT
+from tests.support.stores import write_store
 
 RECIPES = ROOT / "recipes"
 # What the paper changes in stages 2 and 3, as lines of the recipe.

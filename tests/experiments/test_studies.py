@@ -14,9 +14,9 @@ import cv2
 import pytest
 
 from liftwild.data.readers.coco import read_labels
-from tests.support.labelled import to_toml, write_store
 from tests.support.paths import ROOT
-from tests.training.test_adapt import table, world
+from tests.support.stores import write_store
+from tests.support.training import adapt_recipe, to_toml, write_labelled_photos
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +32,8 @@ def study() -> ModuleType:
 def test_a_study(
     study: ModuleType, tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    photos, val = world(tmp_path / "train", 12), world(tmp_path / "test", 3)
-    (tmp_path / "recipe.toml").write_text(to_toml(table(tmp_path)))
+    photos, val = write_labelled_photos(tmp_path / "train", 12), write_labelled_photos(tmp_path / "test", 3)
+    (tmp_path / "recipe.toml").write_text(to_toml(adapt_recipe(tmp_path)))
     also = write_store(tmp_path / "also.arrow", 4, with_3d=True)
     out = tmp_path / "out"
     given = ["--from", tiny_weights, "--photos", *photos, "--val", *val, "--images", 8, "--also", also, "--out", out,

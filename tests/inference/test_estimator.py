@@ -13,12 +13,14 @@ from torch.nn import functional
 
 import liftwild
 from liftwild.data.external_boxes import ExternalBoxes
+from liftwild.detection.detector import Detection
 from liftwild.errors import LiftwildError
 from liftwild.inference.estimator import Estimator
 from liftwild.network.posenet import Prediction
-from liftwild.pipeline.photos import Counts
+from liftwild.pipeline.outputs import Counts
 from liftwild.skeleton import MPII_16, PELVIS, SCALE_BONES
-from tests.conftest import TINY, encode, picture
+from tests.support.images import encode, picture
+from tests.support.networks import TINY
 
 LEFT, RIGHT = (torch.tensor([name.startswith(side) for name in MPII_16.names]) for side in ("left_", "right_"))
 
@@ -40,7 +42,7 @@ def make(tiny_weights: Path) -> Callable[..., Estimator]:
     """Makes Estimators of the tiny network; with ``net`` its network is replaced."""
 
     def make(net: Callable[[Tensor], Prediction] | None = None, **options: object) -> Estimator:
-        estimator = Estimator(tiny_weights, "cpu", **options)  # type: ignore[arg-type]
+        estimator = Estimator(tiny_weights, "cpu", **{"runtime": "torch", **options})  # type: ignore[arg-type]
         if net is not None:
             estimator.runtime.net = Fake(net)  # type: ignore[attr-defined]
         return estimator
@@ -92,13 +94,13 @@ def test_cells_land_where_the_box_says(make: Callable[..., Estimator]) -> None:
     np.testing.assert_allclose(pose.joints_3d, (unit - unit[PELVIS]) * 4000 / length, atol=1e-3)
 
 
-def test_without_a_box_the_person_fills_the_photo(make: Callable[..., Estimator]) -> None:
+def test_one_person_may_fill_the_photo(make: Callable[..., Estimator]) -> None:
     def net(images: Tensor) -> Prediction:
         heatmaps = torch.zeros(len(images), 16, 16, 16)
         heatmaps[:, :, 0, 0] = 2.0
         return Prediction([heatmaps], torch.zeros(len(images), 16))
 
-    (pose,) = make(net).predict(picture(60, 80))
+    (pose,) = make(net).predict(picture(60, 80), whole=True)
     assert pose.box == (0, 0, 80, 60) and pose.annotation_id is None
     np.testing.assert_allclose(pose.joints_2d, np.tile([2.5, -10 + 2.5], (16, 1)))  # an 80 px square about the middle
     assert (pose.confidence == 1).all() and (pose.joints_3d == 0).all()
@@ -118,14 +120,16 @@ def test_a_dot_is_found_where_it_is(
     x, y, side = 0.62 * width, 0.41 * height, height // 25
     photo[round(y) - side // 2 : round(y) + side // 2, round(x) - side // 2 : round(x) + side // 2] = 255
     boxes = None if box is None else [np.array(box) * (width, height, width, height)]
-    (pose,) = make(find_dot, flip_test=flip_test).predict(photo, boxes)
+    (pose,) = make(find_dot, flip_test=flip_test).predict(photo, boxes, whole=boxes is None)
     cell = (max(width, height) if boxes is None else 1.25 * max(boxes[0][2:])) / 16
     assert np.abs(pose.joints_2d - (x, y)).max() <= 0.75 * cell
 
 
 def test_flip_test_changes_nothing_where_the_network_is_mirror_true(make: Callable[..., Estimator]) -> None:
     photo, boxes = picture(seed=3), [(5.0, 5.0, 50.0, 40.0), (20.0, 3.0, 30.0, 50.0)]
-    plain, flipped = (make(mirror_true, flip_test=flip).predict(photo, boxes) for flip in (False, True))
+    plain, flipped = (
+        make(mirror_true, flip_test=flip).predict(photo, boxes, whole=boxes is None) for flip in (False, True)
+    )
     assert np.ptp(arrays(plain)[0, :, 2:5], axis=0).min() > 1  # left and right are told apart
     np.testing.assert_allclose(arrays(flipped), arrays(plain), atol=1e-3)
 
@@ -143,7 +147,7 @@ def test_flip_test_averages_with_the_mirrored_crop(make: Callable[..., Estimator
         return Prediction([heatmaps], depth)
 
     estimator = make(net, flip_test=True)
-    (pose,) = estimator.predict(picture(64, 64))
+    (pose,) = estimator.predict(picture(64, 64), whole=True)
     assert torch.equal(seen[0][1], seen[0][0].flip(2)) and seen[0].dtype == torch.uint8
     np.testing.assert_allclose(pose.joints_2d[RIGHT], np.tile([22, 14], (6, 1)))
     np.testing.assert_allclose(pose.joints_2d[~RIGHT], np.tile([10, 14], (10, 1)))
@@ -161,7 +165,7 @@ def test_batches_do_not_matter(make: Callable[..., Estimator]) -> None:
         for one, other in zip(together, make(batch_size=size).predict_many(photos, boxes), strict=True):
             assert [pose.box for pose in one] == [pose.box for pose in other]
             np.testing.assert_allclose(arrays(one), arrays(other), atol=0.05)
-    alone = [make().predict(photo, own) for photo, own in zip(photos, boxes, strict=True)]
+    alone = [make().predict(photo, own, whole=own is None) for photo, own in zip(photos, boxes, strict=True)]
     for one, other in zip(together, alone, strict=True):
         np.testing.assert_allclose(arrays(one), arrays(other), atol=0.05)
         assert all(np.isfinite(arrays([pose])).all() and (pose.joints_3d[PELVIS] == 0).all() for pose in one)
@@ -185,17 +189,18 @@ def test_a_stream_is_taken_a_batch_at_a_time(make: Callable[..., Estimator], peo
 
 def test_a_path_is_read(make: Callable[..., Estimator], tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(encode(".png", picture()))
-    by_path, by_array = make().predict(tmp_path / "a.png"), make().predict(picture()[..., ::1])
+    by_path, by_array = (make().predict(photo, whole=True) for photo in (tmp_path / "a.png", picture()))
     assert np.array_equal(arrays(by_path), arrays(by_array))
-    assert np.array_equal(arrays(make().predict(str(tmp_path / "a.png"))), arrays(by_array))
+    assert np.array_equal(arrays(make().predict(str(tmp_path / "a.png"), whole=True)), arrays(by_array))
     bgr = np.ascontiguousarray(picture()[..., ::-1])
-    assert np.array_equal(arrays(make().predict(bgr[..., ::-1])), arrays(by_array))
+    assert np.array_equal(arrays(make().predict(bgr[..., ::-1], whole=True)), arrays(by_array))
 
 
-@pytest.mark.parametrize("photo", [picture()[..., 0], picture() / 255, picture()[:0], None, np.dstack([picture()] * 2)])
-def test_what_is_no_photo(make: Callable[..., Estimator], photo: object) -> None:
-    with pytest.raises(LiftwildError, match=r"\(H, W, 3\) uint8 RGB"):
-        make().predict(photo)  # type: ignore[arg-type]
+def test_boxes_may_be_detections(make: Callable[..., Estimator]) -> None:
+    boxes = [(5.0, 5.0, 20.0, 30.0), (10.0, 2.0, 30.0, 40.0)]
+    found = make().predict(picture(), [Detection(boxes[0], 0.75), boxes[1]])
+    assert np.array_equal(arrays(found), arrays(make().predict(picture(), boxes)))
+    assert [pose.score for pose in found] == [0.75, None] and [pose.box for pose in found] == boxes
 
 
 @pytest.mark.parametrize(
@@ -216,7 +221,10 @@ def test_wrong_use_is_a_clear_error(make: Callable[..., Estimator], tmp_path: Pa
     with pytest.raises(LiftwildError, match="1 boxes but 2 annotation_ids"):
         make().predict(picture(), [(0, 0, 9, 9)], [1, 2])
     with pytest.raises(LiftwildError, match="need boxes"):
-        make().predict(picture(), annotation_ids=[1])
+        make().predict(picture(), annotation_ids=[1], whole=True)
+    for options in ({}, {"boxes": [(0, 0, 9, 9)], "whole": True}):
+        with pytest.raises(LiftwildError, match=r"wants boxes.*or whole=True.*liftwild.predict finds the people"):
+            make().predict(picture(), **options)
     with pytest.raises(LiftwildError, match="batch_size"):
         make(batch_size=0)
     with pytest.raises(LiftwildError, match="device 'abacus' cannot be used"):
@@ -225,14 +233,14 @@ def test_wrong_use_is_a_clear_error(make: Callable[..., Estimator], tmp_path: Pa
         Estimator(tmp_path / "none.safetensors")
     broken = make(lambda images: Prediction([torch.full((1, 16, 16, 16), torch.nan)], torch.zeros(1, 16)))
     with pytest.raises(LiftwildError, match="NaN"):
-        broken.predict(picture())
+        broken.predict(picture(), whole=True)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1)])
 def test_poses_are_finite_on_the_oddest_photos(make: Callable[..., Estimator], size: tuple[int, int]) -> None:
     far = (-99.0, -99.0, 100.0, 100.0) if size == (1, 1) else (-40000.0, -40000.0, 50000.0, 50000.0)
     for boxes in (None, [(0.5, 0.5, 1.0, 1.0), far]):
-        assert np.isfinite(arrays(make().predict(np.zeros((*size, 3), np.uint8), boxes))).all()
+        assert np.isfinite(arrays(make().predict(np.zeros((*size, 3), np.uint8), boxes, whole=boxes is None))).all()
 
 
 def test_boxes_are_found_by_the_end_of_the_path() -> None:

@@ -27,7 +27,9 @@ from liftwild.network.posenet import Outputs, PoseNet
 from liftwild.pipeline import export as command
 from liftwild.skeleton import MPII_16
 from liftwild.weights import EDGES, FLIPS, Calibration, Chance, load_weights, save_weights
-from tests.conftest import TINY, picture
+from tests.support.images import picture, write_photo
+from tests.support.label_files import annotation, labels, write_labels
+from tests.support.networks import TINY
 from tests.support.paths import ROOT
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'liftwild[onnx]'")
@@ -313,9 +315,9 @@ def test_runtimes_of_a_file(exported: Path) -> None:
 
 def people(folder: Path, count: int = 130) -> Path:
     """A store of ``count`` labelled people, each in a photo of their own."""
-    data = pytest.importorskip("tests.support.data_fixtures")
-    samples = (dataclasses.replace(data.sample(seed), source=f"{seed}.jpg") for seed in range(count))
-    data.make_store(folder / "people.arrow", samples)
+    stores = pytest.importorskip("tests.support.stores")
+    samples = (dataclasses.replace(stores.sample(seed), source=f"{seed}.jpg") for seed in range(count))
+    stores.make_store(folder / "people.arrow", samples)
     return folder / "people.arrow"
 
 
@@ -392,12 +394,11 @@ def test_int8_is_measured_on_other_photos(tmp_path: Path, tiny_weights: Path) ->
 
 def test_int8_takes_coco_labels(tmp_path: Path) -> None:
     int8 = pytest.importorskip("liftwild.evaluation.quantization")
-    data = pytest.importorskip("tests.support.data_fixtures")
     files = [f"{number}.png" for number in range(120)]
     for file in files:
-        data.write_photo(tmp_path / "photos" / file)
-    wild = [data.annotation(number + 1, number + 1) for number in range(120)]
-    data.write_labels(tmp_path / "wild.json", data.labels(wild, files=files))
+        write_photo(tmp_path / "photos" / file)
+    wild = [annotation(number + 1, number + 1) for number in range(120)]
+    write_labels(tmp_path / "wild.json", labels(wild, files=files))
     shown, held_back = int8.split_people(tmp_path / "wild.json", tmp_path / "photos", 64)
     assert len(shown) + len(held_back) == 120 and shown[0].image.shape == (64, 64, 3)
     with pytest.raises(LiftwildError, match="nobody of"):

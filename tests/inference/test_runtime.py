@@ -24,7 +24,7 @@ from liftwild.inference.onnx_graph import graph_of
 from liftwild.inference.runtime import RUNTIMES, OnnxRuntime, OpenVinoRuntime, Runtime, TorchRuntime, look, open_runtime
 from liftwild.network.posenet import Outputs, PoseNet, PoseNetConfig
 from liftwild.weights import load_weights
-from tests.conftest import encode, picture
+from tests.support.images import encode, picture
 from tests.support.paths import ROOT
 
 CPU = torch.device("cpu")

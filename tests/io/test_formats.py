@@ -16,24 +16,14 @@ from liftwild.data.readers.coco import boxes_of, read_document, read_labels
 from liftwild.errors import LiftwildError
 from liftwild.io.coco_results import COCO_LINES, image_id
 from liftwild.io.csv_table import HEADER
-from liftwild.io.formats import is_ours, write_formats
-from liftwild.io.json_file import read_json, recording_document, write_json
-from liftwild.io.npz import read_npz, write_npz
+from liftwild.io.formats import is_ours, save, write_formats
+from liftwild.io.json_file import read_json
+from liftwild.io.npz import read_npz
 from liftwild.pose import Recording
 from liftwild.skeleton import COCO_17, H36M_17, MPII_16
-from tests.support.data_fixtures import COCO_17 as COCO_NAMES
-from tests.support.recordings import (
-    CAMERA,
-    assert_same,
-    hide,
-    photo,
-    portrait,
-    quick,
-    random_recording,
-    random_track,
-    seeds,
-    written,
-)
+from tests.support.poses import COCO_17 as COCO_NAMES
+from tests.support.recordings import CAMERA, assert_same, hide, photo, portrait, random_recording, random_track, written
+from tests.support.strategies import quick, seeds
 
 # --- json and npz, and back ---
 
@@ -43,8 +33,8 @@ from tests.support.recordings import (
 def test_json_and_npz_give_back_what_was_written(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("round")
     recording = random_recording(seed)
-    write_json(folder / "a.json", recording_document(recording))
-    write_npz(folder / "a.npz", recording)
+    save(recording, folder / "a.json")
+    save(recording, folder / "a.npz")
     assert_same(recording, read_json(folder / "a.json"), exact=False)
     assert_same(recording, read_npz(folder / "a.npz"), exact=True)
 
@@ -52,7 +42,7 @@ def test_json_and_npz_give_back_what_was_written(seed: int, tmp_path_factory: py
 def test_a_clip_has_a_frame_to_a_line(tmp_path: Path) -> None:
     track = random_track(np.random.default_rng(0), np.arange(3), 5, MPII_16)
     clip = Recording("c.mp4", 640, 480, np.array([0, 0.04, 0.1]), (track,), is_clip=True)
-    write_json(tmp_path / "c.json", recording_document(clip))
+    save(clip, tmp_path / "c.json")
     text = (tmp_path / "c.json").read_text(encoding="utf-8")
     document = json.loads(text)
     assert (document["format"], document["version"]) == ("liftwild-clip", 1)

@@ -13,32 +13,16 @@ from hypothesis import given
 from liftwild.data.readers.h36m import JOINTS as H36M_JOINTS
 from liftwild.io.coco_results import COCO_LINES
 from liftwild.io.formats import write_formats
-from liftwild.io.skeletons import convert, joint_notes
+from liftwild.joint_mapping import joint_notes, track_in_skeleton
 from liftwild.placement.floor import Levelled
 from liftwild.pose import Recording
 from liftwild.skeleton import COCO_17, H36M_17, MPII_16, SKELETONS, Skeleton
-from tests.support.data_fixtures import COCO_17 as COCO_NAMES
-from tests.support.recordings import hide, photo, quick, random_recording, random_track, seeds, written
+from tests.support.poses import COCO_17 as COCO_NAMES
+from tests.support.recordings import hide, photo, random_recording, random_track, written
+from tests.support.strategies import quick, seeds
+from tests.support.trc import read_trc
 
 # --- trc ---
-
-
-def read_trc(path: Path) -> tuple[dict[str, str], list[str], np.ndarray, np.ndarray, list[int]]:
-    """Header, marker names, places (T, J, 3), times (T,), frame numbers of a TRC file, told by its layout alone."""
-    lines = path.read_text(encoding="utf-8").split("\n")
-    assert lines[0] == f"PathFileType\t4\t(X/Y/Z)\t{path.name}" and lines[5] == "" and lines[-1] == ""
-    header = dict(zip(lines[1].split("\t"), lines[2].split("\t"), strict=True))
-    labels, axes = lines[3].split("\t"), lines[4].split("\t")
-    assert labels[:2] == ["Frame#", "Time"]
-    names = [name for name in labels[2:] if name]
-    assert labels[2::3] == [*names, ""] and axes[:2] == ["", ""]
-    assert axes[2:-1] == [f"{axis}{i}" for i in range(1, len(names) + 1) for axis in "XYZ"]
-    rows = [line.split("\t") for line in lines[6:-1]]
-    assert all(len(row) == 3 * len(names) + 3 and row[-1] == "" for row in rows)  # a tab after every cell
-    values = np.array([[float(cell) if cell else np.nan for cell in row[2:-1]] for row in rows])
-    return header, names, values.reshape(len(rows), -1, 3), np.array([float(row[1]) for row in rows]), [
-        int(row[0]) for row in rows
-    ]  # fmt: skip
 
 
 @quick
@@ -118,7 +102,7 @@ def test_joint_sets_are_those_of_the_field() -> None:
 def test_joints_are_mapped_by_name(source: Skeleton, target: Skeleton) -> None:
     track = random_track(np.random.default_rng(3), np.arange(4), 1, source)
     track = replace(track, depth_sd_mm=np.random.default_rng(4).uniform(1, 90, (4, len(source))))
-    other = convert(track, target)
+    other = track_in_skeleton(track, target)
     assert other.skeleton == target and other.joints_3d.shape == (4, len(target), 3)
     neck = {"neck": "upper_neck", "upper_neck": "neck"}
     for joint, name in enumerate(target.names):
@@ -138,20 +122,20 @@ def test_chances_of_made_up_joints_are_products() -> None:
     rng = np.random.default_rng(5)
     track = replace(photo(1).tracks[0], inside=rng.random((1, 16)), visible=rng.random((1, 16)))
     own, at = MPII_16.index, H36M_17.index
-    other = convert(track, H36M_17)
+    other = track_in_skeleton(track, H36M_17)
     for before, after in ((track.inside, other.inside), (track.visible, other.visible)):
         assert before is not None and after is not None and after.shape == (1, 17)
         assert after[0, at("left_knee")] == before[0, own("left_knee")]
         assert after[0, at("spine")] == pytest.approx(before[0, own("pelvis")] * before[0, own("upper_neck")])
         assert np.isnan(after[0, at("jaw")]) and not other.is_outside[0, at("jaw")]
-    silent = convert(replace(track, inside=None, visible=None), COCO_17)
+    silent = track_in_skeleton(replace(track, inside=None, visible=None), COCO_17)
     assert silent.inside is None and silent.visible is None
 
 
 def test_made_up_joints_are_means_and_say_so() -> None:
     track = photo(1).tracks[0]
     track = replace(track, confidence=np.linspace(0, 1, 16)[None], depth_sd_mm=np.arange(16.0)[None])
-    other = convert(track, H36M_17)
+    other = track_in_skeleton(track, H36M_17)
     at, own = H36M_17.index, MPII_16.index
     middle = (track.joints_3d[0, own("pelvis")] + track.joints_3d[0, own("upper_neck")]) / 2
     np.testing.assert_allclose(other.joints_3d[0, at("spine")], middle)
@@ -163,5 +147,5 @@ def test_made_up_joints_are_means_and_say_so() -> None:
     }  # fmt: skip
     assert set(joint_notes(COCO_17)) == {"nose", "left_eye", "right_eye", "left_ear", "right_ear"}
     assert joint_notes(MPII_16) == {}
-    hidden = convert(hide(track, "upper_neck"), H36M_17)
+    hidden = track_in_skeleton(hide(track, "upper_neck"), H36M_17)
     assert np.isnan(hidden.joints_3d[0, at("spine")]).all()

@@ -12,7 +12,7 @@ import pytest
 
 from liftwild.errors import LiftwildError
 from liftwild.media.photo import find_photos, read_photo
-from tests.conftest import encode, picture
+from tests.support.images import encode, exif_block, jpeg_with_exif, picture, png_chunk, png_with_exif
 
 # How a picture lies in the file when its EXIF orientation says n: undoing it gives the upright picture.
 STORED = {
@@ -25,27 +25,6 @@ STORED = {
     7: lambda image: image[::-1, ::-1].swapaxes(0, 1),
     8: lambda image: np.rot90(image, -1),
 }
-
-
-def exif_block(orientation: int, order: str = "<") -> bytes:
-    """A TIFF block that holds one entry, the orientation."""
-    mark = b"II*\0" if order == "<" else b"MM\0*"
-    entry = struct.pack(order + "HHIHH", 0x0112, 3, 1, orientation, 0)
-    return mark + struct.pack(order + "IH", 8, 1) + entry + struct.pack(order + "I", 0)
-
-
-def jpeg_with_exif(image: np.ndarray, orientation: int) -> bytes:
-    data, block = encode(".jpg", image), b"Exif\0\0" + exif_block(orientation)
-    return data[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + data[2:]
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-
-def png_with_exif(image: np.ndarray, orientation: int, order: str = "<") -> bytes:
-    data = encode(".png", image)
-    return data[:33] + chunk(b"eXIf", exif_block(orientation, order)) + data[33:]
 
 
 def read(folder: Path, name: str, content: bytes) -> np.ndarray:
@@ -126,7 +105,7 @@ def test_nonsense_exif_is_ignored(tmp_path: Path) -> None:
     clear = np.dstack([picture(), np.full((60, 80), 255, np.uint8)])
     data = encode(".png", clear)
     for block in (b"", b"II*\0", b"II*\0\xff\xff\xff\xff", exif_block(99), b"II*\0" + struct.pack("<IH", 8, 9999)):
-        assert np.array_equal(read(tmp_path, "a.png", data[:33] + chunk(b"eXIf", block) + data[33:]), picture())
+        assert np.array_equal(read(tmp_path, "a.png", data[:33] + png_chunk(b"eXIf", block) + data[33:]), picture())
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".bmp", ".tif"])
@@ -199,8 +178,8 @@ def test_no_image(tmp_path: Path, capfd: pytest.CaptureFixture[str], content: by
 
 def test_too_large(tmp_path: Path) -> None:
     header = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
-    pixels = chunk(b"IDAT", zlib.compress(bytes(1000)))
-    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + pixels + chunk(b"IEND", b"")
+    pixels = png_chunk(b"IDAT", zlib.compress(bytes(1000)))
+    bomb = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + pixels + png_chunk(b"IEND", b"")
     assert "too many pixels" in fault(tmp_path, "a.png", bomb)
 
 

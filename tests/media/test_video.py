@@ -19,33 +19,8 @@ from hypothesis import strategies as st
 from liftwild.errors import LiftwildError
 from liftwild.media.image_stream import split_images
 from liftwild.media.video import Frame, FrameFolder, FrameStream, is_video_name, open_clip, read_ahead
-from tests.conftest import encode, picture
-
-WIDTH, HEIGHT, FRAMES, FPS = 64, 48, 12, 25.0
-
-
-def frame_of(number: int) -> np.ndarray:
-    """A frame that tells its number: as many bright columns, left of the middle; (H, W, 3) RGB."""
-    image = np.full((HEIGHT, WIDTH, 3), 40, np.uint8)
-    image[:, : 2 * number + 2] = 220
-    image[: HEIGHT // 4, WIDTH - 8 :] = (250, 30, 30)  # red, in the upper right corner
-    return image
-
-
-def number_of(image: np.ndarray) -> int:
-    """The number that an upright frame tells."""
-    return round(float((image[HEIGHT // 2 :, :, 1] > 130).sum(axis=1).mean() - 2) / 2)
-
-
-def write_video(path: Path, codec: str = "mp4v", frames: int = FRAMES) -> Path:
-    """A video of ``frames`` numbered frames."""
-    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*codec), FPS, (WIDTH, HEIGHT))
-    if not writer.isOpened():
-        pytest.skip(f"this OpenCV cannot write {codec} to make a test video")
-    for number in range(frames):
-        writer.write(frame_of(number)[..., ::-1])
-    writer.release()
-    return path
+from tests.support.images import encode, picture
+from tests.support.videos import FPS, FRAMES, HEIGHT, WIDTH, frame_of, number_of, write_video
 
 
 @pytest.fixture(scope="module")

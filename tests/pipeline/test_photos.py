@@ -16,8 +16,9 @@ from liftwild import Estimator
 from liftwild.detection.detector import Detection
 from liftwild.errors import LiftwildError
 from liftwild.io.json_file import read_json
-from liftwild.pipeline.photos import Counts, PersonSelection, predict_files
-from liftwild.pipeline.postprocess import OutputGuard, OutputOptions
+from liftwild.pipeline.options import OutputOptions, PoseOptions
+from liftwild.pipeline.outputs import Counts, OutputGuard, write_photos
+from liftwild.pipeline.person_selection import PersonSelection
 
 JSON = OutputOptions(figure=False)
 BATCH = 3
@@ -28,7 +29,7 @@ class Slow:
 
     def __init__(self, estimator: Estimator, before: Callable[[int], object]) -> None:
         self.runtime, self.before, self.looks = estimator.runtime, before, 0
-        self.name, self.input_px, self.fine = self.runtime.name, self.runtime.input_px, self.runtime.fine
+        self.name, self.input_px, self.subpixel = self.runtime.name, self.runtime.input_px, self.runtime.subpixel
 
     def __call__(self, crops: np.ndarray) -> tuple[Tensor, Tensor]:
         self.before(self.looks)
@@ -41,7 +42,7 @@ class Slow:
 
 @pytest.fixture
 def estimator(tiny_weights: Path) -> Estimator:
-    return Estimator(tiny_weights, device="cpu", batch_size=BATCH)
+    return Estimator(tiny_weights, device="cpu", batch_size=BATCH, runtime="torch")
 
 
 @pytest.fixture(autouse=True)
@@ -58,12 +59,27 @@ def photos(folder: Path, count: int) -> list[Path]:
     return paths
 
 
+class Finds:
+    """A detector that is a function of the picture."""
+
+    def __init__(self, people_in: Callable[[np.ndarray], list[Detection]]) -> None:
+        self.people_in = people_in
+
+    def detect(self, image: np.ndarray, most: int | None = None) -> list[Detection]:
+        return self.people_in(image)
+
+    def fingerprint(self) -> str:
+        return "a function"
+
+
 def run(
-    estimator: Estimator, paths: list[Path], whom: PersonSelection | None = None, wanted: OutputOptions = JSON
+    estimator: Estimator, paths: list[Path], selection: PersonSelection | None = None, poses: PoseOptions | None = None
 ) -> Counts:
     out = paths[0].parent / "out"
     out.mkdir()
-    return predict_files(estimator, paths, OutputGuard(out), whom or PersonSelection(), wanted)
+    return write_photos(
+        estimator, paths, OutputGuard(out), selection or PersonSelection(), poses or PoseOptions(), JSON
+    )
 
 
 def stems(folder: Path) -> set[str]:
@@ -91,7 +107,7 @@ def test_results_and_errors_come_in_order(
     assert written == [f"{number}.png" for number in (1, 2, 3, 5, 6, 7, 8)]
     for number in (1, 2, 3, 5, 6, 7, 8):  # each got its own photo's answer
         recording = read_json(tmp_path / "out" / f"{number}.json")
-        (pose,) = estimator.predict(paths[number])
+        (pose,) = estimator.predict(paths[number], whole=True)
         assert recording.width == 30 + number and recording.computed_by == "torch fp32"
         np.testing.assert_allclose(recording.tracks[0].joints_2d[0], pose.joints_2d, atol=0.02)
 
@@ -114,7 +130,7 @@ def test_the_next_batch_is_read_while_the_network_looks(estimator: Estimator, tm
         seen.append(len(read))
 
     estimator.runtime = Slow(estimator, before)
-    assert run(estimator, paths, PersonSelection(people_in=people_in)).done == 20
+    assert run(estimator, paths, PersonSelection(detector=Finds(people_in))).done == 20
     assert read == list(range(20))
     # A batch is with the network, a batch waits, and one photo more is being handed over; one is just read.
     assert 2 * BATCH <= seen[0] <= 2 * BATCH + 2
@@ -154,7 +170,7 @@ def test_a_slip_of_the_detector_is_no_photos_fault(
         return []
 
     with pytest.raises(ZeroDivisionError, match="slip"):
-        run(estimator, photos(tmp_path, 30), PersonSelection(people_in=people_in))
+        run(estimator, photos(tmp_path, 30), PersonSelection(detector=Finds(people_in)))
     assert capsys.readouterr().err == "error: this photo cannot be looked at\n"
 
 
@@ -163,6 +179,6 @@ def test_a_camera_that_does_not_fit_fails_the_photo_only(
 ) -> None:
     paths = photos(tmp_path, 3)
     cv2.imwrite(str(paths[1]), np.zeros((4000, 40, 3), np.uint8))
-    counts = run(estimator, paths, wanted=OutputOptions(figure=False, camera=(60, 60, 15, 20)))
+    counts = run(estimator, paths, poses=PoseOptions(camera=(60, 60, 15, 20)))
     assert str(counts) == "3 photos: 2 done (2 people), 1 failed" and stems(tmp_path) == {"0", "2"}
     assert "camera 60,60,15,20: for a photo of 40 x 4000 px" in capsys.readouterr().err

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from liftwild.placement.floor import Levelled, level
 from liftwild.placement.root_translation import located, standing_height_mm
 from liftwild.pose import Recording
-from liftwild.skeleton import PELVIS
-from tests.placement.test_root_translation import CAMERA, ROOTS, A, poses, recording
-from tests.support.labelled import STANDING
+from liftwild.skeleton import MPII_16, PELVIS
+from tests.support.placed_clips import CAMERA, ROOTS, poses, recording
+from tests.support.poses import STANDING
 
+A = MPII_16.index
 SOLE_MM = 0.045 * float(standing_height_mm(STANDING))
 
 

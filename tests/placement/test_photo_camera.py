@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from liftwild.camera import Camera
 from liftwild.errors import LiftwildError
-from liftwild.placement.root_translation import ASSUMED_DEG, assumed_camera, camera_of_photo, given_camera
-from tests.conftest import encode, picture
-from tests.media.test_photo import chunk
+from liftwild.media.image_file import exif_of
+from liftwild.placement.root_translation import ASSUMED_DEG, assumed_camera, camera_of_exif, given_camera
+from tests.support.images import encode, picture, png_chunk
 
 
 def tiff(entries: dict[int, tuple[int, object]], exif: dict[int, tuple[int, object]], order: str = "<") -> bytes:
@@ -44,7 +44,7 @@ def with_exif(block: bytes, kind: str, width: int = 80, height: int = 60) -> byt
     """A picture file with a TIFF block inside."""
     data = encode(kind, picture(height, width))
     if kind == ".png":
-        return data[:33] + chunk(b"eXIf", block) + data[33:]
+        return data[:33] + png_chunk(b"eXIf", block) + data[33:]
     segment = b"Exif\0\0" + block
     other = b"\xff\xe1" + struct.pack(">H", 12) + b"http://xyz"
     return data[:2] + other + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + data[2:]
@@ -60,7 +60,7 @@ def camera_with(tmp_path: Path) -> Callable[..., tuple[Camera, str]]:
     ) -> tuple[Camera, str]:  # fmt: skip
         path = tmp_path / f"a{kind}"
         path.write_bytes(with_exif(tiff({0x0112: (3, turned)}, exif, order), kind))
-        return camera_of_photo(path, *size)
+        return camera_of_exif(exif_of(path.read_bytes()), *size)
 
     return camera_with
 
@@ -119,7 +119,7 @@ def test_broken_exif_never_raises(tmp_path_factory: pytest.TempPathFactory, data
     end = data.draw(st.integers(0, len(block)))
     path = tmp_path_factory.getbasetemp() / "broken.jpg"
     path.write_bytes(with_exif(bytes(block[:end]), ".jpg"))
-    camera, words = camera_of_photo(path, 80, 60)
+    camera, words = camera_of_exif(exif_of(path.read_bytes()), 80, 60)
     assert words in ("exif", "assumed, 55 degrees across") and camera.fx > 0
 
 

@@ -6,19 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from hypothesis import settings
-from hypothesis import strategies as st
 
 from liftwild.camera import Camera
 from liftwild.io.formats import write_formats
 from liftwild.placement.floor import Levelled
 from liftwild.pose import PoseTrack, Recording
 from liftwild.skeleton import SKELETONS, Skeleton
-from tests.support.data_fixtures import RAISED_RIGHT_HAND
+from tests.support.poses import RAISED_RIGHT_HAND
 
 CAMERA = Camera(420.0, 380.0, 150.5, 118.25)
-quick = settings(max_examples=25, deadline=None, derandomize=True)
-seeds = st.integers(0, 2**32 - 1)
 
 
 def random_track(rng: np.random.Generator, frames: np.ndarray, person_id: int, skeleton: Skeleton) -> PoseTrack:

@@ -10,7 +10,7 @@ import pytest
 from liftwild.errors import LiftwildError
 from liftwild.synthetic.mocap.joint_names import find_parts
 from liftwild.synthetic.mocap.motion import read_bvh, retarget
-from tests.conftest import Write
+from tests.support.files import Write
 from tests.support.puppet import (
     CENTRE,
     HEADS,

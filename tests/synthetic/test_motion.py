@@ -12,7 +12,7 @@ import pytest
 from liftwild.errors import LiftwildError
 from liftwild.synthetic.mocap.motion import read_asf_amc, read_bvh, read_motion, retarget, spread_frames
 from liftwild.synthetic.mocap.motion_clip import axis_rotations
-from tests.conftest import Write
+from tests.support.files import Write
 from tests.support.puppet import HEADS, NAMES, PARENTS, puppet
 
 # --- BVH ---

@@ -10,7 +10,7 @@ import pytest
 from liftwild.errors import LiftwildError
 from liftwild.synthetic.mocap.motion import read_asf_amc, read_bvh, retarget
 from liftwild.synthetic.mocap.motion_clip import axis_rotations, turn_between
-from tests.conftest import Write
+from tests.support.files import Write
 from tests.support.puppet import (
     HEADS,
     MIXAMO,

@@ -27,7 +27,7 @@ from liftwild.tracking.smoothing import (
     track_bone_lengths,
     with_one_skeleton,
 )
-from tests.support.labelled import STANDING
+from tests.support.poses import STANDING
 
 BONES = MPII_16.bones
 STILL = OneEuro(min_cutoff_hz=2.0, beta_hz_per_mm_s=0.0)

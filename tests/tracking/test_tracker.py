@@ -15,7 +15,7 @@ from liftwild.pose import Pose
 from liftwild.skeleton import MPII_16
 from liftwild.tracking.observation import Observation, colour_distance, colours_of, followed_box
 from liftwild.tracking.tracker import KEEP_S, NEWCOMER_S, SEARCH_S, Tracker
-from tests.support.labelled import STANDING
+from tests.support.poses import STANDING
 
 WIDTH, HEIGHT, FPS = 640, 360, 25.0
 RED, BLUE, GREY = (200, 40, 30), (30, 60, 200), (90, 90, 90)
@@ -323,7 +323,7 @@ def test_it_goes_on_as_if_it_had_never_stopped(stop: int) -> None:
     again = world()
     follower = Tracker(again, again.find)  # type: ignore[arg-type]
     for frame, seen in enumerate(whole[:stop]):
-        follower.take(frame / FPS, seen)
+        follower.observe(frame / FPS, seen)
     rest = run(again, 110, follower, stop)
     for one, other in zip(whole[stop:], rest, strict=True):
         assert [seen.pose.person_id for seen in one] == [seen.pose.person_id for seen in other]

@@ -19,42 +19,8 @@ from liftwild.training import run as runs
 from liftwild.training.loop import Trainer
 from liftwild.training.monitor import before_and_after
 from liftwild.training.recipe import StoreEntry, recipe_from_dict
-from tests.support.data_fixtures import annotation, labels, write_labels, write_photo
-from tests.support.labelled import Clock, tiny_recipe, to_toml
-from tests.training.test_training import ENVIRONMENT, command
-
-
-def world(folder: Path, photos: int) -> tuple[Path, Path]:
-    """Labels and photos: ``photos`` with one person each, the last in the file with the lowest image id, and the
-    first with a second person and a crowd."""
-    files = [f"{n}.png" for n in range(1, photos + 1)]
-    for file in files:
-        write_photo(folder / "photos" / file)
-    people = [annotation(n, n) for n in range(1, photos + 1)]
-    content = labels([*people, annotation(98, 1), annotation(99, 1, iscrowd=1)], files=files)
-    for image in content["images"]:
-        image["id"] = photos + 1 - image["id"]
-    for person in content["annotations"]:
-        person["image_id"] = photos + 1 - person["image_id"]
-    return write_labels(folder / "labels.json", content), folder / "photos"
-
-
-def table(folder: Path, **changes: Any) -> dict[str, Any]:
-    """A tiny recipe like recipes/adapt.toml."""
-    stores = {
-        "photos": {"use": "2d"},
-        "photos_val": {"use": "val"},
-        "rendered": {
-            "path": str(folder / "stores/r.arrow"),
-            "use": "3d",
-            "render": "wild",
-            "count": 3,
-            "render_seed": 5,
-        },
-    }
-    stage = {"batch_size": 4, "images": 10, "lr": 1e-3, "depth_weight": 0.1}
-    return {**tiny_recipe(folder, folder), "network": {"size": "from"}, "stores": stores,
-            "stages": [{"name": "all", **stage}], **changes}  # fmt: skip
+from tests.support.commands import ENVIRONMENT, train_command
+from tests.support.training import Clock, adapt_recipe, to_toml, write_labelled_photos
 
 
 def adapt(recipe: dict[str, Any], out: Path, start: Path, **options: Any) -> Trainer:
@@ -65,8 +31,8 @@ def adapt(recipe: dict[str, Any], out: Path, start: Path, **options: Any) -> Tra
 
 
 def test_photos_to_weights(tmp_path: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    photos, out = world(tmp_path, 21), tmp_path / "run"
-    adapt(table(tmp_path), out, tiny_weights, photos=photos, stop_after=1)
+    photos, out = write_labelled_photos(tmp_path, 21), tmp_path / "run"
+    adapt(adapt_recipe(tmp_path), out, tiny_weights, photos=photos, stop_after=1)
     said = capsys.readouterr().err
     assert "left out: 1 x crowd; the first: 1.png, annotation 99: crowd\n" in said
     assert f"20 people of 19 photos in {out / 'photos.arrow'}; 2 of 2 held back to measure on, in " in said
@@ -78,7 +44,7 @@ def test_photos_to_weights(tmp_path: Path, tiny_weights: Path, capsys: pytest.Ca
     write_store(render("wild", 3, 5), tmp_path / "again.arrow")
     assert Store(tmp_path / "stores" / "r.arrow").fingerprint() == Store(tmp_path / "again.arrow").fingerprint()
 
-    trainer = adapt(table(tmp_path), out, tiny_weights, resume=True, photos=photos)
+    trainer = adapt(adapt_recipe(tmp_path), out, tiny_weights, resume=True, photos=photos)
     assert {path: path.stat().st_mtime_ns for path in made} == made and trainer.steps == 3
     card = json.loads((out / "weights.json").read_text())
     assert card["from"] == str(tiny_weights) and set(card["data"]) == {"photos", "photos_val", "rendered"}
@@ -101,11 +67,11 @@ def test_rendering_leaves_half_of_the_time(
     monkeypatch.setattr(budget, "now", clock)
     monkeypatch.setattr(stores, "render", slow)
     monkeypatch.setattr(stores, "usable_cores", lambda: 4)
-    recipe, out = table(tmp_path), tmp_path / "run"
+    recipe, out = adapt_recipe(tmp_path), tmp_path / "run"
     recipe["stores"]["rendered"]["count"] = 80
     val = {"path": str(tmp_path / "stores/v.arrow"), "use": "val", "render": "wild", "split": "test", "count": 40}
     recipe["stores"]["rendered_val"] = val
-    trainer = adapt(recipe, out, tiny_weights, photos=world(tmp_path, 9), minutes=1)
+    trainer = adapt(recipe, out, tiny_weights, photos=write_labelled_photos(tmp_path, 9), minutes=1)
     said = capsys.readouterr().err
     assert (len(trainer.stores["rendered"]), len(trainer.stores["rendered_val"])) == (20, 10)
     assert processes == [4, 1]  # for ten seconds it pays to start none
@@ -146,32 +112,38 @@ def test_how_long_rendering_takes_is_said(monkeypatch: pytest.MonkeyPatch, capsy
 
 
 def test_few_photos_are_all_trained_on(tmp_path: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    trainer = adapt(table(tmp_path), tmp_path / "run", tiny_weights, photos=world(tmp_path, 9), stop_after=1)
+    trainer = adapt(
+        adapt_recipe(tmp_path), tmp_path / "run", tiny_weights, photos=write_labelled_photos(tmp_path, 9), stop_after=1
+    )
     assert "10 people of 9 photos" in (said := capsys.readouterr().err)
     assert "fewer than 10 photos, so none is held back" in said and set(trainer.stores) == {"photos", "rendered"}
     assert not (tmp_path / "run" / "photos-val.arrow").exists()
     with pytest.raises(LiftwildError, match="no photos to measure on; give --photos-val"):
-        adapt(table(tmp_path, best="photos_val:pck_torso"), tmp_path / "best", tiny_weights,
+        adapt(adapt_recipe(tmp_path, best="photos_val:pck_torso"), tmp_path / "best", tiny_weights,
               photos=(tmp_path / "labels.json", tmp_path / "photos"))  # fmt: skip
 
 
 def test_own_photos_to_measure_on(tmp_path: Path, tiny_weights: Path) -> None:
-    photos, val = world(tmp_path / "train", 12), world(tmp_path / "val", 2)
-    trainer = adapt(table(tmp_path), tmp_path / "run", tiny_weights, photos=photos, photos_val=val, stop_after=1)
+    photos, val = write_labelled_photos(tmp_path / "train", 12), write_labelled_photos(tmp_path / "val", 2)
+    trainer = adapt(adapt_recipe(tmp_path), tmp_path / "run", tiny_weights, photos=photos, photos_val=val, stop_after=1)
     assert (len(trainer.stores["photos"]), len(trainer.stores["photos_val"])) == (13, 3)
 
 
 def test_what_is_wrong_is_said_before_anything_is_made(tmp_path: Path, tiny_weights: Path) -> None:
-    photos = world(tmp_path, 1)
-    without = table(tmp_path)
+    photos = write_labelled_photos(tmp_path, 1)
+    without = adapt_recipe(tmp_path)
     del without["stores"]["photos_val"]
-    gone = table(tmp_path)
+    gone = adapt_recipe(tmp_path)
     gone["stores"]["more"] = {"path": str(tmp_path / "none.arrow"), "use": "3d"}
     for recipe, options, words in (
-        (table(tmp_path), {}, "recipe tiny is for photos of your own: give --photos LABELS IMAGES, or --store photos="),
+        (
+            adapt_recipe(tmp_path),
+            {},
+            "recipe tiny is for photos of your own: give --photos LABELS IMAGES, or --store photos=",
+        ),
         (without, {"photos_val": photos}, "recipe tiny has no store photos_val for --photos-val to fill"),
         (gone, {"photos": photos}, "no store .*none.arrow"),
-        (table(tmp_path, network={"size": "small"}), {"photos": photos}, "another network size"),
+        (adapt_recipe(tmp_path, network={"size": "small"}), {"photos": photos}, "another network size"),
     ):
         with pytest.raises(LiftwildError, match=words):
             adapt(recipe, tmp_path / "run", tiny_weights, **options)
@@ -181,11 +153,11 @@ def test_what_is_wrong_is_said_before_anything_is_made(tmp_path: Path, tiny_weig
 def test_on_the_command_line_by_two_processes(tmp_path: Path, tiny_weights: Path) -> None:
     """One of them prepares and renders, once; then on alone, from the run's own network."""
     recipe, out = tmp_path / "recipe.toml", tmp_path / "run"
-    recipe.write_text(to_toml(table(tmp_path)))
-    world(tmp_path, 10)
+    recipe.write_text(to_toml(adapt_recipe(tmp_path)))
+    write_labelled_photos(tmp_path, 10)
     options = (recipe, "--out", out, "--accelerator", "cpu", "--workers", 0, "--shard-mb", 0.05)
     begin = ("--from", tiny_weights, "--photos", tmp_path / "labels.json", tmp_path / "photos", "--minutes", 0)
-    done = subprocess.run(command(*options, *begin, processes=2), env=ENVIRONMENT, capture_output=True, text=True)
+    done = subprocess.run(train_command(*options, *begin, processes=2), env=ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     stopped, head, row, last = done.stdout.splitlines()
     assert stopped == f"stopped at step 1 of 3: 0 minutes are over; go on with --resume --out {out}"
@@ -193,7 +165,7 @@ def test_on_the_command_line_by_two_processes(tmp_path: Path, tiny_weights: Path
     assert json.loads((out / "weights.json").read_text())["metrics"]["photos_val"]["step"] == 1
     assert done.stderr.count("rendering 3 people") == 1
     assert done.stderr.count(f"9 people of 9 photos in {out / 'photos.arrow'}; 2 of 1 held back") == 1  # both of 1.png
-    done = subprocess.run(command(*options, "--resume"), env=ENVIRONMENT, capture_output=True, text=True)
+    done = subprocess.run(train_command(*options, "--resume"), env=ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     head, row, last = done.stdout.splitlines()
     assert head.split("  ")[0] == "val store" and row.startswith("photos_val") and row.count("->") == 2

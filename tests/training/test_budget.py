@@ -18,8 +18,9 @@ from liftwild.training import budget, loop
 from liftwild.training import checkpoint as checkpoints
 from liftwild.training.recipe import Stage
 from liftwild.weights import load_weights
-from tests.support.labelled import Clock, tiny_recipe, write_store
-from tests.training.test_training import ENVIRONMENT, logged, run
+from tests.support.commands import ENVIRONMENT
+from tests.support.stores import write_store
+from tests.support.training import Clock, logged, run, tiny_recipe
 
 LENGTHS = (100, 50)  # steps of the two stages below
 

@@ -1,10 +1,8 @@
 """The loop: a golden loss curve, kill and resume, several processes, and errors that a user can cause."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -25,8 +23,10 @@ from liftwild.training import run as runs
 from liftwild.training.average import follow
 from liftwild.training.recipe import Stage, load_recipe, recipe_from_dict
 from liftwild.weights import load_weights
-from tests.support.labelled import tiny_recipe, to_toml, write_store
-from tests.support.paths import ROOT, SRC
+from tests.support.commands import ENVIRONMENT, train_command
+from tests.support.paths import ROOT
+from tests.support.stores import write_store
+from tests.support.training import logged, run, tiny_recipe, to_toml
 
 # Losses of the tiny recipe's 16 steps in fp32, as this code gave them on 2026-11-21: a change to data, augmentation,
 # network, losses or schedule moves them.
@@ -41,28 +41,6 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A 3D-labelled and a 2D-labelled store of synthetic people."""
     folder = tmp_path_factory.mktemp("stores")
     return write_store(folder / "three.arrow", 12, True), write_store(folder / "two.arrow", 12, False, seed=1)
-
-
-def run(table: dict[str, Any], out: Path, **options: Any) -> loop.Trainer:
-    """Train in this process, fp32, without loader processes."""
-    return runs.train(
-        recipe_from_dict(table), out, **{"workers": 0, "precision": "32-true", "accelerator": "cpu", **options}
-    )
-
-
-def logged(out: Path) -> list[dict[str, Any]]:
-    """The losses that a run wrote down."""
-    rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    return [row for row in rows if "loss" in row]
-
-
-def command(*arguments: object, processes: int = 0) -> list[str]:
-    """``liftwild train ...`` as a user would type it, with ``processes`` under torchrun."""
-    start = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes else []
-    return [sys.executable, *start, "-m", "liftwild", "train", *map(str, arguments)]
-
-
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(SRC)}
 
 
 def test_golden_losses(stores: tuple[Path, Path], tmp_path: Path) -> None:
@@ -136,12 +114,12 @@ def test_killed_and_resumed_is_the_same_to_the_bit(stores: tuple[Path, Path], tm
     table = tiny_recipe(*stores, stages=stages, ema_decay=0.9, best="val:pck_torso", val_every=5)
     recipe.write_text(to_toml({**table, "stores": {**table["stores"], **val}}))
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    subprocess.run(command(recipe, "--out", whole), env=ENVIRONMENT, check=True, capture_output=True)
+    subprocess.run(train_command(recipe, "--out", whole), env=ENVIRONMENT, check=True, capture_output=True)
     kills = []
     for least in (4, 14):
         resume = ["--resume"] if kills else []
         process = subprocess.Popen(
-            command(recipe, "--out", broken, *resume),
+            train_command(recipe, "--out", broken, *resume),
             env=ENVIRONMENT,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -157,7 +135,7 @@ def test_killed_and_resumed_is_the_same_to_the_bit(stores: tuple[Path, Path], tm
         assert process.returncode == -signal.SIGKILL, said
         kills.append(checkpoints.checkpoints(broken / "checkpoints")[-1].name)
     assert not (broken / "weights.safetensors").exists() and kills[0] < kills[1]
-    subprocess.run(command(recipe, "--out", broken, "--resume"), env=ENVIRONMENT, check=True, capture_output=True)
+    subprocess.run(train_command(recipe, "--out", broken, "--resume"), env=ENVIRONMENT, check=True, capture_output=True)
     assert [row["step"] for row in logged(broken)] == list(range(1, 41))
     last = "checkpoints/step-00000040"
     assert checkpoints.read_state(whole / last)["best"] == checkpoints.read_state(broken / last)["best"] != {}
@@ -177,7 +155,7 @@ def test_two_processes_are_one(stores: tuple[Path, Path], tmp_path: Path) -> Non
     options = ("--precision", "32-true", "--accelerator", "cpu", "--workers", "0")
     for name, processes in (("one", 0), ("two", 2)):
         done = subprocess.run(
-            command(recipe, "--out", tmp_path / name, *options, processes=processes),
+            train_command(recipe, "--out", tmp_path / name, *options, processes=processes),
             env=ENVIRONMENT, capture_output=True, text=True,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
@@ -201,7 +179,7 @@ def test_a_batch_that_does_not_divide_is_named(stores: tuple[Path, Path], tmp_pa
     stages = [{**stage, "batch_size": 3} for stage in tiny_recipe(*stores)["stages"]]
     recipe.write_text(to_toml(tiny_recipe(*stores, stages=stages)))
     done = subprocess.run(
-        command(recipe, "--out", tmp_path / "run", "--accelerator", "cpu", processes=2),
+        train_command(recipe, "--out", tmp_path / "run", "--accelerator", "cpu", processes=2),
         env=ENVIRONMENT, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode != 0 and "batch_size 3 does not divide by 2 processes" in done.stderr
@@ -428,6 +406,6 @@ def test_train_errors_are_one_line(tmp_path: Path) -> None:
         ((recipe, "--out", tmp_path / "run"), "no store"),
         ((recipe, "--out", tmp_path / "run", "--store", "four=x"), "there is no store 'four'"),
     ):
-        done = subprocess.run(command(*arguments), env=ENVIRONMENT, capture_output=True, text=True)
+        done = subprocess.run(train_command(*arguments), env=ENVIRONMENT, capture_output=True, text=True)
         assert done.returncode == 1 and words in done.stderr and "Traceback" not in done.stderr, done.stderr
     assert not (tmp_path / "run" / "checkpoints").exists()

@@ -15,7 +15,7 @@ from liftwild.cli.main import cli
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.training.recipe import find_recipe, load_recipe, shipped_recipes
-from tests.conftest import TINY
+from tests.support.networks import TINY
 from tests.support.paths import ROOT
 
 

@@ -36,9 +36,9 @@ from liftwild.viz.draw import (
 )
 from liftwild.viz.figure import GAP_PX, PANEL_PX, POSE_WIDTH_PX, draw_figure, lay_out
 from liftwild.viz.overlay import draw_overlay
-from tests.conftest import picture
+from tests.support.images import picture
 from tests.support.paths import ROOT
-from tests.viz.test_outputs import STANDING, standing
+from tests.support.poses import ARMS_OUT, standing
 
 ARM = [MPII_16.index("right_elbow"), MPII_16.index("right_wrist")]
 
@@ -92,8 +92,8 @@ def test_figures_of_several_no_and_broken_people() -> None:
     assert not has(nobody[figure.TITLE_PX : -figure.FOOT_PX], LEFT)
     for own, other in zip(panels_of(one), panels_of(several), strict=True):
         assert np.array_equal(own, other)  # the largest
-    point = dataclasses.replace(standing(), joints_3d=STANDING * 0, joints_2d=STANDING[:, :2] * 0)
-    far = dataclasses.replace(standing(), joints_3d=STANDING * 1e6, joints_2d=STANDING[:, :2] * 1e9)
+    point = dataclasses.replace(standing(), joints_3d=ARMS_OUT * 0, joints_2d=ARMS_OUT[:, :2] * 0)
+    far = dataclasses.replace(standing(), joints_3d=ARMS_OUT * 1e6, joints_2d=ARMS_OUT[:, :2] * 1e9)
     assert draw_figure(image, [point]).shape == draw_figure(image, [far]).shape == one.shape
 
 
@@ -172,7 +172,7 @@ def test_the_three_views_show_the_three_planes() -> None:
         for panel in lay_out(image, [standing()]).panels[1:]
     )
     spans = [np.ptp(points, axis=0) for points in (front, side, top)]
-    x, y, z = np.ptp(STANDING, axis=0)
+    x, y, z = np.ptp(ARMS_OUT, axis=0)
     scale = spans[2][0] / x  # from above there is no perspective: exact
     np.testing.assert_allclose(spans[2], [x * scale, z * scale], rtol=1e-6)
     np.testing.assert_allclose(spans[0], [x * scale, y * scale], rtol=0.1)
@@ -206,9 +206,9 @@ def test_numbers_on_the_floor_stand_where_they_say() -> None:
     """From above, the numbers lie on a straight scale that the joints are on too."""
     (top,) = (panel for panel in lay_out(picture(), [standing()]).panels if panel.title == "Top")
     numbers = [mark for mark in top.marks if isinstance(mark, Words) and re.fullmatch(r"-?\d+", mark.words)]
-    ankle = STANDING[0]
+    ankle = ARMS_OUT[0]
     spots = {float(mark.words): mark.at[0] for mark in numbers if mark.at[1] == max(n.at[1] for n in numbers)}
-    assert len(spots) == len(Floor.below(STANDING).xs)
+    assert len(spots) == len(Floor.below(ARMS_OUT).xs)
     x = np.interp(ankle[0], sorted(spots), [spots[key] for key in sorted(spots)])
     assert min(abs(mark.centre[0] - x) for mark in top.marks if isinstance(mark, Disc)) < 1e-6
     place = Placing(View(np.zeros(3), 0, 90, flat=True), 2.0, np.array([5.0, 7.0]))

@@ -18,58 +18,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from liftwild.camera import Camera
 from liftwild.errors import LiftwildError
-from liftwild.pose import Pose, PoseTrack, Recording
+from liftwild.pose import Recording
 from liftwild.skeleton import MPII_16
 from liftwild.viz import viewer
 from liftwild.viz.viewer_html import json_for_html, packed, write_viewer
-from tests.conftest import picture
+from tests.support.images import picture
 from tests.support.paths import ROOT
-from tests.viz.test_outputs import STANDING, standing
+from tests.support.poses import standing
+from tests.support.viewer_clips import FRAMES, HEIGHT, NASTY, WIDTH, clip, pictures
 
-ROOM = ROOT / "src" / "liftwild" / "outputs" / "viewer"
-FRAMES, WIDTH, HEIGHT = 24, 320, 240
-WRIST = MPII_16.index("left_wrist")
-NASTY = '</script><script>document.body.dataset.broken=1</script><!-- & "clip" <b>.mp4'
-
-
-def turned(degrees: float) -> np.ndarray:
-    """The standing person turned about the vertical."""
-    angle = np.radians(degrees)
-    turn = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
-    return STANDING @ turn.T
-
-
-def clip(placed: bool = True, frames: int = FRAMES, source: str = "clip.mp4") -> Recording:
-    """Two people: 3 turns and is always there, its left wrist hidden; 7 walks and is away in frames 8 to 11."""
-    camera = Camera(300.0, 300.0, WIDTH / 2, HEIGHT / 2)
-    tracks = []
-    for number, x in ((3, -700.0), (7, 700.0)):
-        seen = [frame for frame in range(frames) if number == 3 or not 8 <= frame < 12]
-        poses = []
-        for frame in seen:
-            joints = turned(6.0 * frame) if number == 3 else STANDING.copy()
-            root = np.array([x, 100.0, 3500.0 + (30.0 * frame if number == 7 else 0.0)])
-            points = camera.project(joints + root)
-            low, high = points.min(axis=0), points.max(axis=0)
-            if number == 3:
-                joints[WRIST], points[WRIST] = np.nan, np.nan
-            confidence = np.full(16, 0.05 if number == 7 and frame < 4 else 0.83)
-            box = (float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1]))
-            spread = np.full(16, 61.0)
-            poses.append(Pose(points, joints, confidence, box, None, MPII_16, spread, root if placed else None))
-        tracks.append(PoseTrack.of_poses(number, seen, poses))
-    times = np.arange(frames) / 10.0
-    times[frames // 2 :] += 0.5  # a pause
-    steps = ("smoothed", "one skeleton")
-    return Recording(source, WIDTH, HEIGHT, times, tuple(tracks), camera, "given", steps, True)
-
-
-def pictures(frames: int = FRAMES) -> Iterator[tuple[int, np.ndarray]]:
-    """A picture for each frame, brighter and brighter."""
-    for frame in range(frames):
-        yield frame, np.full((HEIGHT, WIDTH, 3), 60 + 120 * frame // max(frames - 1, 1), np.uint8)
+ROOM = ROOT / "src" / "liftwild" / "viz" / "viewer"
 
 
 def parts(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

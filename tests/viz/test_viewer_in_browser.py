@@ -18,8 +18,9 @@ from liftwild.skeleton import MPII_16
 from liftwild.viz.figure import write_png
 from liftwild.viz.viewer_html import write_viewer
 from tests.support.browser import Browser, find_browser
-from tests.viz.test_outputs import STANDING, standing
-from tests.viz.test_viewer import FRAMES, NASTY, ROOT, clip, pictures, turned
+from tests.support.paths import ROOT
+from tests.support.poses import ARMS_OUT, standing
+from tests.support.viewer_clips import FRAMES, NASTY, clip, pictures, turned
 
 GOLDEN = ROOT / "tests" / "golden" / "viewer.png"
 # Mean difference to the golden picture in levels of 255, once both are blurred, that is forgiven in each panel.
@@ -143,8 +144,8 @@ def test_a_joint_is_named_under_the_mouse(browser: Browser, page: Path) -> None:
         track = recording.tracks[1]
         assert track.root_mm is not None
         knee = MPII_16.index("right_knee")
-        np.testing.assert_allclose([int(n) for n in from_pelvis.groups()], STANDING[knee], atol=1)
-        np.testing.assert_allclose([int(n) for n in from_camera.groups()], STANDING[knee] + track.root_mm[-1], atol=1)
+        np.testing.assert_allclose([int(n) for n in from_pelvis.groups()], ARMS_OUT[knee], atol=1)
+        np.testing.assert_allclose([int(n) for n in from_camera.groups()], ARMS_OUT[knee] + track.root_mm[-1], atol=1)
         assert "\u00b1 61 mm" in tip and tip.endswith("confidence  0.83")
         assert changed(panel(browser, other), quiet) > 0.0005  # the ring about it
         browser.mouse("move", 5, 5)

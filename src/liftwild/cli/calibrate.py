@@ -9,7 +9,7 @@ import click
 from liftwild.threads import wait_kindly
 
 
-@click.command()
+@click.command("calibrate")
 @click.argument("weights")
 @click.argument("stores", nargs=-1, type=click.Path(path_type=Path), metavar="STORE...")
 @click.option("--depth", multiple=True, type=click.Path(path_type=Path), metavar="STORE",
@@ -18,7 +18,7 @@ from liftwild.threads import wait_kindly
 @click.option("--most", default=0, type=click.IntRange(min=0), help="Look at so many people of a store at most.")
 @click.option("--device", help="What torch calls it: cpu, cuda, ...  [default: a GPU if there is one]")
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="People at a time.")
-def calibrate(
+def calibrate_command(
     weights: str,
     stores: tuple[Path, ...],
     depth: tuple[Path, ...],

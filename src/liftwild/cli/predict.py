@@ -2,88 +2,165 @@
 
 from __future__ import annotations
 
-import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from liftwild.cli.option_types import DEVICE_HELP, BoxNumbers, CountOrAll, Numbers, OwnedChoice
 from liftwild.errors import LiftwildError
 from liftwild.threads import wait_kindly
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from liftwild.detection.detector import Detection, Detector
     from liftwild.inference.estimator import Estimator
-    from liftwild.media.video import Clip
-    from liftwild.pipeline.photos import PersonSelection
-    from liftwild.pipeline.postprocess import OutputGuard, OutputOptions
+    from liftwild.pipeline.options import OutputOptions, PoseOptions
+    from liftwild.pipeline.outputs import OutputGuard
+    from liftwild.pipeline.person_selection import PersonDetector, PersonSelection
 
 STREAM = "-"
 
 
-class Numbers(click.ParamType):
-    """Several finite numbers with commas between, as many as ``name`` has."""
+def _formats() -> Iterable[str]:
+    from liftwild.io.formats import FORMATS
+    from liftwild.pipeline.options import OVERLAY
 
-    def __init__(self, name: str, meaning: str) -> None:
-        self.name, self.meaning = name, meaning
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The numbers as a tuple of floats."""
-        if isinstance(value, tuple):
-            return value
-        names = self.name.split(",")
-        try:
-            numbers = tuple(float(number) for number in str(value).split(","))
-        except ValueError:
-            numbers = ()
-        if len(numbers) != len(names) or not all(map(math.isfinite, numbers)):
-            words = {2: "two", 4: "four"}[len(names)]
-            self.fail(f"{value!r} is not {words} numbers {self.name} ({self.meaning})", param, ctx)
-        return numbers
+    return (*FORMATS, OVERLAY)
 
 
-class Box4(Numbers):
-    """x,y,w,h in px."""
+def _runtimes() -> Iterable[str]:
+    from liftwild.inference.runtimes import RUNTIME_NAMES
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Four finite floats; w and h above 0."""
-        numbers = super().convert(value, param, ctx)
-        if numbers[2] <= 0 or numbers[3] <= 0:
-            self.fail(f"{value!r} has no size: w and h must be above 0", param, ctx)
-        return numbers
+    return RUNTIME_NAMES
 
 
-class People(click.ParamType):
-    """A number from 1 on, or all."""
+def _skeletons() -> Iterable[str]:
+    from liftwild.skeleton import SKELETONS
 
-    name = "N|all"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The number; 0 for all."""
-        if str(value) == "all":
-            return 0
-        if not str(value).isdecimal() or int(value) < 1:
-            self.fail(f"{value!r} is neither a number from 1 on nor 'all'", param, ctx)
-        return int(value)
+    return SKELETONS
 
 
-@click.command()
+class FormatList(click.ParamType):
+    """Names of formats with commas between."""
+
+    name = "formats"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """The names that there are."""
+        return ",".join(_formats())
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """As it was given: what is wrong with it is told when it is read."""
+        return str(value)
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """The options of the command, as click gives them."""
+
+    out: Path
+    as_clip: bool
+    fps: float | None
+    box: tuple[float, float, float, float] | None
+    boxes: Path | None
+    photo_ids: Path | None
+    box_score: float | None
+    min_score: float | None
+    people: int
+    at: tuple[float, float] | None
+    whole: bool
+    raw: bool
+    camera: tuple[float, ...] | None
+    fov: float | None
+    height_m: float | None
+    min_confidence: float
+    skeleton: str
+    formats: str
+    view: bool
+    vector: tuple[str, ...]
+    no_figure: bool
+    weights: str
+    runtime: str
+    flip_test: bool
+    device: str | None
+    batch_size: int
+
+    def check(self) -> None:
+        """UsageError on options that do not go together, or make no sense."""
+        given = {
+            name for name in ("box", "boxes", "camera", "fov", "at", "photo_ids", "box_score", "min_score")
+            if getattr(self, name) is not None
+        } | ({"whole"} if self.whole else set())  # fmt: skip
+        for one, other in (("box", "boxes"), ("camera", "fov"), ("box", "at"), ("boxes", "at"), ("whole", "at")):
+            if {one, other} <= given:
+                raise click.UsageError(f"--{one} and --{other} exclude each other")
+        if "min_score" in given and given & {"boxes", "whole"}:
+            instead = "--box-score is that of --boxes" if "boxes" in given else "--whole looks for nobody"
+            raise click.UsageError(f"--min-score is for the detector; {instead}")
+        for name in ("photo_ids", "box_score"):
+            if name in given and "boxes" not in given:
+                raise click.UsageError(f"--{name.replace('_', '-')} is for --boxes")
+        if self.fov is not None and not 5 <= self.fov <= 170:
+            raise click.UsageError(f"--fov: a camera sees 5 to 170 degrees across, not {self.fov:g}")
+
+    def pose_options(self) -> PoseOptions:
+        """What is done to poses; LiftwildError if it makes no sense."""
+        from liftwild.pipeline.options import PoseOptions
+
+        return PoseOptions(self.camera, self.fov, self.height_m, smooth=not self.raw)
+
+    def output_options(self) -> OutputOptions:
+        """What is written; LiftwildError on an unknown format, or one whose library is missing."""
+        from liftwild.pipeline.options import OutputOptions, split_formats
+        from liftwild.skeleton import SKELETONS
+
+        formats, overlay = split_formats(self.formats)
+        return OutputOptions(
+            formats=formats,
+            figure=not self.no_figure,
+            vector=tuple(dict.fromkeys(self.vector)),
+            overlay=overlay,
+            view=self.view,
+            skeleton=SKELETONS[self.skeleton],
+            min_confidence=self.min_confidence,
+        )
+
+    def selection(self, has_clips: bool) -> PersonSelection:
+        """Whom to look at; LiftwildError on broken labels, or where the detector cannot be used."""
+        from liftwild.data.external_boxes import MIN_SCORE, ExternalBoxes
+        from liftwild.pipeline.person_selection import PersonSelection
+
+        if self.boxes is not None:
+            least = MIN_SCORE if self.box_score is None else self.box_score
+            return PersonSelection(external=ExternalBoxes.read(self.boxes, self.photo_ids, least))
+        # A photo's own box needs no detector; whoever is followed through a clip may be lost and looked for.
+        needs_detector = not self.whole and (has_clips or self.box is None)
+        detector = make_detector(self) if needs_detector else None
+        return PersonSelection(self.box, None, detector, self.people or None, self.at)
+
+
+def make_detector(options: PredictOptions) -> PersonDetector:
+    """The detector that ships."""
+    from liftwild.detection.detector import Detector
+
+    return Detector(device=options.device, min_score=options.min_score, runtime=options.runtime)
+
+
+@click.command("predict")
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PHOTO|VIDEO|FOLDER|-...")
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
 @click.option("--clip", "as_clip", is_flag=True, help="A folder is one clip, its images are the frames.")
 @click.option("--fps", type=float, help="Frames a second of a folder or stream.  [default: 30]")
-@click.option("--box", type=Box4("x,y,w,h", "px, the box's top left corner and its size"), help="Where the person is.")
-@click.option(
-    "--boxes", type=click.Path(path_type=Path), help="Where the people are: COCO labels or a detector's results."
-)
+@click.option("--box", type=BoxNumbers("x,y,w,h", "px, the box's top left corner and its size"),
+              help="Where the person is.")  # fmt: skip
+@click.option("--boxes", type=click.Path(path_type=Path),
+              help="Where the people are: COCO labels or a detector's results.")  # fmt: skip
 @click.option("--photo-ids", type=click.Path(path_type=Path), help="COCO labels that say which photo a result's id is.")
 @click.option("--box-score", type=click.FloatRange(0, 1), help="Leave out less sure results.  [default: 0.3]")
 @click.option("--min-score", type=click.FloatRange(0, 1), help="Of the detector: leave out who scores less.")
-@click.option("--people", default="all", show_default=True, type=People(), help="The largest N people, or all.")
+@click.option("--people", default="all", show_default=True, type=CountOrAll(), help="The largest N people, or all.")
 @click.option("--at", type=Numbers("x,y", "px"), help="The one person under this point.")
 @click.option("--whole", is_flag=True, help="Look for nobody: one person fills each photo, or the first frame.")
 @click.option("--raw", is_flag=True, help="Of clips: smooth nothing.")
@@ -91,31 +168,22 @@ class People(click.ParamType):
 @click.option("--fov", type=float, help="Or its field of view across the longer side, degrees.")
 @click.option("--height-m", type=float, help="How tall the people are, m.")
 @click.option("--min-confidence", default=0.0, type=click.FloatRange(0, 1), help="Hide less sure joints: null.")
-@click.option(
-    "--skeleton", default="mpii16", show_default=True, type=click.Choice(["mpii16", "coco17", "h36m17"]),
-    help="Which joints are written.",
-)  # fmt: skip
-@click.option(
-    "--format", "formats", default="json", show_default=True, metavar="A,B,...",
-    help="json, csv, npz, parquet, coco, bvh, trc, overlay.",
-)  # fmt: skip
+@click.option("--skeleton", default="mpii16", show_default=True, type=OwnedChoice(_skeletons),
+              help="Which joints are written.")  # fmt: skip
+@click.option("--format", "formats", default="json", show_default=True, type=FormatList(),
+              help="One or more, with commas between.")  # fmt: skip
 @click.option("--view", is_flag=True, help="Also a page for the browser, x.html.")
 @click.option("--figure", "vector", multiple=True, type=click.Choice(["pdf", "svg"]), help="Also a photo's figure so.")
 @click.option("--no-figure", is_flag=True, help="Write no picture x.png of a photo.")
-@click.option(
-    "--weights", default="base", show_default=True,
-    help="Name of shipped weights, a .safetensors file, a run's folder, or a file of 'export'.",
-)  # fmt: skip
-@click.option(
-    "--runtime", default="auto", show_default=True,
-    type=click.Choice(["auto", "torch", "torch-bf16", "openvino", "openvino-fp32", "openvino-bf16", "onnx"]),
-    help="What computes; auto is the fastest that is installed.",
-)  # fmt: skip
+@click.option("--weights", default="base", show_default=True,
+              help="Name of shipped weights, a .safetensors file, a run's folder, or a file of 'export'.")  # fmt: skip
+@click.option("--runtime", default="auto", show_default=True, type=OwnedChoice(_runtimes),
+              help="What computes; auto is the fastest that is installed.")  # fmt: skip
 @click.option("--flip-test", is_flag=True, help="Look at the mirrored photo too and average: slower, a little better.")
-@click.option("--device", help="What torch calls it: cpu, cuda, ...  [default: a GPU if there is one]")
+@click.option("--device", help=DEVICE_HELP)
 @click.option("--batch-size", default=16, show_default=True, type=click.IntRange(min=1), help="People at a time.")
 @click.pass_context
-def predict(ctx: click.Context, sources: tuple[Path, ...], out: Path, **options: Any) -> None:
+def predict_command(ctx: click.Context, sources: tuple[Path, ...], **given: Any) -> None:
     """Find the 3D pose of people in photos and videos.
 
     Writes OUT/<stem>.json (docs/using.md explains it) of each, and OUT/<stem>.png of a photo. A folder means the photos
@@ -123,36 +191,34 @@ def predict(ctx: click.Context, sources: tuple[Path, ...], out: Path, **options:
     Videos are followed and smoothed (docs/video.md), and what was interrupted goes on by the same command. Exits with 1
     if something failed; the rest is still done.
     """
-    _check(options)
+    options = PredictOptions(**given)
+    options.check()
     wait_kindly()
     from liftwild.inference.estimator import Estimator
     from liftwild.media.photo import find_photos
-    from liftwild.pipeline.photos import make_folder, predict_files
-    from liftwild.pipeline.postprocess import OutputGuard
+    from liftwild.pipeline.outputs import OutputGuard, make_folder, write_photos
 
-    wanted = _wanted(options)
-    photos, clips = _sorted_out(sources, options["as_clip"])
-    if options["fps"] is not None and not any(clip == Path(STREAM) or clip.is_dir() for clip in clips):
+    poses, wanted = options.pose_options(), options.output_options()
+    photos, clips = _photos_and_clips(sources, options.as_clip)
+    if options.fps is not None and not any(clip == Path(STREAM) or clip.is_dir() for clip in clips):
         raise click.UsageError("--fps is for folders with --clip and for streams; a video tells its own")
-    if options["vector"] and not photos:
+    if options.vector and not photos:
         raise click.UsageError("--figure is for photos; --format overlay and --view show a clip")
     found = find_photos(photos)
-    estimator = Estimator(
-        options["weights"], options["device"], options["flip_test"], options["batch_size"], options["runtime"]
-    )
-    whom = _whom(options, needs_detector=bool(clips) or options["box"] is None)
-    if whom.index is not None:
-        whom.index.check(found, f"--boxes {options['boxes']}")
-    make_folder(out)
-    claims = OutputGuard(out, {path.resolve() for path in [*found, *clips]})
+    estimator = Estimator(options.weights, options.device, options.flip_test, options.batch_size, options.runtime)
+    selection = options.selection(bool(clips))
+    if selection.external is not None:
+        selection.external.check(found, f"--boxes {options.boxes}")
+    make_folder(options.out)
+    guard = OutputGuard(options.out, {path.resolve() for path in [*found, *clips]})
     failed = False
     if found:
-        counts = predict_files(estimator, found, claims, whom, wanted)
-        click.echo(f"{counts}; results in {out} ({estimator.runtime_name})")
+        counts = write_photos(estimator, found, guard, selection, poses, wanted)
+        click.echo(f"{counts}; results in {options.out} ({estimator.runtime_name})")
         failed = counts.failed > 0
     for clip in clips:
         try:
-            _predict_clip(estimator, clip, options["fps"], claims, whom, wanted)
+            _predict_clip(estimator, clip, options.fps, guard, selection, poses, wanted)
         except LiftwildError as error:
             click.echo(f"error: {error}", err=True)
             failed = True
@@ -160,78 +226,7 @@ def predict(ctx: click.Context, sources: tuple[Path, ...], out: Path, **options:
         ctx.exit(1)
 
 
-def _check(options: dict[str, Any]) -> None:
-    """UsageError on options that do not go together, or make no sense."""
-    for one, other in (("box", "boxes"), ("camera", "fov"), ("box", "at"), ("boxes", "at"), ("whole", "at")):
-        if options[one] not in (None, False) and options[other] not in (None, False):
-            raise click.UsageError(f"--{one} and --{other} exclude each other")
-    if options["min_score"] is not None and (options["boxes"] is not None or options["whole"]):
-        instead = "--box-score is that of --boxes" if options["boxes"] is not None else "--whole looks for nobody"
-        raise click.UsageError(f"--min-score is for the detector; {instead}")
-    for name in ("photo_ids", "box_score"):
-        if options[name] is not None and options["boxes"] is None:
-            raise click.UsageError(f"--{name.replace('_', '-')} is for --boxes")
-    if options["fov"] is not None and not 5 <= options["fov"] <= 170:
-        raise click.UsageError(f"--fov: a camera sees 5 to 170 degrees across, not {options['fov']:g}")
-
-
-def _wanted(options: dict[str, Any]) -> OutputOptions:
-    """What shall be written; LiftwildError on an unknown format, or one whose library is missing."""
-    from liftwild.io.formats import check_formats
-    from liftwild.pipeline.postprocess import OutputOptions, split_formats
-    from liftwild.skeleton import SKELETONS
-
-    formats, overlay = split_formats(options["formats"])
-    return OutputOptions(
-        formats=check_formats(formats),
-        figure=not options["no_figure"],
-        vector=tuple(dict.fromkeys(options["vector"])),
-        overlay=overlay,
-        view=options["view"],
-        skeleton=SKELETONS[options["skeleton"]],
-        camera=options["camera"],
-        fov_deg=options["fov"],
-        height_m=options["height_m"],
-        min_confidence=options["min_confidence"],
-        raw=options["raw"],
-    )
-
-
-def _whom(options: dict[str, Any], needs_detector: bool) -> PersonSelection:
-    """PersonSelection to look at; LiftwildError on broken labels, or where the detector cannot be used."""
-    from liftwild.data.external_boxes import MIN_SCORE, ExternalBoxes
-    from liftwild.pipeline.photos import PersonSelection
-
-    if options["boxes"] is not None:
-        least = MIN_SCORE if options["box_score"] is None else options["box_score"]
-        index = ExternalBoxes.read(options["boxes"], options["photo_ids"], least)
-        return PersonSelection(index=index, named=(("--boxes", index.fingerprint),))
-    detector = None if options["whole"] or not needs_detector else _detector(options)
-    if detector is None:
-        return PersonSelection(box=options["box"], named=(("--whole", "True"),))
-    from liftwild.detection.detector import under
-
-    most, at = options["people"] or None, options["at"]
-
-    def people_in(image: np.ndarray) -> list[Detection]:
-        people = detector.detect(image, None if at is not None else most)
-        if at is None:
-            return people
-        chosen = under(people, *at)
-        return [] if chosen is None else [chosen]
-
-    named = (("--people", str(most)), ("--at", str(at)), ("detector", detector.fingerprint()))
-    return PersonSelection(options["box"], None, people_in, detector.detect, most, at, named)
-
-
-def _detector(options: dict[str, Any]) -> Detector:
-    """The detector that ships."""
-    from liftwild.detection.detector import Detector
-
-    return Detector(device=options["device"], min_score=options["min_score"], runtime=options["runtime"])
-
-
-def _sorted_out(sources: Sequence[Path], as_clip: bool) -> tuple[list[Path], list[Path]]:
+def _photos_and_clips(sources: Sequence[Path], as_clip: bool) -> tuple[list[Path], list[Path]]:
     """Which of ``sources`` are photos (or folders of such), and which are clips."""
     from liftwild.media.video import is_photo_name, is_video_name
 
@@ -247,28 +242,29 @@ def _sorted_out(sources: Sequence[Path], as_clip: bool) -> tuple[list[Path], lis
 
 
 def _predict_clip(
-    estimator: Estimator,
-    path: Path,
-    fps: float | None,
-    claims: OutputGuard,
-    whom: PersonSelection,
-    wanted: OutputOptions,
-) -> None:
+    estimator: Estimator, path: Path, fps: float | None, guard: OutputGuard, selection: PersonSelection,
+    poses: PoseOptions, wanted: OutputOptions,
+) -> None:  # fmt: skip
     from liftwild.media.image_stream import ByteSource
     from liftwild.media.video import FrameStream, open_clip
-    from liftwild.pipeline.clip import predict_clip
+    from liftwild.pipeline.outputs import write_clip
 
-    clip: Clip
     if str(path) == STREAM:
         if sys.stdin.isatty():
             raise LiftwildError("stdin is a terminal; - wants images there, as from: ffmpeg -i x.mp4 -f image2pipe -")
-        clip = FrameStream(cast(ByteSource, sys.stdin.buffer), fps)
-        done = predict_clip(estimator, clip, claims, whom, wanted)
+        stream = FrameStream(cast(ByteSource, sys.stdin.buffer), fps)
+        done, notes = write_clip(estimator, stream, guard, selection, poses, wanted)
     else:
         clip = open_clip(path, fps if path.is_dir() else None)
-        done = predict_clip(estimator, clip, claims, whom, wanted, path)
-    for note in done.notes:
+        done, notes = write_clip(estimator, clip, guard, selection, poses, wanted, path)
+    for note in notes:
         click.echo(f"note: {note}", err=True)
-    click.echo(f"{done}; results in {claims.out} ({estimator.runtime_name})")
+    frames = "1 frame" if done.frames == 1 else f"{done.frames} frames"
+    people = "1 person" if len(done.recording.tracks) == 1 else f"{len(done.recording.tracks)} people"
+    skipped = f", {done.skipped} broken or missing ones skipped" if done.skipped else ""
+    found = f"{people} in {done.frames_with_people} of them"
+    click.echo(
+        f"{done.recording.source}: {frames} done{skipped}; {found}; results in {guard.out} ({estimator.runtime_name})"
+    )
     for line in done.shaking:
         click.echo(f"  {line}")

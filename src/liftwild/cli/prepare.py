@@ -27,9 +27,9 @@ def _every(help: str) -> Callable[[Command], Command]:
     return click.option("--every", default=5, show_default=True, type=click.IntRange(min=1), help=help)
 
 
-@click.group()
+@click.group("prepare")
 @click.pass_context
-def prepare(ctx: click.Context) -> None:
+def prepare_command(ctx: click.Context) -> None:
     """Turn labelled photos, or a data set, into a store that training reads.
 
     What is left out is counted by reason, and listed in full in OUT.skipped.txt. docs/datasets.md says where to ask for
@@ -50,48 +50,48 @@ def _end(number: int, frame: Any) -> None:
     raise SystemExit(128 + number)
 
 
-@prepare.command("coco")
+@prepare_command.command("coco")
 @click.argument("labels", type=click.Path(path_type=Path))
 @click.argument("images", type=click.Path(path_type=Path))
 @OUT
-def prepare_coco(labels: Path, images: Path, out: Path) -> None:
+def prepare_coco_command(labels: Path, images: Path, out: Path) -> None:
     """COCO keypoints LABELS (JSON) and the folder IMAGES."""
     from liftwild.data.prepare import prepare_coco
 
     _report(prepare_coco(labels, images, out, _bar("photo")), out)
 
 
-@prepare.command("mpii")
+@prepare_command.command("mpii")
 @click.argument("source", type=click.Path(path_type=Path))
 @OUT
 @_split("train", "val")
 @MISSING
-def prepare_mpii(source: Path, out: Path, split: str, allow_missing: bool) -> None:
+def prepare_mpii_command(source: Path, out: Path, split: str, allow_missing: bool) -> None:
     """MPII: SOURCE holds images/ and annot/{train,valid}.h5 or .json, or mpii_human_pose_v1_u12_1.mat."""
     from liftwild.data.readers.mpii import mpii
 
     _write(mpii(source, split, allow_missing), out)
 
 
-@prepare.command("lsp")
+@prepare_command.command("lsp")
 @click.argument("source", type=click.Path(path_type=Path))
 @OUT
 @_split("train", "test")
 @MISSING
-def prepare_lsp(source: Path, out: Path, split: str, allow_missing: bool) -> None:
+def prepare_lsp_command(source: Path, out: Path, split: str, allow_missing: bool) -> None:
     """LSP or LSPET: SOURCE holds joints.mat and images/."""
     from liftwild.data.readers.lsp import lsp
 
     _write(lsp(source, split, allow_missing), out)
 
 
-@prepare.command("h36m")
+@prepare_command.command("h36m")
 @click.argument("source", type=click.Path(path_type=Path))
 @OUT
 @_split("train", "test")
 @_every("Take every so many of 50 pictures a second; the authors' quick test takes every 200th.")
 @click.option("--keep-broken", is_flag=True, help="Also S11 Directions take 2 camera 1, whose poses are wrong.")
-def prepare_h36m(source: Path, out: Path, split: str, every: int, keep_broken: bool) -> None:
+def prepare_h36m_command(source: Path, out: Path, split: str, every: int, keep_broken: bool) -> None:
     """Human3.6M: SOURCE holds s_01_act_02_subact_01_ca_01/ and so on, or the site's S1/Videos/ and so on."""
     from liftwild.data.readers.h36m import h36m_folders
     from liftwild.data.readers.h36m_videos import h36m_videos, is_official
@@ -100,7 +100,7 @@ def prepare_h36m(source: Path, out: Path, split: str, every: int, keep_broken: b
     _write(read(source, split, every, keep_broken), out)
 
 
-@prepare.command("mpi-inf-3dhp")
+@prepare_command.command("mpi-inf-3dhp")
 @click.argument("source", type=click.Path(path_type=Path))
 @OUT
 @_split("train", "test")
@@ -111,7 +111,7 @@ def prepare_h36m(source: Path, out: Path, split: str, every: int, keep_broken: b
     help="3D joints at the person's true size, or scaled to one height for all.  [default: train true, test universal]",
 )
 @MISSING
-def prepare_mpi_inf_3dhp(
+def prepare_mpi_inf_3dhp_command(
     source: Path, out: Path, split: str, every: int, scale: str | None, allow_missing: bool
 ) -> None:
     """MPI-INF-3DHP: SOURCE holds S1/Seq1/ and so on (train), or TS1/ to TS6/ (test, all valid frames)."""

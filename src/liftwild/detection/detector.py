@@ -5,23 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from liftwild.boxes import Box, clipped, suppress
+from liftwild.boxes import Box, Detected, clipped, suppress
 from liftwild.crop import Crop
 from liftwild.detection.network import decode
 from liftwild.detection.runtime import open_detector_runtime
 from liftwild.detection.weights import load_detector
 from liftwild.errors import LiftwildError
 from liftwild.inference.runtime import find_device, hash_of
-from liftwild.media.photo import checked_photo
+from liftwild.media.photo import Photo, load_photo
 
 SAME_IOU = 0.5  # two boxes with a larger IoU are one person: docs/detection.md
 SOFTNESS = 0.5  # how much a box is doubted that overlaps a surer one: ``boxes.suppress``
 MAX_CANDIDATES = 300  # cells of a photo, the best, whose boxes are compared
 MIN_SIDE_PX = 2.0  # of the network's input; a smaller box shows nobody
 MIN_PHOTO_PX = 1.0  # of the photo, for the longer side: the estimator takes no smaller box
+
+
+Person = TypeVar("Person", bound=Detected)
 
 
 @dataclass(frozen=True)
@@ -31,15 +35,6 @@ class Detection:
 
     box: Box
     score: float
-
-    @property
-    def area(self) -> float:
-        """Of the box, px squared."""
-        return self.box[2] * self.box[3]
-
-    def holds(self, x: float, y: float) -> bool:
-        """Whether the point (px) lies in the box."""
-        return self.box[0] <= x <= self.box[0] + self.box[2] and self.box[1] <= y <= self.box[1] + self.box[3]
 
 
 class Detector:
@@ -59,7 +54,7 @@ class Detector:
         device: str | None = None,
         min_score: float | None = None,
         batch_size: int = 8,
-        runtime: str | None = None,
+        runtime: str = "auto",
         input_px: int | None = None,
     ) -> None:
         if batch_size < 1:
@@ -88,21 +83,21 @@ class Detector:
         """What tells its answers from those of others."""
         return f"{self._hash} {self.min_score:g} {self.input_px} {self.runtime_name}"
 
-    def detect(self, image: np.ndarray, most: int | None = None) -> list[Detection]:
+    def detect(self, photo: Photo, most: int | None = None) -> list[Detection]:
         """The people in a photo, largest box first; empty if there are none.
 
-        ``image`` (H, W, 3) uint8 RGB. ``most``: only so many, the largest; None is all. LiftwildError if it is no such
-        array.
+        ``photo``: as for ``media.photo.load_photo``. ``most``: only so many, the largest; None is all. LiftwildError if
+        it cannot be read.
         """
-        return next(self.detect_many([image], most))
+        return next(self.detect_many([photo], most))
 
-    def detect_many(self, images: Iterable[np.ndarray], most: int | None = None) -> Iterator[list[Detection]]:
+    def detect_many(self, photos: Iterable[Photo], most: int | None = None) -> Iterator[list[Detection]]:
         """As ``detect`` for a stream of photos of any sizes: one list for each, in order. At most a batch waits."""
         if most is not None and most < 1:
             raise LiftwildError(f"the most people to detect must be 1 or more, not {most}")
         waiting: list[np.ndarray] = []
-        for image in images:
-            waiting.append(checked_photo(image))
+        for photo in photos:
+            waiting.append(load_photo(photo).image)
             if len(waiting) == self.batch_size:
                 yield from self._batch(waiting, most)
                 waiting = []
@@ -137,19 +132,19 @@ class Detector:
         return people
 
 
-def largest(people: Sequence[Detection], most: int | None = None) -> list[Detection]:
+def largest(people: Sequence[Person], most: int | None = None) -> list[Person]:
     """``people`` by the area of their boxes, largest first; only the first ``most`` unless that is None."""
-    return sorted(people, key=lambda found: -found.area)[:most]
+    return sorted(people, key=lambda found: -found.box[2] * found.box[3])[:most]
 
 
-def under(people: Sequence[Detection], x: float, y: float) -> Detection | None:
+def under(people: Sequence[Person], x: float, y: float) -> Person | None:
     """Who is under the point (px): of those whose box holds it, the one whose middle is nearest for the box's size.
 
     None if nobody's box does.
     """
 
-    def away(found: Detection) -> float:
+    def away(found: Person) -> float:
         left, top, w, h = found.box
         return max(abs(x - left - w / 2) / w, abs(y - top - h / 2) / h)
 
-    return min((found for found in people if found.holds(x, y)), key=away, default=None)
+    return min((found for found in people if away(found) <= 0.5), key=away, default=None)

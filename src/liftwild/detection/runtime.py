@@ -11,7 +11,9 @@ import torch
 from liftwild.detection.graph import CELLS, PHOTOS, detector_graph
 from liftwild.detection.network import DetectorMaps, DetectorNet, split_cells
 from liftwild.errors import LiftwildError
-from liftwild.inference.runtime import RUNTIMES, computes_bf16, fastest, first_of, onnx_session, openvino_core
+from liftwild.inference.onnx_runtime import onnx_session
+from liftwild.inference.openvino_runtime import computes_bf16, openvino_core
+from liftwild.inference.runtimes import AUTO, check_runtime, fastest, first_of
 
 
 class DetectorRuntime(Protocol):
@@ -89,17 +91,16 @@ class OnnxDetector:
         return split_cells(torch.from_numpy(cells), self._bins)
 
 
-def open_detector_runtime(net: DetectorNet, kind: str | None, device: torch.device) -> DetectorRuntime:
-    """What runs ``net``: ``kind`` is one of ``inference.runtime.RUNTIMES``; torch and ONNX Runtime compute in fp32.
+def open_detector_runtime(net: DetectorNet, kind: str, device: torch.device) -> DetectorRuntime:
+    """What runs ``net``: ``kind`` is one of ``runtimes.RUNTIME_NAMES``; torch and ONNX Runtime compute in fp32.
 
     auto is the fastest that is installed, and torch on a GPU; if one cannot be used, the next, with a line on stderr
-    that says why. None: torch. LiftwildError if nothing can run it.
+    that says why. LiftwildError if nothing can run it.
     """
-    if kind is not None and kind not in RUNTIMES:
-        raise LiftwildError(f"no runtime {kind!r}; there are {', '.join(RUNTIMES)}")
-    family, _, precision = (kind or "torch").partition("-")
+    check_runtime(kind)
+    family, _, precision = kind.partition("-")
     kinds = [family]
-    if family == "auto":
+    if family == AUTO:
         kinds = fastest() if device.type == "cpu" else ["torch"]
 
     def of(each: str) -> DetectorRuntime:

@@ -60,7 +60,7 @@ def write_people_page(folder: Path, store: Store, predictions: StorePredictions,
         ("worst", worst(pck, predictions.annotation_id), WORST_COLUMNS, "with the lowest PCK@0.2-torso"),
     ):
         title = f"{weights} on {predictions.name}: {len(rows)} of {people} people, {which}"
-        write_whole(folder / f"{name}.jpg", jpeg(draw_people_page(store, predictions, rows, columns, title)))
+        write_whole(folder / f"{name}.jpg", small_jpeg(draw_people_page(store, predictions, rows, columns, title)))
 
 
 def choose(people: int, seed: int, most: int = CHOSEN) -> list[int]:
@@ -125,7 +125,7 @@ def draw_side_by_side(
     return canvas
 
 
-def jpeg(picture: np.ndarray, most: int = MAX_BYTES) -> bytes:
+def small_jpeg(picture: np.ndarray, most: int = MAX_BYTES) -> bytes:
     """``picture`` (H, W, 3) uint8 RGB as a JPEG of at most ``most`` bytes, as fine as fits."""
     for quality in (92, 88, 84, 80, 70, 55, 40):
         done, content = cv2.imencode(

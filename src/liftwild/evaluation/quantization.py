@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,27 @@ from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.evaluation.measure import Measured, in_first_half, labels_of, network_view, rows
 from liftwild.evaluation.metric_table import METRICS
-from liftwild.inference.runtime import Runtime, look
+from liftwild.inference.export import Int8Trial
+from liftwild.inference.runtime import Runtime, infer_crops
+from liftwild.network.posenet import PoseNetConfig
 from liftwild.sample import Sample
 
 MAX_LOST = 0.5  # points of PCK@0.2-torso that int8 may cost
 MIN_PEOPLE = 50  # to measure that on
 MAX_SHOWN = 256  # people whose crops give int8 its ranges
 BATCH = 16
+
+
+def int8_trial(source: Path, photos: Path | None = None) -> Callable[[PoseNetConfig], Int8Trial]:
+    """What ``export_weights`` tries int8 on: half of the labelled photos give it its ranges, the other half show what
+    it costs. Arguments and errors as for ``split_people``."""
+
+    def trial(config: PoseNetConfig) -> Int8Trial:
+        shown, held_back = split_people(source, photos, config.input_px, config.mask)
+        ranges, others = (np.stack([person.image for person in people]) for people in (shown, held_back))
+        return Int8Trial(ranges, others, lambda runtime: measured_pck(runtime, held_back, source), MAX_LOST)
+
+    return trial
 
 
 def split_people(
@@ -54,7 +68,7 @@ def _labelled(source: Path, photos: Path | None, input_px: int, mask: float) -> 
 def measured_pck(runtime: Runtime, people: Sequence[Sample], source: Path) -> float:
     """PCK@0.2-torso in percent of ``people``, seen as the network sees them."""
     seen = [
-        look(runtime, np.stack([person.image for person in people[start : start + BATCH]]))
+        infer_crops(runtime, np.stack([person.image for person in people[start : start + BATCH]]))
         for start in range(0, len(people), BATCH)
     ]
     joints = np.concatenate([each.joints_2d.cpu().numpy() for each in seen])

@@ -10,7 +10,7 @@ import numpy as np
 
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
-from liftwild.evaluation.pictures import draw_side_by_side, jpeg
+from liftwild.evaluation.pictures import draw_side_by_side, small_jpeg
 from liftwild.evaluation.predictions import StorePredictions, find_predictions, read_predictions
 from liftwild.evaluation.protocols import find_protocol
 from liftwild.evaluation.protocols.protocol import Aligned
@@ -97,7 +97,7 @@ def write_report(
     pictures = _charts(folder, found)
     for store in opened:
         pictures.append(folder / f"people-{store.path.stem}.jpg")
-        write_whole(pictures[-1], jpeg(_side_by_side(store, found, seed)))
+        write_whole(pictures[-1], small_jpeg(_side_by_side(store, found, seed)))
     shown = [f"![{path.stem}]({path.name})" for path in pictures]
     text = comparison_text(found, notes) + ("\n" + "\n\n".join(shown) + "\n" if shown else "")
     write_whole(written[0], (REPORT_MARK + text).encode())

@@ -53,7 +53,7 @@ def evaluate_stores(
     for store in opened:
         rules.check_labels(store)
     _check_outputs(out, card, page)
-    estimator = Estimator(weights, device, flip_test, batch_size)
+    estimator = Estimator(weights, device, flip_test, batch_size, runtime="torch")
     total = sum(len(store) for store in opened)
     with tqdm(total=total, unit="person", disable=None) as bar:
         found = []

@@ -5,23 +5,26 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from liftwild.boxes import Box, Detected
 from liftwild.camera import pose_mm
 from liftwild.crop import BOX_MARGIN, Crop, blackened, grown
 from liftwild.errors import LiftwildError
-from liftwild.inference.runtime import TorchRuntime, look, open_runtime
-from liftwild.media.photo import checked_photo
+from liftwild.inference.runtime import infer_crops
+from liftwild.inference.runtimes import open_runtime
+from liftwild.inference.torch_runtime import TorchRuntime
+from liftwild.media.photo import Photo, load_photo
 from liftwild.network.posenet import PoseNet
 from liftwild.pose import Pose
 from liftwild.skeleton import PELVIS
 from liftwild.weights import CHANCE_IS, PEAK_IS, calibration_of
 
-Box = tuple[float, float, float, float]
-Photo = str | Path | np.ndarray
+Boxes = Iterable[Sequence[float] | Detected]
 
 # A box longer than this many photos holds nothing that can be seen.
 MAX_BOX_PHOTOS = 100
@@ -47,14 +50,13 @@ class CroppedPerson(NamedTuple):
 
 
 class Estimator:
-    """Finds the 3D pose of people in photos: ``Estimator().predict("photo.jpg")``.
+    """Finds the 3D pose of people in boxes: ``Estimator().predict(photo, Detector().detect(photo))``.
 
     ``weights``: name of weights that come with liftwild, the path of a .safetensors file, or of one that ``liftwild
     export`` wrote. ``device``: what torch calls it ("cpu", "cuda"), or None for a GPU if there is one. ``flip_test``:
     look at the mirrored crop too and average; slower, a little better. ``batch_size``: crops that go through the
-    network together. ``runtime``: what computes, one of ``runtime.RUNTIMES``; "auto" is the fastest that is installed,
-    None is torch in fp32, and auto for an exported file (docs/runtimes.md). LiftwildError if weights, device or runtime
-    cannot be used. Calls do not change it.
+    network together. ``runtime``: what computes, one of ``runtimes.RUNTIME_NAMES``; "auto" is the fastest that is
+    installed (docs/runtimes.md). LiftwildError if weights, device or runtime cannot be used. Calls do not change it.
     """
 
     def __init__(
@@ -63,7 +65,7 @@ class Estimator:
         device: str | None = None,
         flip_test: bool = False,
         batch_size: int = 16,
-        runtime: str | None = None,
+        runtime: str = "auto",
     ) -> None:
         if batch_size < 1:
             raise LiftwildError(f"batch_size must be 1 or more, not {batch_size}")
@@ -97,26 +99,39 @@ class Estimator:
     def predict(
         self,
         photo: Photo,
-        boxes: Iterable[Sequence[float]] | None = None,
+        boxes: Boxes | None = None,
         annotation_ids: Sequence[int] | None = None,
+        whole: bool = False,
     ) -> list[Pose]:
         """Poses of the people in one photo, one for each box, in their order.
 
-        ``photo``: a path, or (H, W, 3) uint8 RGB. ``boxes``: (x, y, w, h) each, px of the photo, tight around a person;
-        the crop is 1.25 times the longer side. Without boxes one person is taken to fill the photo: the box is the
-        whole photo and the crop its longer side as a square, no margin added, since such a photo has one already.
-        ``annotation_ids``: one for each box, kept in the poses. LiftwildError when the photo cannot be read, or a box
-        is not finite, has no size, or lies outside the photo.
+        ``photo``: as for ``media.photo.load_photo``. ``boxes``: (x, y, w, h) each, px of the photo, tight around a
+        person, or what a ``Detector`` gives, whose scores are kept; the crop is 1.25 times the longer side. ``whole``
+        in place of boxes: one person fills the photo, the box is the whole photo and the crop its longer side as a
+        square, no margin added, since such a photo has one already. ``annotation_ids``: one for each box, kept in the
+        poses. LiftwildError when the photo cannot be read, or a box is not finite, has no size, or lies outside the
+        photo. To have the people found too, use ``liftwild.predict``.
         """
+        if whole == (boxes is not None):
+            raise LiftwildError(
+                "Estimator.predict wants boxes, of a Detector or your own, or whole=True where one person fills the "
+                "photo; liftwild.predict finds the people itself"
+            )
+        if boxes is not None:
+            boxes = list(boxes)
+            scores = [each.score if isinstance(each, Detected) else None for each in boxes]
+            poses = next(self.predict_crops([self.crop_people(photo, boxes, annotation_ids)]))
+            return [replace(pose, score=score) for pose, score in zip(poses, scores, strict=True)]
         return next(self.predict_crops([self.crop_people(photo, boxes, annotation_ids)]))
 
     def predict_many(
-        self, photos: Iterable[Photo], boxes: Iterable[Iterable[Sequence[float]] | None] | None = None
+        self, photos: Iterable[Photo], boxes: Iterable[Boxes | None] | None = None
     ) -> Iterator[list[Pose]]:
         """Poses of the people in many photos: one list for each photo, in their order, as soon as it is known.
 
-        ``photos`` and ``boxes`` (one entry for each photo, as for ``predict``) are taken when needed, and photos of a
-        batch are let go once cropped, so a stream of any length fits in memory. Errors as for ``predict``.
+        ``photos`` and ``boxes`` (one entry for each photo, as for ``predict``; None: one person fills it) are taken
+        when needed, and photos of a batch are let go once cropped, so a stream of any length fits in memory. Errors as
+        for ``predict``.
         """
         if boxes is None:
             return self.predict_crops(self.crop_people(photo) for photo in photos)
@@ -125,18 +140,19 @@ class Estimator:
     def crop_people(
         self,
         photo: Photo,
-        boxes: Iterable[Sequence[float]] | None = None,
+        boxes: Boxes | None = None,
         annotation_ids: Sequence[int] | None = None,
         name: str | None = None,
         loose: float = 1.0,
     ) -> list[CroppedPerson]:
-        """The first half of ``predict``: the people cut out of the photo. Arguments and errors as there.
+        """The first half of ``predict``: the people cut out of the photo; without boxes one who fills it.
 
+        Arguments and errors as there.
         ``name``: what errors call the photo; its path where None. ``loose``: how much farther than about exact boxes
         the picture is seen about these, before it is black (``PoseNetConfig.mask``).
         """
-        where = name or ("photo" if isinstance(photo, np.ndarray) else str(photo))
-        image = checked_photo(photo)
+        where = name or (str(photo) if isinstance(photo, str | Path) else "photo")
+        image = load_photo(photo).image
         height, width = image.shape[:2]
         if boxes is None:
             if annotation_ids is not None:
@@ -191,7 +207,7 @@ class Estimator:
 
     def _batch(self, people: list[CroppedPerson]) -> list[Pose]:
         """Poses of up to ``batch_size`` people."""
-        found = look(self.runtime, np.stack([person.pixels for person in people]), self.flip_test)
+        found = infer_crops(self.runtime, np.stack([person.pixels for person in people]), self.flip_test)
         assert found.depth is not None
         joints_2d, peaks, depth = (part.cpu().numpy() for part in (found.joints_2d, found.peaks, found.depth))
         if not all(np.isfinite(part).all() for part in (joints_2d, peaks, depth)):
@@ -250,12 +266,12 @@ def _edges(box: Box, width: int, height: int) -> tuple[str, ...]:
     return tuple(edge for edge, there in ends.items() if there)
 
 
-def _checked_box(box: Sequence[float], width: int, height: int, where: str) -> Box:
+def _checked_box(given: Sequence[float] | Detected, width: int, height: int, where: str) -> Box:
     """The box as four floats; LiftwildError if it is not finite, has no size, or does not meet the photo."""
     try:
-        x, y, w, h = (float(value) for value in box)
+        x, y, w, h = (float(value) for value in (given.box if isinstance(given, Detected) else given))
     except (TypeError, ValueError):
-        raise LiftwildError(f"{where}: a box is four numbers x, y, w, h in px, not {box!r}") from None
+        raise LiftwildError(f"{where}: a box is four numbers x, y, w, h in px, not {given!r}") from None
     said = f"{where}: box {x:g},{y:g},{w:g},{h:g}"
     if not all(map(math.isfinite, (x, y, w, h))):
         raise LiftwildError(f"{said} is not finite")

@@ -1,209 +1,114 @@
-"""The network as a file that runs without torch: written, and held against torch by running what was written."""
+"""``liftwild export``: write the network for another runtime, hold it against torch, and tell what was found."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
-import os
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from liftwild import __version__
-from liftwild.crop import BOX_MARGIN, Crop
 from liftwild.errors import LiftwildError
-from liftwild.inference.onnx_graph import CROPS, INSIDE, JOINTS, LOG_SPREAD, MAPS, VISIBLE
-from liftwild.inference.runtime import (
-    FORMAT,
-    VERSION,
-    Runtime,
-    TorchRuntime,
-    find_device,
-    look,
-    open_runtime,
-    openvino_core,
-)
-from liftwild.network.posenet import PoseNet
-from liftwild.skeleton import MPII_16, SCALE_BONES
-
-SUFFIX = {"onnx": ".onnx", "openvino": ".xml"}
-MAX_OFF = 1e-3  # of heatmaps, whose peaks are about 1, and of depths, whose unit is half the crop
-MAX_MOVED = 0.01  # of all joints, by more than MOVED_PX of the crop: where two cells are equally high, rounding decides
-MOVED_PX = 1.0
-RENDERED, NOISE = 12, 4
+from liftwild.inference import export_file
+from liftwild.inference.onnx_graph import graph_of
+from liftwild.inference.runtime import Runtime, find_device
+from liftwild.inference.runtimes import EXPORTED
+from liftwild.inference.torch_runtime import TorchRuntime
+from liftwild.network.posenet import PoseNetConfig
+from liftwild.weights import find_weights, load_weights
 
 
-class Difference(NamedTuple):
-    """How far a runtime is from torch in fp32: largest and mean difference of heatmaps and depths, and how many of
-    ``joints`` lie more than ``MOVED_PX`` of the crop elsewhere."""
+class Exported(NamedTuple):
+    """What ``export_weights`` did: the files, a table, and why there is no int8 in them though it was asked for."""
 
-    heatmaps: tuple[float, float]
-    depth: tuple[float, float]
-    moved: int
-    joints: int
-
-    @property
-    def is_small(self) -> bool:
-        """Whether it is within the bounds: ``MAX_OFF`` and ``MAX_MOVED``."""
-        return max(self.heatmaps[0], self.depth[0]) <= MAX_OFF and self.moved <= MAX_MOVED * self.joints
+    files: list[Path]
+    table: str
+    refused: str = ""
 
 
-def trial_crops(input_px: int) -> np.ndarray:
-    """Crops (B, S, S, 3) uint8 to compare runtimes on: rendered people, and noise."""
-    from liftwild.synthetic.render.generate import render
+class Int8Trial(NamedTuple):
+    """Labelled photos to try int8 on. ``shown`` (B, S, S, 3) uint8: crops that give it its ranges; ``held_back``
+    (N, S, S, 3): crops of others; ``pck``: PCK@0.2-torso of a runtime on these, %; ``max_lost``: points that may be
+    lost."""
 
-    people = (each.sample for each in render("wild", RENDERED, split="test", size=256))
-    crops = [Crop.around(person.box, BOX_MARGIN).apply(person.image, input_px) for person in people]
-    noise = np.random.default_rng(0).integers(0, 256, (NOISE, input_px, input_px, 3), dtype=np.uint8)
-    return np.concatenate([np.stack(crops), noise])
-
-
-def difference(net: PoseNet, runtime: Runtime, crops: np.ndarray) -> Difference:
-    """How far ``runtime`` is from ``net`` in torch, on ``crops`` (B, S, S, 3) uint8, some of them alone."""
-    torch_runtime = TorchRuntime(net, find_device("cpu"))
-    wanted, found = torch_runtime(crops), runtime(crops)
-    alone = runtime(crops[:1])  # another batch size, which some runtimes compile for
-    moved = np.linalg.norm(look(runtime, crops).joints_2d - look(torch_runtime, crops).joints_2d, axis=-1) > MOVED_PX
-    off = []
-    for one, other, single in zip(wanted[:2], found[:2], alone[:2], strict=True):
-        assert one is not None and other is not None and single is not None
-        # NaN is no small difference
-        apart = np.nan_to_num(np.abs(one.cpu().numpy() - other.numpy()), nan=np.inf)
-        of_one = np.nan_to_num(np.abs(one[:1].cpu().numpy() - single.numpy()), nan=np.inf)
-        off.append((float(max(apart.max(), of_one.max())), float(apart.mean())))
-    return Difference(off[0], off[1], int(moved.sum()), moved.size)
+    shown: np.ndarray
+    held_back: np.ndarray
+    pck: Callable[[Runtime], float]
+    max_lost: float
 
 
-def about(net: PoseNet, card: Mapping[str, Any], precision: str = "fp32") -> dict[str, str]:
-    """What an exported file says of itself, as text by name; lists and the card are JSON."""
-    side, cells = net.config.input_px, net.config.heatmap_px
-    of_lifter = {
-        LOG_SPREAD: "(people, 16) fp32: log of the expected error of depth, in its unit, not calibrated",
-        INSIDE: "(people, 16) fp32: log-odds that the joint lies in the photo",
-        VISIBLE: "(people, 16) fp32: log-odds that nothing hides it",
-        JOINTS: "(people, 16, 2) fp32: x and y in half sides of the crop from its middle, where the joint is taken to "
-        "be if it is rather outside",
-    }
-    return {
-        **(of_lifter if net.config.lifter else {}),
-        "format": FORMAT,
-        "version": VERSION,
-        "liftwild": __version__,
-        "precision": precision,
-        "joint_names": json.dumps(MPII_16.names),
-        "flip_pairs": json.dumps(MPII_16.flip_pairs),
-        "input_px": str(side),
-        CROPS: f"(people, {side}, {side}, 3) uint8, RGB, rows from the top: squares around the middle of a person's "
-        f"box, {BOX_MARGIN} times as long as its longer side"
-        + (f"; black farther from the box than {net.config.mask:g} of that side" if net.config.mask else ""),
-        "normalisation": f"inside the graph: x / 255 {'* 2 - 1' if net.config.subnetwork == 'mobilenet' else '- 0.5'}",
-        "heatmaps": f"(people, 16, {cells}, {cells}) fp32, row and column: a joint lies at the middle of the highest "
-        f"cell, cells are {side // cells} px of the crop; docs/runtimes.md finds it within the cell",
-        "depth": "(people, 16) fp32: away from the camera, relative to the thorax, 1 is half the crop's side",
-        "units": "x and y in half sides of the crop, and depth, times one number for each person are mm: that by which "
-        "the bones of scale_bones are together as long as sum_length_mm",
-        "scale_bones": json.dumps(SCALE_BONES),
-        "sum_length_mm": json.dumps(card["sum_length_mm"]),
-        "card": json.dumps(card),
-    }
+def export_weights(
+    weights: str, to: str, out: Path | None = None, int8: Callable[[PoseNetConfig], Int8Trial] | None = None
+) -> Exported:
+    """Write ``weights`` as ``out`` (.onnx, or .xml and its .bin; NAME of the weights in this folder where None).
 
-
-@contextmanager
-def staged(out: Path, graph: bytes, told: Mapping[str, str]) -> Iterator[Path]:
-    """The export as it will be named ``out`` (.onnx, or .xml with its .bin), in a folder beside it that is gone
-    afterwards; ``publish`` moves it from there. ``graph``: an ONNX file. LiftwildError if it cannot be written."""
-    try:
-        with tempfile.TemporaryDirectory(prefix=".liftwild-export-", dir=out.parent) as folder:
-            path = Path(folder) / out.name
-            (_write_onnx if out.suffix == ".onnx" else _write_openvino)(path, graph, told)
-            yield path
-    except OSError as error:
-        raise LiftwildError(f"{out}: cannot be written: {error.strerror or error}") from None
-
-
-def publish(path: Path, out: Path) -> list[Path]:
-    """Move what ``staged`` wrote to ``path`` to where it belongs; the files. The .xml comes last: it names its .bin."""
-    suffixes = [".bin", ".xml"] if out.suffix == ".xml" else [out.suffix]
-    for suffix in suffixes:
-        os.replace(path.with_suffix(suffix), out.with_suffix(suffix))
-    return [out.with_suffix(suffix) for suffix in suffixes]
-
-
-def check_out(out: Path, to: str) -> None:
-    """LiftwildError if ``out`` is no place for an export ``to`` one of ``SUFFIX``: nothing but exports is replaced."""
-    if out.suffix != SUFFIX[to]:
-        raise LiftwildError(f"{out}: an export to {to} is named x{SUFFIX[to]}")
-    if not out.parent.is_dir():
-        raise LiftwildError(f"no folder {out.parent} to write {out.name} into")
-    beside = out.with_suffix(".bin")
-    foreign = out.exists() and not (out.is_file() and FORMAT.encode() in out.read_bytes())
-    if foreign or (to == "openvino" and beside.exists() and not out.exists()):
-        raise LiftwildError(f"{out if foreign else beside} exists and is no export of liftwild; choose another -o")
-
-
-def open_export(path: Path, precise: bool = True) -> Runtime:
-    """An exported file in the runtime that it was made for; ``precise``: in fp32 where there is a choice."""
-    if path.suffix == ".onnx":
-        return open_runtime(path, "onnx")[0]
-    return open_runtime(path, "openvino-fp32" if precise else "openvino")[0]
-
-
-def quantised(graph: bytes, crops: np.ndarray, to: str) -> bytes:
-    """``graph`` with convolutions in int8, their ranges those that ``crops`` (B, S, S, 3) uint8 give.
-
-    The first convolution and the heatmaps stay in fp32. LiftwildError without ONNX Runtime.
+    ``to``: one of ``export_file.SUFFIX``. The file is run and compared with torch before it gets its name. ``int8``:
+    makes the trial for a network's crops; if int8 loses more than its ``max_lost``, the file is written without.
+    LiftwildError, and no file, if it differs too much from torch, or something is missing.
     """
-    try:
-        import onnx
-        from onnxruntime import quantization
-    except ImportError as error:
-        raise LiftwildError(f"--int8 needs ONNX Runtime ({error}): pip install 'liftwild[onnx]'") from None
-    model = onnx.load_from_string(graph)
-    convs = [node for node in model.graph.node if node.op_type == "Conv"]
-    kept = [convs[0].name, *(node.name for node in convs if node.name.startswith(MAPS))]
-    batches = iter([{CROPS: crops[i : i + 16]} for i in range(0, len(crops), 16)])
+    if Path(weights).suffix in EXPORTED:
+        raise LiftwildError(f"{weights} is an exported file; export the weights that it was made from")
+    net, card = load_weights(weights)
+    out = out or Path(find_weights(weights).stem + export_file.SUFFIX[to])
+    export_file.check_out(out, to)
+    graph = graph_of(net)
+    refused = ""
+    if int8 is not None:
+        trial = int8(net.config)
+        small = export_file.quantised(graph, trial.shown, to)
+        with export_file.staged(out, small, export_file.description_of(net, card, "int8")) as path:
+            runtime = export_file.open_export(path, precise=False)
+            torch_pck, pck = trial.pck(TorchRuntime(net, find_device("cpu"))), trial.pck(runtime)
+            said = (
+                f"PCK@0.2-torso of {len(trial.held_back)} held-back people: {torch_pck:.2f} in torch fp32, {pck:.2f} "
+                f"in {runtime.name}; {trial.max_lost:g} may be lost"
+            )
+            if torch_pck - pck <= trial.max_lost:
+                moved = export_file.difference(net, runtime, trial.held_back)
+                files = export_file.publish(path, out)
+                return Exported(files, f"{_written(weights, files)}\n{said}\n{_table({runtime.name: moved}, False)}")
+        refused = f"int8 is refused: {said}"
+    crops = export_file.trial_crops(net.config.input_px)
+    with export_file.staged(out, graph, export_file.description_of(net, card)) as path:
+        runtime = export_file.open_export(path)
+        found = {runtime.name: export_file.difference(net, runtime, crops)}
+        if not found[runtime.name].is_small:
+            raise LiftwildError(
+                f"{out} is not written: in {runtime.name} it is off from torch by {_words(found[runtime.name])}; "
+                f"{export_file.MAX_OFF:g} and {export_file.MAX_MOVED:.0%} of the joints are allowed"
+            )
+        quick = export_file.open_export(path, precise=False)
+        if quick.name != runtime.name:  # as it will be run; told, not judged
+            found[quick.name] = export_file.difference(net, quick, crops)
+        files = export_file.publish(path, out)
+    return Exported(files, f"{_written(weights, files)}\n{_table(found, True)}", refused)
 
-    class Reader(quantization.CalibrationDataReader):
-        def get_next(self) -> dict[str, np.ndarray] | None:
-            return next(batches, None)
 
-    # ONNX Runtime fuses a convolution only with its output in int8 too. OpenVINO is slower with it, and less exact.
-    options = {"OpTypesToExcludeOutputQuantization": ["Conv"]} if to == "openvino" else {}
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # advice to its developers
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "int8.onnx"
-            quantization.quantize_static(
-                model, str(path), Reader(), op_types_to_quantize=["Conv"], nodes_to_exclude=kept, per_channel=True,
-                activation_type=quantization.QuantType.QUInt8, weight_type=quantization.QuantType.QInt8,
-                extra_options=options,
-            )  # fmt: skip
-            return path.read_bytes()
-    finally:
-        logging.disable(level)
+def _written(weights: str, files: Sequence[Path]) -> str:
+    size = sum(file.stat().st_size for file in files) / 1e6
+    return f"{weights} in {' and '.join(map(str, files))}, {size:.1f} MB"
 
 
-def _write_onnx(path: Path, graph: bytes, told: Mapping[str, str]) -> None:
-    import onnx
+def _table(found: dict[str, export_file.Difference], judged: bool) -> str:
+    """Differences from torch, as Markdown; ``judged``: with the bounds that the first row has kept."""
+    lines = [
+        "",
+        "| against torch fp32 | heatmaps: largest | mean | depths: largest | mean | joints moved by more than "
+        f"{export_file.MOVED_PX:g} px |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, off in found.items():
+        numbers = " | ".join(f"{number:.1e}" for number in (*off.heatmaps, *off.depth))
+        lines.append(f"| {name} | {numbers} | {off.moved} of {off.joints} |")
+    if judged:
+        lines.append(
+            f"| allowed | {export_file.MAX_OFF:g} | | {export_file.MAX_OFF:g} | | {export_file.MAX_MOVED:.0%} |"
+        )
+    return "\n".join(lines)
 
-    model = onnx.load_from_string(graph)
-    onnx.helper.set_model_props(model, dict(told))
-    path.write_bytes(model.SerializeToString())
 
-
-def _write_openvino(path: Path, graph: bytes, told: Mapping[str, str]) -> None:
-    try:
-        import openvino
-    except ImportError as error:
-        raise LiftwildError(f"--to openvino needs OpenVINO ({error}): pip install 'liftwild[openvino]'") from None
-    model = openvino_core().read_model(graph)
-    openvino.save_model(model, path, compress_to_fp16=False)
-    digest = hashlib.sha256(path.with_suffix(".bin").read_bytes()).hexdigest()
-    model.set_rt_info({**told, "bin_sha256": digest}, "liftwild")
-    openvino.save_model(model, path, compress_to_fp16=False)
+def _words(off: export_file.Difference) -> str:
+    return (
+        f"up to {off.heatmaps[0]:.1e} in heatmaps and {off.depth[0]:.1e} in depths, and moves {off.moved} of "
+        f"{off.joints} joints"
+    )

@@ -1,1 +1,1 @@
-"""File formats of poses: one file each, listed in ``formats``."""
+"""File formats of poses: one file each, listed in ``formats``; and poses as a DataFrame."""

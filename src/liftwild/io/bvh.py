@@ -1,120 +1,41 @@
-"""A person's track as BVH, for Blender and other animation tools: m, y up, one file for each person.
-
-A clip's frames come at one constant time, from the clip's first frame on, in every person's file alike. Where a person
-was not seen, rotations and place are those between the frames before and after, or of the nearest.
-"""
+"""A person's track as BVH, for Blender and other animation tools: m, y up, one file for each person."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
-from liftwild.io.description import seen_frames
-from liftwild.io.skeletons import convert
-from liftwild.kinematics.rig import Rig, interpolate, solve, to_matrix
-from liftwild.kinematics.upright import upright
-from liftwild.pose import PoseTrack
-from liftwild.skeleton import MPII_16
+from liftwild.io.description import frame_ranges
+from liftwild.io.format import File, Format
+from liftwild.kinematics.animation import Animation, animate
+from liftwild.kinematics.quaternion import to_euler_deg
+from liftwild.kinematics.rig import Rig
+from liftwild.pose import Recording
+from liftwild.skeleton import MPII_16, Skeleton
 
-DEFAULT_FRAME_TIME_S = 1 / 30  # of a single frame
-# A clip whose frames come this near to a constant rate, in frames, has one.
-EVEN = 0.1
-SAID_MM = 0.05  # smaller differences are those of rounding
+MIN_ERROR_MM = 0.05  # smaller differences are those of rounding
 
 
-@dataclass(frozen=True)
-class Bvh:
-    """A BVH file: its ``content``; how far its joints are from the poses, mean and at most; frames without a pose of
-    the person (T - seen)."""
-
-    content: bytes
-    frame_time_s: float
-    frames: int
-    mean_mm: float
-    most_mm: float
-    seen: np.ndarray
-    resampled: bool
-
-    def notes(self) -> list[str]:
-        """What is to be said of the file, a sentence each."""
-        rate = f"{self.frames} frame{'s' * (self.frames != 1)} of {self.frame_time_s:.6g} s"
-        notes = [rate + (", resampled: the clip's frames come unevenly" if self.resampled else "")]
-        if len(self.seen) < self.frames:
-            notes.append(f"seen in the clip's frames {seen_frames(self.seen)}; held or interpolated elsewhere")
-        if self.most_mm > SAID_MM:
-            notes.append(
-                f"the bones of the poses change their lengths and those of BVH cannot: joints are {self.mean_mm:.1f} "
-                f"mm from the poses on average, at most {self.most_mm:.1f} mm"
-            )
-        return notes
+def bvh_bytes(animation: Animation) -> bytes:
+    """The BVH file of an animation."""
+    return (_hierarchy(animation.rig) + _motion(animation)).encode()
 
 
-def write_track(track: PoseTrack, times_s: np.ndarray) -> Bvh:
-    """The BVH file of a track of at least one frame; ``times_s`` (F,): when each frame of the clip is shown, s.
-
-    A joint set without a pelvis, which must be the root, is written as MPII-16.
-    """
-    if "pelvis" not in track.skeleton.names:
-        track = convert(track, MPII_16)
-    pelvis, joints = upright(track)
-    frame_time, at, to, resampled = _clock(np.asarray(times_s, dtype=np.float64), track.frames)
-    rig = solve(joints, track.skeleton, at)
-    mean, most = _differences(rig, joints)
-    known = np.isfinite(pelvis).all(axis=1)
-    places = np.stack([np.interp(to, at[known], pelvis[known, axis]) for axis in range(3)], axis=1)
-    angles = euler_deg(interpolate(rig.rotations, at, to))
-    content = _hierarchy(rig) + _motion(places, angles, frame_time)
-    return Bvh(content.encode(), frame_time, len(to), mean, most, track.frames, resampled)
-
-
-def _clock(times_s: np.ndarray, frames: np.ndarray) -> tuple[float, np.ndarray, np.ndarray, bool]:
-    """(time of a frame in s, when the track's frames are, when the file's are, whether these are others).
-
-    Times are in s, or in frames where the clip has a constant rate.
-    """
-    count = len(times_s)
-    if count < 2:
-        return DEFAULT_FRAME_TIME_S, frames.astype(np.float64), np.arange(count, dtype=np.float64), False
-    step = float(times_s[-1] - times_s[0]) / (count - 1)
-    if step > 0 and np.abs(times_s - times_s[0] - step * np.arange(count)).max() <= EVEN * step:
-        return step, frames.astype(np.float64), np.arange(count, dtype=np.float64), False
-    gaps = np.diff(times_s)
-    step = float(np.median(gaps[gaps > 0])) if (gaps > 0).any() else DEFAULT_FRAME_TIME_S
-    to = times_s[0] + step * np.arange(int((times_s[-1] - times_s[0]) / step + 1e-6) + 1)
-    return step, times_s[frames], to, True
-
-
-def _differences(rig: Rig, joints: np.ndarray) -> tuple[float, float]:
-    """Mean and largest distance, mm, of the rig's joints from ``joints`` (T, J, 3) in m, the root left out."""
-    positions = rig.positions()
-    at = [(index, node.joint) for index, node in enumerate(rig.nodes) if node.joint is not None and node.parent >= 0]
-    if not at:
-        return 0.0, 0.0
-    own, theirs = positions[:, [index for index, _ in at]], joints[:, [joint for _, joint in at]]
-    away = 1000 * np.linalg.norm(own - theirs, axis=-1)
-    return float(np.nanmean(away)), float(np.nanmax(away))
-
-
-def euler_deg(rotations: np.ndarray) -> np.ndarray:
-    """Angles (T, N, 3) in degrees about z, x and y, in this order, of ``rotations`` (T, N, 4), without leaps in time.
-
-    The rotation is Rz Rx Ry.
-    """
-    m = to_matrix(rotations)
-    x = np.arctan2(m[..., 2, 1], np.hypot(m[..., 2, 0], m[..., 2, 2]))
-    locked = np.abs(m[..., 2, 1]) > 1 - 1e-12  # z and y turn about one axis: z takes all
-    y = np.where(locked, 0.0, np.arctan2(-m[..., 2, 0], m[..., 2, 2]))
-    z = np.where(locked, np.arctan2(m[..., 1, 0], m[..., 0, 0]), np.arctan2(-m[..., 0, 1], m[..., 1, 1]))
-    first = np.degrees(np.stack([z, x, y], axis=-1))
-    second = first * (1, -1, 1) + 180.0  # the other angles of the same rotation
-    out = np.empty_like(first)
-    last = np.zeros(first.shape[1:])
-    for frame in range(len(first)):
-        near = [angles + 360 * np.round((last - angles) / 360) for angles in (first[frame], second[frame])]
-        away = [np.abs(angles - last).sum(axis=-1, keepdims=True) for angles in near]
-        last = out[frame] = np.where(away[1] < away[0], near[1], near[0])
-    return out
+def animation_notes(animation: Animation) -> list[str]:
+    """What a BVH file cannot say of its animation, a sentence each."""
+    count = len(animation)
+    rate = f"{count} frame{'s' * (count != 1)} of {animation.frame_time_s:.6g} s"
+    notes = [rate + (", resampled: the clip's frames come unevenly" if animation.is_resampled else "")]
+    if len(animation.seen) < count:
+        notes.append(f"seen in the clip's frames {frame_ranges(animation.seen)}; held or interpolated elsewhere")
+    if animation.max_error_mm > MIN_ERROR_MM:
+        notes.append(
+            "the bones of the poses change their lengths and those of BVH cannot: joints are "
+            f"{animation.mean_error_mm:.1f} mm from the poses on average, at most {animation.max_error_mm:.1f} mm"
+        )
+    return notes
 
 
 def _hierarchy(rig: Rig) -> str:
@@ -141,13 +62,41 @@ def _hierarchy(rig: Rig) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _motion(places: np.ndarray, angles: np.ndarray, frame_time_s: float) -> str:
-    rows = np.concatenate([places, angles.reshape(len(angles), -1)], axis=1)
+def _motion(animation: Animation) -> str:
+    angles = to_euler_deg(animation.rig.rotations).reshape(len(animation), -1)
+    rows = np.concatenate([animation.pelvis_m, angles], axis=1)
     rows = np.round(rows, 6) + 0.0  # no -0.0
     form = " ".join(["%.6f"] * rows.shape[1])
-    lines = ["MOTION", f"Frames: {len(rows)}", f"Frame Time: {frame_time_s:.8f}"]
+    lines = ["MOTION", f"Frames: {len(rows)}", f"Frame Time: {animation.frame_time_s:.8f}"]
     return "\n".join([*lines, *(form % tuple(row) for row in rows.tolist())]) + "\n"
 
 
 def _numbers(vector: np.ndarray) -> str:
     return " ".join(f"{value:.6f}" for value in (np.round(vector, 6) + 0.0).tolist())
+
+
+def _write(recording: Recording, skeleton: Skeleton, stem: str) -> Iterator[File]:
+    (track,) = recording.tracks
+    animation = animate(track, recording.times_s)
+    yield File(f"{stem}.bvh", bvh_bytes(animation), tuple(animation_notes(animation)))
+
+
+def _recognise(path: Path, head: bytes) -> bool:
+    return head.startswith(b"HIERARCHY\nROOT pelvis\n") and b"JOINT to_" in head
+
+
+def _describe(recording: Recording, skeleton: Skeleton) -> list[str]:
+    lines = [
+        "BVH rotations: degrees, ZXY; all zero is a T-pose that faces z; nodes to_<joint> lie on the joint before "
+        "and point at that one",
+        "BVH twist about a bone: not known, the least; ends of wrists, ankles and head top: drawn, not measured",
+    ]
+    if skeleton != MPII_16:
+        lines.append("BVH joints: those of mpii16; bones of the others do not keep their lengths")
+    return lines
+
+
+FORMAT = Format(
+    "bvh", "a moving skeleton for Blender, a file a person", (".bvh",), _write, _recognise, _describe,
+    per_person=True, needs_floor=True, keeps_joints=True,
+)  # fmt: skip

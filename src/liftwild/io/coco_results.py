@@ -8,21 +8,24 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Sequence
-from pathlib import PurePath
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
 from liftwild.camera import Camera
 from liftwild.data.readers.coco import MIN_SPAN_MM, REPROJECTION_TOLERANCE
-from liftwild.io.description import FRAME, about, skeleton_of
+from liftwild.io.description import FRAME, metadata
+from liftwild.io.format import File, Format
 from liftwild.io.json_file import to_bytes
+from liftwild.placement.camera_space import in_camera_space
 from liftwild.pose import PoseTrack, Recording, rather_not
 from liftwild.skeleton import COCO_17, Skeleton
 
-FORMAT = "liftwild-coco"
+KIND = "liftwild-coco"
 VERSION = 1
+SUFFIXES = (".coco.json", ".coco-results.json")
 CATEGORY_ID = 1  # person, as in COCO
 
 # The lines that COCO draws between its keypoints, counted from 1.
@@ -32,15 +35,14 @@ COCO_LINES = (
 )  # fmt: skip
 
 
-def coco_bytes(recording: Recording, skeleton: Skeleton | None = None) -> tuple[bytes, bytes]:
-    """(labels file, list of results) of a recording. ``skeleton``: as for ``about``.
+def coco_bytes(recording: Recording, skeleton: Skeleton) -> tuple[bytes, bytes]:
+    """(labels file, list of results) of a recording in the joints of ``skeleton``.
 
     Joints are rounded to 0.01 px; one that is not known, or rather outside the photo, is 0, 0, 0. ``score`` is the
     detector's, and where there is none the mean confidence of the other joints. ``keypoints_3d`` and ``camera`` are
     there where people were placed in space and their joints, seen by that camera, fall where they are in the photo.
     """
-    skeleton = skeleton or skeleton_of(recording)
-    people = [_People(track, recording.camera) for track in recording.tracks]
+    people = [_Person(track, recording.camera) for track in recording.tracks]
     found = sorted(
         (int(frame), order, i) for order, own in enumerate(people) for i, frame in enumerate(own.track.frames)
     )
@@ -49,7 +51,7 @@ def coco_bytes(recording: Recording, skeleton: Skeleton | None = None) -> tuple[
         result = people[order].result(i, image_id(recording, frame))
         results.append(json.dumps(result))
         annotations.append(json.dumps(people[order].annotation(i, number, result)))
-    info = {"format": FORMAT, "version": VERSION, "file": recording.source, **about(recording, skeleton)}
+    info = {"format": KIND, "version": VERSION, "file": recording.source, **metadata(recording, skeleton)}
     info["frame"]["joints_2d"] = FRAME["joints_2d"]  # joints outside the photo are not in these files
     lines = COCO_LINES if skeleton == COCO_17 else [(parent + 1, child + 1) for child, parent in skeleton.bones]
     category = {
@@ -92,7 +94,7 @@ def _image(recording: Recording, frame: int, camera: dict[str, Any] | None) -> d
     return image if camera is None else {**image, "camera": camera}
 
 
-class _People:
+class _Person:
     """One person's rows, everything rounded."""
 
     def __init__(self, track: PoseTrack, camera: Camera | None) -> None:
@@ -111,28 +113,10 @@ class _People:
             score = np.where(np.isnan(track.scores), score, track.scores)
         self.score = np.round(score, 3)
         self.boxes = np.round(np.asarray(track.boxes, dtype=np.float64), 2)
-        self.joints = np.full((*known.shape, 3), np.nan)
-        self.in_camera = np.zeros(len(track), dtype=bool)
-        if camera is not None and not camera.skew and track.root_mm is not None:
-            self._place(camera, track.joints_3d + track.root_mm[:, None], known, shown)
-
-    def _place(self, camera: Camera, joints: np.ndarray, known: np.ndarray, shown: np.ndarray) -> None:
-        """Keep the joints in camera space, mm, of the poses that readers of labels will not refuse.
-
-        A recording that was turned level is no longer in the camera's axes; that its joints do not project shows it.
-        """
-        known = known & np.isfinite(joints).all(axis=-1)
-        shown = shown & known
-        before = np.asarray(shown.any(axis=1) & (np.where(known, joints[..., 2], np.inf) > 0).all(axis=1))
-        known &= before[:, None]
-        seen = camera.project(np.where(known[..., None], joints, (0.0, 0.0, 1.0)))[before]
-        missed = np.linalg.norm(seen - self.track.joints_2d[before], axis=-1)
-        joints = np.where(known[..., None], joints, np.nan)
-        span = np.nanmax(joints[before], axis=1) - np.nanmin(joints[before], axis=1)
-        near = np.nanmedian(np.where(shown[before], missed, np.nan), axis=1)
-        near = near <= REPROJECTION_TOLERANCE * self.boxes[before, 2:].max(axis=1)
-        self.in_camera[before] = near & (span.max(axis=1) >= MIN_SPAN_MM)
-        self.joints = np.round(joints, 1) + 0.0
+        self.joints, self.in_camera = np.empty((*known.shape, 3)), np.zeros(len(track), dtype=bool)
+        if camera is not None and not camera.skew:  # the label format's camera has none
+            joints, self.in_camera = in_camera_space(track, camera, REPROJECTION_TOLERANCE, MIN_SPAN_MM)
+            self.joints = np.round(joints, 1) + 0.0
 
     def result(self, i: int, image: int) -> dict[str, Any]:
         """The ``i``-th pose as a result; the third number of a joint is 1 by convention."""
@@ -162,3 +146,17 @@ class _People:
             joints = self.joints[i].ravel().tolist()
             annotation["keypoints_3d"] = [None if math.isnan(value) else value for value in joints]
         return annotation
+
+
+def _write(recording: Recording, skeleton: Skeleton, stem: str) -> Iterator[File]:
+    contents = coco_bytes(recording, skeleton)
+    return (File(f"{stem}{suffix}", content) for suffix, content in zip(SUFFIXES, contents, strict=True))
+
+
+def _recognise(path: Path, head: bytes) -> bool:
+    if path.name.endswith(SUFFIXES[0]):
+        return f'"format": "{KIND}"'.encode() in head
+    return head.strip() == b"[]" or b'"keypoint_scores"' in head
+
+
+FORMAT = Format("coco", "COCO keypoints: labels and results", SUFFIXES, _write, _recognise)

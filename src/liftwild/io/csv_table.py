@@ -1,16 +1,18 @@
 """Poses as a table, one row for each joint of each person in each frame, and that table as CSV.
 
-The first row names the columns and their units, the rest is data: comments would not pass ``pandas.read_csv`` or a
-spreadsheet. Frame, zero and axes stand in the text beside the file.
+The first row of a CSV names the columns and their units. Comments would not pass ``pandas.read_csv`` or a spreadsheet;
+the zero and the axes stand in the text beside the file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
-from liftwild.io.description import skeleton_of
+from liftwild.io.description import metadata
+from liftwild.io.format import File, Format
 from liftwild.pose import PoseTrack, Recording
 from liftwild.skeleton import Skeleton
 
@@ -25,11 +27,8 @@ MARK = HEADER.partition(",score")[0]  # what the first row begins with, also in 
 JOINT = "joint"  # the one column that holds no numbers; in the table it holds positions in the skeleton's names
 
 
-def track_columns(recording: Recording, track: PoseTrack) -> dict[str, np.ndarray]:
-    """One person's columns, (T * J,) each, by the names of ``COLUMNS``; NaN where something is hidden or not known.
-
-    ``joint`` is the joint's position in the skeleton.
-    """
+def track_table(recording: Recording, track: PoseTrack) -> dict[str, np.ndarray]:
+    """One person's columns, (T * J,) each, as in ``table``."""
     count, joints = len(track), len(track.skeleton)
     nothing = np.full((count, joints), np.nan)
     root = np.full((count, 3), np.nan) if track.root_mm is None else track.root_mm
@@ -51,16 +50,26 @@ def track_columns(recording: Recording, track: PoseTrack) -> dict[str, np.ndarra
     return {name: columns[name] for name in COLUMNS}
 
 
-def csv_bytes(recording: Recording, skeleton: Skeleton | None = None) -> bytes:
-    """The CSV file of a recording: 2D to 0.01 px, 3D to 0.1 mm, confidence, score and chances to
-    0.001, the unknown empty.
+def table(recording: Recording) -> dict[str, np.ndarray]:
+    """The columns by the names of ``COLUMNS``, (N,) each: int64 or float64, NaN where something is hidden or not known.
 
-    ``skeleton``: as for ``about``.
+    ``joint`` is the joint's position in the skeleton's names.
     """
-    names = np.array((skeleton or skeleton_of(recording)).names, dtype=object)
+    tracks = [track_table(recording, track) for track in recording.tracks]
+    columns = {}
+    for name, form in COLUMNS.items():
+        kind = np.int64 if form == "%d" or name == JOINT else np.float64
+        columns[name] = np.concatenate([np.empty(0, kind), *(own[name] for own in tracks)]).astype(kind)
+    return columns
+
+
+def csv_bytes(recording: Recording, skeleton: Skeleton) -> bytes:
+    """The CSV file of a recording in the joints of ``skeleton``: 2D to 0.01 px, 3D to 0.1 mm, confidence, score and
+    chances to 0.001; the unknown is empty."""
+    names = np.array(skeleton.names, dtype=object)
     pieces = [HEADER + "\n"]
     for track in recording.tracks:
-        pieces.extend(_lines(track_columns(recording, track), names))
+        pieces.extend(_lines(track_table(recording, track), names))
     return "".join(pieces).encode()
 
 
@@ -77,3 +86,30 @@ def _lines(columns: dict[str, np.ndarray], names: np.ndarray, at_once: int = 409
             chunk.append(values.tolist())
         text = "".join(row % line for line in zip(*chunk, strict=True)).replace(",nan\n", ",\n")
         yield text.replace(",nan,", ",,").replace(",nan,", ",,")  # twice: neighbours share a comma
+
+
+def _write(recording: Recording, skeleton: Skeleton, stem: str) -> Iterator[File]:
+    yield File(f"{stem}.csv", csv_bytes(recording, skeleton))
+
+
+def _recognise(path: Path, head: bytes) -> bool:
+    return head.startswith(MARK.encode())
+
+
+def _describe(recording: Recording, skeleton: Skeleton) -> list[str]:
+    facts = metadata(recording, skeleton)
+    frame = facts["frame"]
+    return [
+        "CSV: a row for each joint of each person in each frame; an empty cell is hidden or not known",
+        "frame: index from 0; time_s: seconds from the clip's first frame",
+        f"x_px, y_px: {frame['joints_2d']}",
+        f"x_mm, y_mm, z_mm: unit {frame['unit']}; zero: {frame['zero']}; axes: {frame['axes']}",
+        f"scale: {frame['scale']}",
+        f"root_x_mm, root_y_mm, root_z_mm: {frame['root_mm']}",
+        f"confidence: in [0, 1]; {facts['confidence_is'] or 'what it is was not kept'}",
+        "depth_sd_mm: spread of z_mm, one standard deviation",
+        "inside, visible: chances in [0, 1] that the joint lies in the photo, and that it is not hidden there",
+    ]
+
+
+FORMAT = Format("csv", "a table, one row a joint", (".csv",), _write, _recognise, _describe)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from liftwild.camera import Camera
-from liftwild.io.skeletons import joint_notes
+from liftwild.joint_mapping import joint_notes
 from liftwild.placement.floor import Levelled
 from liftwild.pose import Recording
 from liftwild.skeleton import MPII_16, SKELETONS, Skeleton
@@ -38,13 +38,14 @@ def skeleton_of(recording: Recording) -> Skeleton:
     return recording.tracks[0].skeleton if recording.tracks else MPII_16
 
 
-def about(recording: Recording, skeleton: Skeleton | None = None) -> dict[str, Any]:
+def metadata(recording: Recording, skeleton: Skeleton | None = None) -> dict[str, Any]:
     """Everything but the poses, as JSON's types: the keys of docs/files.md.
 
     ``skeleton``: that of the file, where nobody may be in the recording; its tracks' where None.
     """
     skeleton = skeleton or skeleton_of(recording)
-    frame = {**FRAME, "root_mm": PLACED if is_placed(recording) else NOT_PLACED}
+    is_placed = any(track.root_mm is not None for track in recording.tracks)
+    frame = {**FRAME, "root_mm": PLACED if is_placed else NOT_PLACED}
     if any(track.inside is not None for track in recording.tracks):
         frame["joints_2d"] += OUTSIDE
     levelled = None
@@ -72,17 +73,12 @@ def _known_of(skeleton: Skeleton) -> tuple[str | None, dict[str, str]]:
     return skeleton_name(skeleton), joint_notes(skeleton)
 
 
-def is_placed(recording: Recording) -> bool:
-    """Whether it is known where people are in space."""
-    return any(track.root_mm is not None for track in recording.tracks)
-
-
 def skeleton_name(skeleton: Skeleton) -> str | None:
     """What users call the skeleton, or None if it is none of ``SKELETONS``."""
     return next((name for name, known in SKELETONS.items() if known == skeleton), None)
 
 
-def skeleton_from(document: dict[str, Any]) -> Skeleton:
+def skeleton_from_metadata(document: dict[str, Any]) -> Skeleton:
     """The skeleton of a document's ``joint_names`` and ``parents``.
 
     A file from before ``parents`` was written has MPII-16. KeyError, TypeError or ValueError if they are none.
@@ -93,7 +89,7 @@ def skeleton_from(document: dict[str, Any]) -> Skeleton:
     return Skeleton(names, tuple(int(parent) for parent in document["parents"]))
 
 
-def read_camera(values: dict[str, Any] | None) -> tuple[Camera | None, str]:
+def camera_from_metadata(values: dict[str, Any] | None) -> tuple[Camera | None, str]:
     """The camera of a document's ``camera``, and where it comes from."""
     if values is None:
         return None, ""
@@ -101,7 +97,7 @@ def read_camera(values: dict[str, Any] | None) -> tuple[Camera | None, str]:
     return Camera(fx, fy, cx, cy, skew), str(values["from"])
 
 
-def read_levelled(recording: Recording, values: dict[str, Any] | None) -> Recording:
+def levelled_from_metadata(recording: Recording, values: dict[str, Any] | None) -> Recording:
     """``recording`` as a document's ``levelled`` says: levelled, or as it is."""
     if values is None:
         return recording
@@ -118,7 +114,7 @@ def _camera(camera: Camera | None, source: str) -> dict[str, Any] | None:
     return {**numbers, **skew, "from": source}
 
 
-def seen_frames(frames: np.ndarray) -> str:
+def frame_ranges(frames: np.ndarray) -> str:
     """Indices of frames as a person writes them: 0-120, 140, 150-300."""
     if len(frames) == 0:
         return "none"

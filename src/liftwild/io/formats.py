@@ -1,64 +1,96 @@
-"""All files of a photo or clip, by the names of their formats. docs/files.md tells users of each."""
+"""The table of all formats, and the writing of files in them; docs/files.md tells users of each.
+
+To add a format: one file beside this one that ends with its ``FORMAT``, and its line in the table.
+"""
 
 from __future__ import annotations
 
 import glob
-import itertools
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from liftwild.errors import LiftwildError
 from liftwild.files import write_whole
-from liftwild.io import bvh, npz, parquet, trc
-from liftwild.io import csv_table as csv
-from liftwild.io.coco_results import FORMAT as COCO_FORMAT
-from liftwild.io.coco_results import coco_bytes
-from liftwild.io.description import about, seen_frames, skeleton_name
-from liftwild.io.json_file import is_pose_file, recording_document, to_bytes
-from liftwild.io.skeletons import in_skeleton
+from liftwild.io import bvh, coco_results, csv_table, json_file, npz, parquet, trc
+from liftwild.io.description import frame_ranges, metadata, skeleton_name, skeleton_of
+from liftwild.io.format import Format
+from liftwild.joint_mapping import in_skeleton
 from liftwild.kinematics import upright
 from liftwild.pose import PoseTrack, Recording, hide
 from liftwild.skeleton import MPII_16, Skeleton
 
-FORMATS = ("json", "csv", "npz", "parquet", "coco", "bvh", "trc")
-PER_PERSON = ("bvh", "trc")  # STEM.person0.bvh, ...
-SIDE_FILE = ("csv", "bvh", "trc")  # that cannot say what they hold: STEM.about.txt does
+FORMATS: dict[str, Format] = {
+    "json": json_file.FORMAT,
+    "csv": csv_table.FORMAT,
+    "npz": npz.FORMAT,
+    "parquet": parquet.FORMAT,
+    "coco": coco_results.FORMAT,
+    "bvh": bvh.FORMAT,
+    "trc": trc.FORMAT,
+}
+ABOUT_SUFFIX = ".about.txt"  # the text beside files that cannot say what they hold
 ABOUT_MARK = "Poses by liftwild"
+HEAD_BYTES = 2000  # what a format recognises its files by
+
+
+def save(recording: Recording, path: str | Path) -> list[Path]:
+    """Write ``recording``, in its own joints, as the one file ``path``, in the format that its suffix names.
+
+    Where a file holds one person and there are several, the files are STEM.person<id>.bvh, ...; the numbers are the
+    people's. An existing file is replaced in one step. Returns the files. LiftwildError on an unknown suffix, a missing
+    library, nobody to write in a file that holds one person, and a file that cannot be written.
+    """
+    path = Path(path)
+    named = _named_for(path)
+    if named is None:
+        known = ", ".join(suffix for fmt in FORMATS.values() for suffix in fmt.suffixes)
+        raise LiftwildError(f"{path}: no format has this suffix; known are {known}")
+    fmt, suffix = named
+    fmt.check()
+    parts = list(_parts(upright.on_floor(recording) if fmt.needs_floor else recording, fmt))
+    if not parts:
+        raise LiftwildError(f"{path}: a {suffix} file holds one person, and nobody was found")
+    stem, written = path.name.removesuffix(suffix), []
+    for part, person in parts:
+        part_stem = stem + person if len(parts) > 1 else stem
+        for file in fmt.write(part, skeleton_of(part), part_stem):
+            if file.name == part_stem + suffix:
+                written.append(path.with_name(file.name))
+                write_whole(written[-1], file.content)
+    return written
 
 
 def write_formats(
     recording: Recording,
     out: Path,
     stem: str,
-    formats: Sequence[str],
+    formats: Collection[str],
     skeleton: Skeleton = MPII_16,
     min_confidence: float = 0.0,
 ) -> list[Path]:
     """Write ``recording`` into the folder ``out`` in each of ``formats``.
 
-    ``skeleton``: the joints of all files but BVH, which keeps those that were found. ``min_confidence``: joints below
-    it are hidden, after the floor was found with them.
+    ``skeleton``: the joints of all files but those of formats that keep the joints that were found.
+    ``min_confidence``: joints below it are hidden, after the floor was found with them.
 
-    Returns the files: STEM.json, .csv, .npz, .parquet, .coco.json with .coco-results.json, for each person
-    STEM.person<id>.bvh and .trc, and STEM.about.txt where one of ``SIDE_FILE`` is among them. Each is written whole or
-    not at all. BVH and TRC are levelled first (``upright.on_floor``); an already levelled recording is written as it
-    is, in all formats. Of an earlier run with more people, the files of the others in the same formats are removed.
-    LiftwildError on an unknown format, one whose library is missing (before anything is written), a confidence that
-    there is not, and where a file cannot be written.
+    Returns the files: STEM.json, ..., for each person STEM.person<id>.bvh, ..., and STEM.about.txt beside files that
+    cannot say themselves what they hold. Each is written whole or not at all. Formats that need the floor get the
+    recording levelled (``upright.on_floor``). An already levelled recording is written as it is, in all formats. Of an
+    earlier run with more people, the files of the others in the same formats are removed. LiftwildError on an unknown
+    format, one whose library is missing (before anything is written), a confidence outside [0, 1], and where a file
+    cannot be written.
     """
-    formats = check_formats(formats)
-    floored = upright.on_floor(recording) if {*formats} & {*PER_PERSON} else recording
-    recording, floored = (_hidden(given, min_confidence) for given in (recording, floored))
+    chosen = [FORMATS[name] for name in check_formats(formats)]
+    floored = upright.on_floor(recording) if any(fmt.needs_floor for fmt in chosen) else recording
+    found = {False: _hidden(recording, min_confidence), True: _hidden(floored, min_confidence)}
+    mapped = {is_floored: in_skeleton(given, skeleton) for is_floored, given in found.items()}
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LiftwildError(f"{out}: cannot be made a folder: {error.strerror or error}") from None
-    rigged = floored  # BVH in the joints that were found: of others the bones would change their lengths
-    floored = in_skeleton(floored, skeleton)
-    recording = in_skeleton(recording, skeleton)
     written: list[Path] = []
     notes: list[str] = []
 
@@ -66,128 +98,107 @@ def write_formats(
         written.append(out / name)
         write_whole(written[-1], content)
 
-    for name in formats:
-        match name:
-            case "json":
-                put(f"{stem}.json", to_bytes(recording_document(recording, skeleton)))
-            case "csv":
-                put(f"{stem}.csv", csv.csv_bytes(recording, skeleton))
-            case "npz":
-                put(f"{stem}.npz", npz.npz_bytes(recording, skeleton))
-            case "parquet":
-                put(f"{stem}.parquet", parquet.parquet_bytes(recording, skeleton))
-            case "coco":
-                labels, results = coco_bytes(recording, skeleton)
-                put(f"{stem}.coco.json", labels)
-                put(f"{stem}.coco-results.json", results)
-            case "bvh":
-                for track in _with_frames(rigged):
-                    made = bvh.write_track(track, rigged.times_s)
-                    file = person_file(stem, track, "bvh")
-                    put(file, made.content)
-                    notes += [f"{file}: {note}" for note in made.notes()]
-            case "trc":
-                for track in _with_frames(floored):
-                    file = person_file(stem, track, "trc")
-                    put(file, trc.trc_bytes(track, floored.times_s, file))
-    if any(name in SIDE_FILE for name in formats):
-        text = about_text(recording, floored, skeleton, formats, [path.name for path in written], notes)
-        put(f"{stem}.about.txt", text.encode("utf-8", "surrogateescape"))
-    for path in _of_persons(out, stem, formats):
-        if path not in written and is_ours(path):
-            path.unlink(missing_ok=True)
+    for fmt in chosen:
+        given = found if fmt.keeps_joints else mapped
+        for part, person in _parts(given[fmt.needs_floor], fmt):
+            for file in fmt.write(part, skeleton, stem + person):
+                put(file.name, file.content)
+                notes += [f"{file.name}: {note}" for note in file.notes]
+    if any(fmt.describe for fmt in chosen):
+        names = [path.name for path in written]
+        text = _about_text(mapped[False], mapped[True], skeleton, chosen, names, notes)
+        put(stem + ABOUT_SUFFIX, text.encode("utf-8", "surrogateescape"))
+    for fmt in chosen:
+        for path in _files_of_people(out, stem, fmt):
+            if path not in written and is_ours(path):
+                path.unlink(missing_ok=True)
     return written
 
 
-def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
+def check_formats(formats: Collection[str]) -> tuple[str, ...]:
     """``formats`` without doubles; LiftwildError if one is unknown, or its library is missing."""
     for name in formats:
         if name not in FORMATS:
             raise LiftwildError(f"unknown format {name!r}; known are {', '.join(FORMATS)}")
-    if "parquet" in formats:
-        parquet.need_pyarrow()
+    for name in formats:
+        FORMATS[name].check()
     return tuple(dict.fromkeys(formats))
 
 
-def foreign_file(out: Path, stem: str, formats: Sequence[str]) -> Path | None:
+def foreign_file(out: Path, stem: str, formats: Collection[str]) -> Path | None:
     """A file that ``write_formats`` might write over and that is not liftwild's, or None."""
-    names = [f"{stem}.{name}" for name in formats if name not in PER_PERSON and name != "coco"]
-    if "coco" in formats:
-        names += [f"{stem}.coco.json", f"{stem}.coco-results.json"]
-    if any(name in SIDE_FILE for name in formats):
-        names.append(f"{stem}.about.txt")
-    paths = itertools.chain((out / name for name in names), _of_persons(out, stem, formats))
+    chosen = [FORMATS[name] for name in formats]
+    paths = [out / (stem + suffix) for fmt in chosen if not fmt.per_person for suffix in fmt.suffixes]
+    if any(fmt.describe for fmt in chosen):
+        paths.append(out / (stem + ABOUT_SUFFIX))
+    for fmt in chosen:
+        paths += _files_of_people(out, stem, fmt)
     return next((path for path in paths if os.path.lexists(path) and not is_ours(path)), None)
 
 
 def is_ours(path: Path) -> bool:
-    """Whether ``path`` holds what ``write_formats`` wrote, by its name's end and its content; False if unreadable."""
+    """Whether ``path`` holds what ``write_formats`` wrote, by its suffix and its content; False if unreadable."""
+    named = _named_for(path)
     try:
         with path.open("rb") as file:
-            start = file.read(2000)
-            if path.suffix == ".parquet":
-                file.seek(max(0, path.stat().st_size - 20_000))
-                start += file.read()
+            head = file.read(HEAD_BYTES)
+        if path.name.endswith(ABOUT_SUFFIX):
+            return head.startswith(ABOUT_MARK.encode())
+        return named is not None and named[0].recognise(path, head)
     except OSError:
         return False
-    match "".join(path.suffixes[-2:]) if path.name.endswith((".coco.json", ".about.txt")) else path.suffix:
-        case ".coco.json":
-            return f'"format": "{COCO_FORMAT}"'.encode() in start
-        case ".about.txt":
-            return start.startswith(ABOUT_MARK.encode())
-        case ".json" if path.name.endswith(".coco-results.json"):
-            return start.strip() == b"[]" or b'"keypoint_scores"' in start
-        case ".json":
-            return is_pose_file(path)
-        case ".csv":
-            return start.startswith(csv.MARK.encode())
-        case ".npz":
-            return start.startswith(b"PK") and npz.ABOUT.encode() + b".npy" in start[:100]
-        case ".parquet":
-            return parquet.FORMAT.encode() in start
-        case ".bvh":
-            return start.startswith(b"HIERARCHY\nROOT pelvis\n") and b"JOINT to_" in start
-        case ".trc":
-            return start.startswith(b"PathFileType\t4\t(X/Y/Z)\t" + os.fsencode(path.name) + b"\n")
-    return False
+
+
+def person_file(stem: str, track: PoseTrack, suffix: str) -> str:
+    """Name of the file of one person; ``suffix`` without its dot."""
+    return f"{stem}{_person_suffix(track)}.{suffix}"
+
+
+def _person_suffix(track: PoseTrack) -> str:
+    return f".person{track.person_id}"
+
+
+def _named_for(path: Path) -> tuple[Format, str] | None:
+    """The format that ``path`` is named for, and its suffix: the longest, as x.coco.json ends with .json too."""
+    known = [(fmt, suffix) for fmt in FORMATS.values() for suffix in fmt.suffixes if path.name.endswith(suffix)]
+    return max(known, key=lambda one: len(one[1]), default=None)
 
 
 def _hidden(recording: Recording, min_confidence: float) -> Recording:
     return replace(recording, tracks=tuple(hide(track, min_confidence) for track in recording.tracks))
 
 
-def person_file(stem: str, track: PoseTrack, suffix: str) -> str:
-    """Name of the file of one person."""
-    return f"{stem}.person{track.person_id}.{suffix}"
+def _parts(recording: Recording, fmt: Format) -> Iterator[tuple[Recording, str]]:
+    """What ``fmt`` writes at a time, and what that adds to the stem: everybody, or each person with frames."""
+    if not fmt.per_person:
+        yield recording, ""
+        return
+    for track in recording.tracks:
+        if len(track):
+            yield replace(recording, tracks=(track,)), _person_suffix(track)
 
 
-def _with_frames(recording: Recording) -> Iterator[PoseTrack]:
-    return (track for track in recording.tracks if len(track))
+def _files_of_people(out: Path, stem: str, fmt: Format) -> list[Path]:
+    """Files of single persons in ``fmt`` that are there."""
+    if not fmt.per_person:
+        return []
+    suffixes = "|".join(map(re.escape, fmt.suffixes))
+    pattern = re.compile(rf"{re.escape(stem)}\.person-?\d+({suffixes})", re.DOTALL)
+    found = map(Path, glob.glob(glob.escape(str(out / stem)) + ".person*"))
+    return sorted(path for path in found if pattern.fullmatch(path.name))
 
 
-def _of_persons(out: Path, stem: str, formats: Sequence[str]) -> Iterator[Path]:
-    """Files of single persons that are there, in those of ``formats`` that have such."""
-    for name in PER_PERSON:
-        if name in formats:
-            pattern = re.compile(re.escape(stem) + rf"\.person-?\d+\.{name}", re.DOTALL)
-            found = glob.glob(glob.escape(str(out / stem)) + f".person*.{name}")
-            yield from (Path(path) for path in sorted(found) if pattern.fullmatch(Path(path).name))
-
-
-def about_text(
+def _about_text(
     recording: Recording,
     floored: Recording,
     skeleton: Skeleton,
-    formats: Sequence[str],
-    files: Sequence[str],
-    notes: Sequence[str] = (),
+    formats: Collection[Format],
+    files: Collection[str],
+    notes: Collection[str],
 ) -> str:
-    """The text beside ``files`` that cannot say themselves what they hold.
-
-    ``floored``: what BVH and TRC are written of; ``notes``: sentences on single files.
-    """
-    facts = about(recording, skeleton)
-    frame, camera = facts["frame"], facts["camera"]
+    """The text beside ``files``; ``floored``: what formats that need the floor are written from."""
+    facts = metadata(recording, skeleton)
+    camera = facts["camera"]
     what = f"a clip of {len(recording.times_s)} frames" if recording.is_clip else "a photo"
     lines = [
         f"{ABOUT_MARK} in {recording.source}, {what}, {recording.width} x {recording.height} px upright",
@@ -199,36 +210,16 @@ def about_text(
         f"done after the network: {'; '.join(recording.steps) or 'nothing'}",
     ]
     if recording.is_clip:
-        lines += [f"person {track.person_id}: in frames {seen_frames(track.frames)}" for track in recording.tracks]
-    if "csv" in formats:
-        lines += [
-            "",
-            "CSV: a row for each joint of each person in each frame; an empty cell is hidden or not known",
-            "frame: index from 0; time_s: seconds from the clip's first frame",
-            f"x_px, y_px: {frame['joints_2d']}",
-            f"x_mm, y_mm, z_mm: unit {frame['unit']}; zero: {frame['zero']}; axes: {frame['axes']}",
-            f"scale: {frame['scale']}",
-            f"root_x_mm, root_y_mm, root_z_mm: {frame['root_mm']}",
-            f"confidence: in [0, 1]; {facts['confidence_is'] or 'what it is was not kept'}",
-            "depth_sd_mm: spread of z_mm, one standard deviation",
-            "inside, visible: chances in [0, 1] that the joint lies in the photo, and that it is not hidden there",
-        ]
-    if "bvh" in formats or "trc" in formats:
-        lines += [
-            "",
-            "BVH and TRC: unit m",
-            f"axes: {upright.AXES}",
-            f"zero: {upright.zero_of(floored)}",
-        ]
-        lines += [f"for BVH and TRC also done: {step}" for step in floored.steps[len(recording.steps) :]]
-    if "bvh" in formats:
-        lines += [
-            "BVH rotations: degrees, ZXY; all zero is a T-pose that faces z; nodes to_<joint> lie on the joint before "
-            "and point at that one",
-            "BVH twist about a bone: not known, the least; ends of wrists, ankles and head top: drawn, not measured",
-        ]
-        if skeleton != MPII_16:
-            lines.append("BVH joints: those of mpii16; bones of the others do not keep their lengths")
-    if "trc" in formats:
-        lines.append("TRC: an empty cell is a hidden joint, or a frame without the person")
+        lines += [f"person {track.person_id}: in frames {frame_ranges(track.frames)}" for track in recording.tracks]
+    described = [(fmt, fmt.describe) for fmt in FORMATS.values() if fmt in formats and fmt.describe]
+    for fmt, describe in described:
+        if not fmt.needs_floor:
+            lines += ["", *describe(recording, skeleton)]
+    if any(fmt.needs_floor for fmt, _ in described):
+        names = " and ".join(fmt.name.upper() for fmt in FORMATS.values() if fmt.needs_floor)
+        lines += ["", f"{names}: unit m", f"axes: {upright.AXES}", f"zero: {upright.zero_of(floored)}"]
+        lines += [f"for {names} also done: {step}" for step in floored.steps[len(recording.steps) :]]
+    for fmt, describe in described:
+        if fmt.needs_floor:
+            lines += describe(floored, skeleton)
     return "\n".join([*lines, *notes]) + "\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,37 +11,29 @@ from typing import Any
 import numpy as np
 
 from liftwild.errors import LiftwildError
-from liftwild.files import write_whole
-from liftwild.io.description import about, read_camera, read_levelled, skeleton_from
-from liftwild.pose import Pose, PoseTrack, Recording
+from liftwild.io.description import camera_from_metadata, levelled_from_metadata, metadata, skeleton_from_metadata
+from liftwild.io.format import File, Format
+from liftwild.pose import PoseTrack, Recording
 from liftwild.skeleton import Skeleton
 
-FORMAT = "liftwild-pose"
-CLIP_FORMAT = "liftwild-clip"
+PHOTO_KIND = "liftwild-pose"
+CLIP_KIND = "liftwild-clip"
 VERSION = 1
 _OF_PHOTO = {"boxes": "box", "annotation_ids": "annotation_id", "scores": "score"}  # names of a clip's, of a photo's
 _TEXT = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
-def pose_document(file_name: str, width: int, height: int, poses: Sequence[Pose]) -> dict[str, Any]:
-    """The JSON document of one photo's poses: ``recording_document`` without camera and steps.
-
-    ``file_name``: the photo's; ``width`` and ``height`` in px, upright.
-    """
-    return recording_document(Recording.of_photo(file_name, width, height, poses))
-
-
 def recording_document(recording: Recording, skeleton: Skeleton | None = None) -> dict[str, Any]:
-    """The JSON document of a photo or clip: what ``write_json`` takes.
+    """The JSON document of a photo or clip, with JSON's types and arrays: what ``to_bytes`` takes.
 
     2D is rounded to 0.01 px, 3D to 0.1 mm, confidence, scores and chances to 0.001, times to 1 us. ``skeleton``: as for
-    ``about``.
+    ``metadata``.
     ``annotation_id``, ``depth_sd_mm``, ``inside``, ``visible`` and ``root_mm`` are there only where they are known.
     """
     source = {"file": recording.source, "width": int(recording.width), "height": int(recording.height)}
-    document: dict[str, Any] = {"format": CLIP_FORMAT if recording.is_clip else FORMAT, "version": VERSION}
+    document: dict[str, Any] = {"format": CLIP_KIND if recording.is_clip else PHOTO_KIND, "version": VERSION}
     document["clip" if recording.is_clip else "image"] = source
-    document.update(about(recording, skeleton))
+    document.update(metadata(recording, skeleton))
     if recording.is_clip:
         document["times_s"] = _rounded(recording.times_s, 6)
         document["people"] = [_track(track) for track in recording.tracks]
@@ -88,17 +80,11 @@ def _rounded(values: np.ndarray, digits: int) -> np.ndarray:
     return np.asarray(values, dtype=np.float64).round(digits) + 0.0
 
 
-def write_json(path: str | Path, document: dict[str, Any]) -> None:
-    """Write ``document`` (JSON's types, and arrays) to ``path``, whole or not at all.
-
-    NaN in an array becomes null. ValueError if there is infinity, or NaN elsewhere, which JSON has no words for;
-    LiftwildError if it cannot be written.
-    """
-    write_whole(path, to_bytes(document))
-
-
 def to_bytes(document: Any) -> bytes:
-    """``document`` as JSON text that people can read: a joint to a line, or in a clip a frame to a line."""
+    """``document`` (JSON's types, and arrays) as text that people can read: a joint to a line, or in a clip a frame.
+
+    NaN in an array becomes null. ValueError if there is infinity, or NaN elsewhere, which JSON has no words for.
+    """
     pieces: list[str] = []
     _put(pieces, document, "\n")
     pieces.append("\n")
@@ -160,9 +146,9 @@ def _array(values: np.ndarray, line: str) -> str:
 
 
 def read_json(path: str | Path) -> Recording:
-    """The recording in a file that ``write_json`` wrote of a ``recording_document``.
+    """The recording in a file of the format ``json``, equal to the rounding.
 
-    Equal to what was written, to the rounding. LiftwildError if it cannot be read or holds something else.
+    LiftwildError if it cannot be read or holds something else.
     """
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -171,21 +157,21 @@ def read_json(path: str | Path) -> Recording:
     except (ValueError, RecursionError) as error:  # JSON and UTF-8 both
         raise LiftwildError(f"{path} is not JSON: {error}") from None
     found = document.get("format") if isinstance(document, dict) else None
-    if found not in (FORMAT, CLIP_FORMAT):
+    if found not in (PHOTO_KIND, CLIP_KIND):
         raise LiftwildError(
-            f"{path} holds no poses of liftwild: its format is {found!r}, not {FORMAT} or {CLIP_FORMAT}"
+            f"{path} holds no poses of liftwild: its format is {found!r}, not {PHOTO_KIND} or {CLIP_KIND}"
         )
     if document.get("version") != VERSION:
         raise LiftwildError(f"{path} has version {document.get('version')!r}; this liftwild reads version {VERSION}")
     try:
-        return _recording(document, found == CLIP_FORMAT)
+        return _recording(document, found == CLIP_KIND)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise LiftwildError(f"{path} is damaged: {type(error).__name__}: {error}; write it again") from None
 
 
 def _recording(document: dict[str, Any], is_clip: bool) -> Recording:
-    source, skeleton = document["clip" if is_clip else "image"], skeleton_from(document)
-    camera, camera_from = read_camera(document.get("camera"))
+    source, skeleton = document["clip" if is_clip else "image"], skeleton_from_metadata(document)
+    camera, camera_from = camera_from_metadata(document.get("camera"))
     tracks = []
     for position, person in enumerate(document["people"]):
         if not is_clip:  # files from before a photo's people had numbers count them in their order
@@ -197,7 +183,7 @@ def _recording(document: dict[str, Any], is_clip: bool) -> Recording:
         tuple(str(step) for step in document.get("steps", [])), is_clip, str(document.get("confidence_is") or ""),
         str(document.get("computed_by") or ""),
     )  # fmt: skip
-    return read_levelled(recording, document.get("levelled"))
+    return levelled_from_metadata(recording, document.get("levelled"))
 
 
 def _as_track(person: dict[str, Any]) -> dict[str, Any]:
@@ -233,11 +219,12 @@ def _read_track(person: dict[str, Any], skeleton: Skeleton) -> PoseTrack:
     )
 
 
-def is_pose_file(path: str | Path) -> bool:
-    """Whether ``path`` holds JSON that ``write_json`` wrote (its first lines tell); False if it cannot be read."""
-    try:
-        with Path(path).open("rb") as file:
-            start = file.read(200)
-    except OSError:
-        return False
-    return any(f'"format": "{name}"'.encode() in start for name in (FORMAT, CLIP_FORMAT))
+def _write(recording: Recording, skeleton: Skeleton, stem: str) -> Iterator[File]:
+    yield File(f"{stem}.json", to_bytes(recording_document(recording, skeleton)))
+
+
+def _recognise(path: Path, head: bytes) -> bool:
+    return any(f'"format": "{kind}"'.encode() in head[:200] for kind in (PHOTO_KIND, CLIP_KIND))
+
+
+FORMAT = Format("json", "everything, rounded to 0.01 px and 0.1 mm", (".json",), _write, _recognise)

@@ -5,32 +5,30 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from liftwild.errors import LiftwildError
-from liftwild.files import write_whole
-from liftwild.io.description import about, read_camera, read_levelled, skeleton_from, skeleton_of
+from liftwild.io.description import camera_from_metadata, levelled_from_metadata, metadata, skeleton_from_metadata
+from liftwild.io.format import File, Format
 from liftwild.pose import PoseTrack, Recording
 from liftwild.skeleton import Skeleton
 
-FORMAT = "liftwild-npz"
+KIND = "liftwild-npz"
 VERSION = 1
-ABOUT = "liftwild"  # the array that comes first in the file, so that its first bytes tell what it is
+METADATA = "liftwild"  # the array that comes first in the file, so that its first bytes tell what it is
 
 
-def npz_bytes(recording: Recording, skeleton: Skeleton | None = None) -> bytes:
-    """The .npz file of a recording: one row for each person in each frame, a person's rows together.
-
-    ``skeleton``: as for ``about``.
-    """
-    skeleton = skeleton or skeleton_of(recording)
+def npz_bytes(recording: Recording, skeleton: Skeleton) -> bytes:
+    """The .npz file of a recording in the joints of ``skeleton``: one row for each person in each frame, a person's
+    rows together."""
     tracks, joints = recording.tracks, len(skeleton)
     note = {
-        "format": FORMAT, "version": VERSION, "file": recording.source, "is_clip": recording.is_clip,
-        **about(recording, skeleton),
+        "format": KIND, "version": VERSION, "file": recording.source, "is_clip": recording.is_clip,
+        **metadata(recording, skeleton),
     }  # fmt: skip
 
     def rows(arrays: list[np.ndarray | None], *shape: int) -> np.ndarray:
@@ -43,7 +41,7 @@ def npz_bytes(recording: Recording, skeleton: Skeleton | None = None) -> bytes:
     ids = [[None] * len(track) if track.annotation_ids is None else track.annotation_ids for track in tracks]
     flat_ids = [value for own in ids for value in own]
     whole = {
-        ABOUT: np.array(json.dumps(note)),
+        METADATA: np.array(json.dumps(note)),
         "joint_names": np.array(skeleton.names),
         "parents": np.array(skeleton.parents, dtype=np.int64),
         "size_px": np.array([recording.width, recording.height], dtype=np.int64),
@@ -77,13 +75,8 @@ def npz_bytes(recording: Recording, skeleton: Skeleton | None = None) -> bytes:
     return buffer.getvalue()
 
 
-def write_npz(path: str | Path, recording: Recording, skeleton: Skeleton | None = None) -> None:
-    """Write ``recording`` to ``path``, whole or not at all. LiftwildError if it cannot be written."""
-    write_whole(path, npz_bytes(recording, skeleton))
-
-
 def read_npz(path: str | Path) -> Recording:
-    """The recording in a file that ``write_npz`` wrote, equal in every number.
+    """The recording in a file of the format ``npz``, equal in every number.
 
     LiftwildError if it cannot be read or holds something else. Nothing is unpickled.
     """
@@ -95,10 +88,10 @@ def read_npz(path: str | Path) -> Recording:
     except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
         raise LiftwildError(f"{path} is no .npz file of liftwild: {error}") from None
     try:
-        note = json.loads(str(arrays[ABOUT]))
-        if (note["format"], note["version"]) != (FORMAT, VERSION):
+        note = json.loads(str(arrays[METADATA]))
+        if (note["format"], note["version"]) != (KIND, VERSION):
             raise LiftwildError(
-                f"{path} is {note['format']} version {note['version']}; this liftwild reads {FORMAT} version {VERSION}"
+                f"{path} is {note['format']} version {note['version']}; this liftwild reads {KIND} version {VERSION}"
             )
         return _recording(arrays, note)
     except LiftwildError:
@@ -110,8 +103,8 @@ def read_npz(path: str | Path) -> Recording:
 
 
 def _recording(arrays: dict[str, np.ndarray], note: dict[str, Any]) -> Recording:
-    skeleton = skeleton_from(note)
-    camera, camera_from = read_camera(note["camera"])
+    skeleton = skeleton_from_metadata(note)
+    camera, camera_from = camera_from_metadata(note["camera"])
     tracks, start = [], 0
 
     def known(name: str, own: slice) -> np.ndarray | None:
@@ -150,4 +143,15 @@ def _recording(arrays: dict[str, np.ndarray], note: dict[str, Any]) -> Recording
         bool(note["is_clip"]), str(note.get("confidence_is") or ""),
         str(note.get("computed_by") or ""),
     )  # fmt: skip
-    return read_levelled(recording, note["levelled"])
+    return levelled_from_metadata(recording, note["levelled"])
+
+
+def _write(recording: Recording, skeleton: Skeleton, stem: str) -> Iterator[File]:
+    yield File(f"{stem}.npz", npz_bytes(recording, skeleton))
+
+
+def _recognise(path: Path, head: bytes) -> bool:
+    return head.startswith(b"PK") and METADATA.encode() + b".npy" in head[:100]
+
+
+FORMAT = Format("npz", "everything as NumPy arrays, not rounded", (".npz",), _write, _recognise)

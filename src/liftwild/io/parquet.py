@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
 from liftwild.errors import LiftwildError
-from liftwild.io.csv_table import COLUMNS, JOINT, track_columns
-from liftwild.io.description import about, skeleton_of
+from liftwild.io.csv_table import JOINT, table
+from liftwild.io.description import metadata
+from liftwild.io.format import File, Format
 from liftwild.pose import Recording
 from liftwild.skeleton import Skeleton
 
-FORMAT = "liftwild-parquet"
+KIND = "liftwild-parquet"
 VERSION = 1
 
 
@@ -24,35 +27,44 @@ def need_pyarrow() -> None:
         raise LiftwildError("parquet files need pyarrow: pip install 'liftwild[parquet]'") from None
 
 
-def parquet_bytes(recording: Recording, skeleton: Skeleton | None = None) -> bytes:
-    """The Parquet file of a recording: the columns of the CSV, null where something is not known.
+def parquet_bytes(recording: Recording, skeleton: Skeleton) -> bytes:
+    """The Parquet file of a recording in the joints of ``skeleton``: the columns of the CSV, null where something is
+    not known.
 
-    The schema's metadata has ``liftwild``, JSON with the keys of docs/files.md. ``skeleton``: as for ``about``.
-    LiftwildError without pyarrow.
+    The schema's metadata has ``liftwild``, JSON with the keys of docs/files.md. LiftwildError without pyarrow.
     """
     need_pyarrow()
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    skeleton = skeleton or skeleton_of(recording)
-    whole = {"frame": pa.int64(), "person_id": pa.int64()}
-    fields = [pa.field(name, whole.get(name, pa.float64())) for name in COLUMNS if name != JOINT]
-    fields.insert(list(COLUMNS).index(JOINT), pa.field(JOINT, pa.dictionary(pa.int32(), pa.string())))
-    tracks = [track_columns(recording, track) for track in recording.tracks]
-    arrays = []
-    for field in fields:
-        values = np.concatenate([np.empty(0), *(columns[field.name] for columns in tracks)])
-        if field.name == JOINT:
+    arrays = {}
+    for name, values in table(recording).items():
+        if name == JOINT:
             joints = pa.array(values.astype(np.int32))
-            arrays.append(pa.DictionaryArray.from_arrays(joints, pa.array(skeleton.names, pa.string())))
+            arrays[name] = pa.DictionaryArray.from_arrays(joints, pa.array(skeleton.names, pa.string()))
         else:
-            arrays.append(pa.array(values, field.type, from_pandas=field.type == pa.float64()))
+            arrays[name] = pa.array(values, from_pandas=True)  # NaN becomes null
     note = {
-        "format": FORMAT, "version": VERSION, "file": recording.source, "width": int(recording.width),
+        "format": KIND, "version": VERSION, "file": recording.source, "width": int(recording.width),
         "height": int(recording.height), "is_clip": recording.is_clip, "frames": len(recording.times_s),
-        **about(recording, skeleton),
+        **metadata(recording, skeleton),
     }  # fmt: skip
-    schema = pa.schema(fields, metadata={"liftwild": json.dumps(note)})
     buffer = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), buffer)
+    pq.write_table(pa.table(arrays, metadata={"liftwild": json.dumps(note)}), buffer)
     return bytes(buffer.getvalue().to_pybytes())
+
+
+def _write(recording: Recording, skeleton: Skeleton, stem: str) -> Iterator[File]:
+    yield File(f"{stem}.parquet", parquet_bytes(recording, skeleton))
+
+
+def _recognise(path: Path, head: bytes) -> bool:
+    """Parquet has its schema, with our metadata, at the file's end."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 20_000))
+        return KIND.encode() in head + file.read()
+
+
+FORMAT = Format(
+    "parquet", "the rows of csv, not rounded; needs pyarrow", (".parquet",), _write, _recognise, check=need_pyarrow
+)

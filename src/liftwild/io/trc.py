@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
+from liftwild.io.format import File, Format
 from liftwild.kinematics.upright import upright
-from liftwild.pose import PoseTrack
+from liftwild.pose import PoseTrack, Recording
+from liftwild.skeleton import Skeleton
 
 DEFAULT_RATE_HZ = 30.0  # of a single frame
 
@@ -40,3 +45,23 @@ def trc_bytes(track: PoseTrack, times_s: np.ndarray, name: str) -> bytes:
         cells = ["\t" if math.isnan(value) else f"{value:.6f}\t" for value in row]
         lines.append("".join([f"{number}\t{times_s[number - 1]:.6f}\t", *cells]))
     return ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape")
+
+
+def _write(recording: Recording, skeleton: Skeleton, stem: str) -> Iterator[File]:
+    (track,) = recording.tracks
+    name = f"{stem}.trc"
+    yield File(name, trc_bytes(track, recording.times_s, name))
+
+
+def _recognise(path: Path, head: bytes) -> bool:
+    return head.startswith(b"PathFileType\t4\t(X/Y/Z)\t" + os.fsencode(path.name) + b"\n")
+
+
+def _describe(recording: Recording, skeleton: Skeleton) -> list[str]:
+    return ["TRC: an empty cell is a hidden joint, or a frame without the person"]
+
+
+FORMAT = Format(
+    "trc", "joints as markers for OpenSim, a file a person", (".trc",), _write, _recognise, _describe,
+    per_person=True, needs_floor=True,
+)  # fmt: skip

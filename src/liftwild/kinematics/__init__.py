@@ -1,1 +1,1 @@
-"""Poses as joint rotations and as upright people."""
+"""Poses as upright people in metres, as joint rotations, and as animations."""

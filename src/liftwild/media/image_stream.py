@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from liftwild.errors import LiftwildError
-from liftwild.media.photo import JPEG, JPEG_MARKER, PNG
+from liftwild.media.image_file import JPEG, JPEG_MARKER, PNG
 
 CHUNK_BYTES = 1 << 20
 MAX_IMAGE_BYTES = 1 << 29

@@ -21,7 +21,7 @@ LOG_SPREAD = (-6.0, 1.0)  # limits of ``Prediction.log_spread``
 
 __all__ = [
     "BASE", "PAPER", "SIZES", "SMALL", "Decoded", "Outputs", "PoseNet", "PoseNetConfig", "Prediction",
-    "infer", "macs", "outputs_of", "read",
+    "decode_outputs", "infer", "macs", "outputs_of",
 ]  # fmt: skip
 
 
@@ -199,18 +199,18 @@ def infer(net: PoseNet, images: Tensor, flip_test: bool = False, with_depth: boo
     """
     pred = net(torch.cat([images, images.flip(3)]) if flip_test else images, with_depth=with_depth)
     softmax = net.config.softmax
-    return read(outputs_of(pred, softmax), images.shape[-1], softmax, flip_test)
+    return decode_outputs(outputs_of(pred, softmax), images.shape[-1], softmax, flip_test)
 
 
-def read(found: Outputs, input_px: int, fine: bool, flip_test: bool = False) -> Decoded:
+def decode_outputs(found: Outputs, input_px: int, subpixel: bool, flip_test: bool = False) -> Decoded:
     """Decode what a network gave of an input of ``input_px``.
 
-    ``fine``: as for ``heatmap.decode``; networks with ``softmax`` are read so. ``flip_test``: the second half of the
-    batch are the mirrored images of the first, and is averaged with it.
+    ``subpixel``: as for ``heatmap.decode``; networks with ``softmax`` are read so. ``flip_test``: the second half of
+    the batch are the mirrored images of the first, and is averaged with it.
     """
     if flip_test:
         found = _averaged(found)
-    joints_2d, peaks = decode(found.heatmaps, input_px, fine)
+    joints_2d, peaks = decode(found.heatmaps, input_px, subpixel)
     if found.inside is None or found.visible is None or found.joints is None or found.log_spread is None:
         return Decoded(joints_2d, peaks, found.depth)
     inside = found.inside.sigmoid()

@@ -14,47 +14,27 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from liftwild.errors import LiftwildError
-from liftwild.pose import Pose, PoseTrack
+from liftwild.pipeline.frame_log import PERSON, LoggedFrame, records_of
 from liftwild.tracking.observation import Observation
 
 FORMAT = "liftwild-spool"
 VERSION = 4  # 2: peak; 3: score; 4: inside, visible
-J = 16
 
 _BLOCK = struct.Struct("<4sII")  # mark, bytes of what follows, its CRC-32
 _FRAME, _END = b"FRAM", b"END."
 _HEAD = struct.Struct("<qdIIH")  # number, time, width, height, people
-_NO_ID = np.iinfo(np.int64).min
-_PERSON = np.dtype(
-    [
-        ("person", "<i4"), ("annotation", "<i8"), ("box", "<f4", 4), ("joints_2d", "<f4", (J, 2)),
-        ("joints_3d", "<f4", (J, 3)), ("confidence", "<f4", J), ("depth_sd", "<f4", J), ("colours", "<f4", 6),
-        ("peak", "<f4"), ("score", "<f4"), ("inside", "<f4", J), ("visible", "<f4", J),
-    ]
-)  # fmt: skip
-_MOST_BLOCK = _HEAD.size + 65535 * _PERSON.itemsize
-
-
-class SpooledFrame(NamedTuple):
-    """A frame as kept: ``width`` and ``height`` px, 0 where it was broken; ``people``: records of ``_PERSON``."""
-
-    number: int
-    time_s: float
-    width: int
-    height: int
-    people: np.ndarray
+_MOST_BLOCK = _HEAD.size + 65535 * PERSON.itemsize
 
 
 class Spool:
-    """The file at ``path`` for the clip and settings that ``about`` (text by name) tells; made if it is not there.
+    """A ``FrameLog`` on disk: the file at ``path`` for the clip and settings that ``about`` (text by name) tells.
 
-    ``frames``: how many it holds; ``is_complete``: whether the clip's end was reached, with ``missing`` frames.
-    LiftwildError if the file is something else, of another clip or of other settings, or is being written.
+    It is made if it is not there. LiftwildError if the file is something else, of another clip or of other settings, or
+    is being written.
     """
 
     def __init__(self, path: Path, about: Mapping[str, str]) -> None:
@@ -127,33 +107,19 @@ class Spool:
                 end += _BLOCK.size + length
                 yield mark, content, end
 
-    def __iter__(self) -> Iterator[SpooledFrame]:
+    def __iter__(self) -> Iterator[LoggedFrame]:
         """The frames that it holds, in order, read one at a time."""
         for mark, content, _ in self._blocks():
             if mark == _FRAME:
                 number, time_s, width, height, count = _HEAD.unpack_from(content)
-                yield SpooledFrame(
-                    number, time_s, width, height, np.frombuffer(content, _PERSON, count, offset=_HEAD.size)
+                yield LoggedFrame(
+                    number, time_s, width, height, np.frombuffer(content, PERSON, count, offset=_HEAD.size)
                 )
 
     def add(self, number: int, time_s: float, size: tuple[int, int] | None, seen: list[Observation]) -> None:
-        """Append a frame of ``size`` (width, height), None where it was broken, and who was seen in it.
-
-        LiftwildError if it cannot be written; what came before is kept.
-        """
-        people = np.zeros(len(seen), _PERSON)
-        for record, (pose, colours) in zip(people, seen, strict=True):
-            record["person"] = -1 if pose.person_id is None else pose.person_id
-            record["annotation"] = _NO_ID if pose.annotation_id is None else pose.annotation_id
-            record["box"], record["joints_2d"], record["joints_3d"] = pose.box, pose.joints_2d, pose.joints_3d
-            record["confidence"], record["colours"] = pose.confidence, colours
-            record["depth_sd"] = np.nan if pose.depth_sd_mm is None else pose.depth_sd_mm
-            record["peak"] = np.nan if pose.peak is None else pose.peak
-            record["score"] = np.nan if pose.score is None else pose.score
-            record["inside"] = np.nan if pose.inside is None else pose.inside
-            record["visible"] = np.nan if pose.visible is None else pose.visible
+        """As ``FrameLog.add``. LiftwildError if it cannot be written; what came before is kept."""
         width, height = size or (0, 0)
-        self._block(_FRAME, _HEAD.pack(number, time_s, width, height, len(seen)) + people.tobytes())
+        self._block(_FRAME, _HEAD.pack(number, time_s, width, height, len(seen)) + records_of(seen).tobytes())
         self.frames += 1
 
     def finish(self, missing: int) -> None:
@@ -206,87 +172,6 @@ class Spool:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def seen_in(frame: SpooledFrame) -> list[Observation]:
-    """The people of a frame, as they were when they were kept."""
-    return [
-        Observation(
-            Pose(
-                joints_2d=record["joints_2d"].astype(np.float64),
-                joints_3d=record["joints_3d"].astype(np.float64),
-                confidence=record["confidence"].copy(),
-                box=tuple(record["box"].tolist()),
-                annotation_id=None if record["annotation"] == _NO_ID else int(record["annotation"]),
-                depth_sd_mm=_known(record["depth_sd"].copy()),
-                person_id=int(record["person"]),
-                peak=None if np.isnan(record["peak"]) else float(record["peak"]),
-                score=None if np.isnan(record["score"]) else float(record["score"]),
-                inside=_known(record["inside"].copy()),
-                visible=_known(record["visible"].copy()),
-            ),
-            record["colours"].copy(),
-        )
-        for record in frame.people
-    ]
-
-
-def _known(values: np.ndarray) -> np.ndarray | None:
-    """``values``, or None where all are NaN."""
-    return None if np.isnan(values).all() else values
-
-
-class Spooled(NamedTuple):
-    """All of a spool in memory: ``times_s`` (F,) s, ``width`` and ``height`` px, ``broken`` frames, the ``tracks``."""
-
-    times_s: np.ndarray
-    width: int
-    height: int
-    broken: int
-    tracks: tuple[PoseTrack, ...]
-
-
-def read_spool(spool: Spool) -> Spooled:
-    """The tracks of a spool, by the number of their people. About 750 bytes for each person and frame are held."""
-    counts: dict[int, int] = {}
-    times: list[float] = []
-    width = height = broken = 0
-    for frame in spool:
-        times.append(frame.time_s)
-        broken += not frame.width
-        width, height = (frame.width, frame.height) if frame.width else (width, height)
-        for person in frame.people["person"].tolist():
-            counts[person] = counts.get(person, 0) + 1
-    records = {person: np.empty(count, _PERSON) for person, count in counts.items()}
-    frames = {person: np.empty(count, np.int64) for person, count in counts.items()}
-    filled = dict.fromkeys(counts, 0)
-    for number, frame in enumerate(spool):
-        for record in frame.people:
-            person = int(record["person"])
-            records[person][filled[person]] = record
-            frames[person][filled[person]] = number
-            filled[person] += 1
-    tracks = tuple(_track(person, frames[person], records[person]) for person in sorted(counts))
-    return Spooled(np.array(times, dtype=np.float64), width, height, broken, tracks)
-
-
-def _track(person: int, frames: np.ndarray, records: np.ndarray) -> PoseTrack:
-    ids = records["annotation"]
-    return PoseTrack(
-        person_id=person,
-        frames=frames,
-        joints_2d=records["joints_2d"],
-        joints_3d=records["joints_3d"],
-        confidence=records["confidence"],
-        boxes=records["box"].astype(np.float64),
-        depth_sd_mm=_known(records["depth_sd"]),
-        annotation_ids=None
-        if (ids == _NO_ID).all()
-        else tuple(None if value == _NO_ID else int(value) for value in ids),
-        scores=_known(records["score"].astype(np.float64)),
-        inside=_known(records["inside"]),
-        visible=_known(records["visible"]),
-    )
 
 
 def _lock(handle: int, path: Path) -> None:

@@ -6,13 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
 from liftwild.camera import Camera, bone_lengths
 from liftwild.errors import LiftwildError
-from liftwild.media.photo import focal_of, read_focal
+from liftwild.media.exif import focal_of
 from liftwild.pose import PoseTrack, Recording
 from liftwild.skeleton import MPII_16, SCALE_BONES, Skeleton
 
@@ -30,8 +29,8 @@ MIN_DEPTH = 0.05  # of the pelvis' depth, below which a joint is too near to be 
 MIN_WEIGHT = 0.01  # of a joint of confidence 0, or outside the photo: it still says a little
 
 # Standing height from bones: those along the body, one after the other from the ankle to the top of the head, are this
-# part of it; the rest is from ankle to sole. Both shares are means over the bodies of ``people/body.npz`` (the first
-# deviates by 0.002, grown or not).
+# part of it; the rest is from ankle to sole. Both shares are means over the bodies of
+# ``synthetic/body/body.npz`` (the first deviates by 0.002, grown or not).
 HEIGHT_LEGS = (("ankle", "knee"), ("knee", "hip"))
 HEIGHT_SPINE = ("pelvis", "thorax", "upper_neck", "head_top")
 BONES_SHARE, ANKLE_SHARE = 0.959, 0.045
@@ -178,7 +177,8 @@ def located(
     change a little. Best before tracks are smoothed, so that places are smoothed with them. LiftwildError if the height
     is no person's.
     """
-    _check_height(height_m)
+    if height_m is not None:
+        check_height(height_m)
     step = f"placed in space by the camera ({camera_from})" + (", x and y along its rays" if perspective else "")
     placed = replace(
         recording,
@@ -218,7 +218,7 @@ def sized(recording: Recording, height_m: float) -> Recording:
     frames), so what is seen in the photo stays. Somebody whose height cannot be told stays too. LiftwildError if the
     height is no person's.
     """
-    _check_height(height_m)
+    check_height(height_m)
     step = f"scaled to a standing height of {height_m:g} m"
     return replace(
         recording, tracks=tuple(_sized(track, height_m) for track in recording.tracks), steps=(*recording.steps, step)
@@ -240,8 +240,9 @@ def _sized(track: PoseTrack, height_m: float) -> PoseTrack:
     )
 
 
-def _check_height(height_m: float | None) -> None:
-    if height_m is not None and not HEIGHTS_M[0] <= height_m <= HEIGHTS_M[1]:
+def check_height(height_m: float) -> None:
+    """LiftwildError if nobody is ``height_m`` tall, in m."""
+    if not HEIGHTS_M[0] <= height_m <= HEIGHTS_M[1]:
         raise LiftwildError(
             f"a person is {HEIGHTS_M[0]:g} to {HEIGHTS_M[1]:g} m tall, not {height_m:g}; give the height in metres"
         )
@@ -253,22 +254,14 @@ def assumed_camera(width: int, height: int) -> tuple[Camera, str]:
     return Camera(focal, focal, width / 2, height / 2), f"assumed, {ASSUMED_DEG:g} degrees across"
 
 
-def camera_of_photo(path: str | Path, width: int, height: int) -> tuple[Camera, str]:
-    """The camera of the photo at ``path``, ``width`` x ``height`` px when upright, and where it comes from.
-
-    ("exif": its focal length, the principal point in the photo's middle; or an assumed one, which says so.) Photos that
-    were cropped, or whose EXIF gives a focal length that no camera has, get an assumed one. LiftwildError if the file
-    cannot be read.
-    """
-    return _camera_by(read_focal(path, width, height), width, height)
-
-
 def camera_of_exif(exif: bytes, width: int, height: int) -> tuple[Camera, str]:
-    """As ``camera_of_photo``, from the photo's EXIF block (``media.photo.read_with_exif``)."""
-    return _camera_by(focal_of(exif, width, height), width, height)
+    """The camera of a photo of ``width`` x ``height`` px when upright, and where it comes from.
 
-
-def _camera_by(focal: tuple[float, float] | None, width: int, height: int) -> tuple[Camera, str]:
+    ``exif``: its block, as ``media.photo.load_photo`` gives it. ("exif": its focal length, the principal point in the
+    photo's middle; or an assumed one, which says so.) Photos that were cropped, or whose EXIF gives a focal length that
+    no camera has, get an assumed one.
+    """
+    focal = focal_of(exif, width, height)
     longer = max(width, height)
     if focal is None or not FOCAL_PHOTOS[0] <= min(focal) / longer <= max(focal) / longer <= FOCAL_PHOTOS[1]:
         return assumed_camera(width, height)

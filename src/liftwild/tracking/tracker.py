@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 
-from liftwild.boxes import Box
+from liftwild.boxes import Box, Detected
 from liftwild.errors import LiftwildError
 from liftwild.inference.estimator import Estimator
 from liftwild.pose import Pose
@@ -56,18 +55,6 @@ NEWCOMER_S = 1.0  # and how often while all is well
 WIDER = 1.3  # the box where somebody lost is still looked for, against the last one
 
 
-class Detected(Protocol):
-    """What a detector gives: ``box`` (x, y, w, h) px, and how sure it is."""
-
-    @property
-    def box(self) -> Box:
-        """Around the body."""
-
-    @property
-    def score(self) -> float:
-        """In [0, 1]."""
-
-
 Detect = Callable[[np.ndarray, int | None], Sequence[Detected]]
 
 
@@ -77,8 +64,8 @@ class Tracker:
     ``detect``: a detector's ``detect``, asked for the first boxes, for people lost and for newcomers; None: one person
     is taken to fill the first frame, as in a photo. ``most``: people at a time, None for all. ``box`` (x, y, w, h) px:
     the one person to follow, in the first frame. ``at`` (x, y) px: only who is under this point is begun with. What it
-    does in a frame depends on the frame and on what was seen before alone: after ``take`` of that it goes on as if it
-    had never stopped.
+    does in a frame depends on the frame and on what was seen before alone: after ``observe`` of that it goes on as if
+    it had never stopped.
     """
 
     def __init__(
@@ -99,25 +86,25 @@ class Tracker:
         self.last_s: float | None = None
 
     def step(
-        self, image: np.ndarray, time_s: float, given: Sequence[tuple[int | None, Box]] | None = None, name: str = ""
+        self, image: np.ndarray, time_s: float, external: Sequence[tuple[int | None, Box]] | None = None, name: str = ""
     ) -> list[Observation]:
         """The people in the next frame, each with ``person_id``, by that number.
 
-        ``image`` (H, W, 3) uint8 RGB; ``time_s`` s, rising. ``given``: (annotation id, box) of the people in this
+        ``image`` (H, W, 3) uint8 RGB; ``time_s`` s, rising. ``external``: (annotation id, box) of the people in this
         frame, looked at as they are; None: people are followed. LiftwildError, with ``name``, on a bad box.
         """
         self._forget(time_s)
-        if given is not None:
-            seen = self._given(image, time_s, given, name)
+        if external is not None:
+            seen = self._external(image, time_s, external, name)
         elif self.last_s is None and self.box is not None:
             seen = {self._next(): self._look(image, [self.box], name)[0]}
         else:
             seen = self._followed(image, time_s, name)
         found = [Observation(replace(seen[n].pose, person_id=n), seen[n].colours) for n in sorted(seen)]
-        self.take(time_s, found)
+        self.observe(time_s, found)
         return found
 
-    def take(self, time_s: float, found: Iterable[Observation]) -> None:
+    def observe(self, time_s: float, found: Iterable[Observation]) -> None:
         """Know that people were ``found`` in the frame at ``time_s``: the second half of ``step``."""
         self._forget(time_s)
         seen = {_number(each.pose): each for each in found}
@@ -148,14 +135,14 @@ class Tracker:
         found = [as_kept(pose) for pose in next(self.estimator.predict_crops([people]))]
         return [Observation(pose, colours_of(image, pose)) for pose in found]
 
-    def _given(
-        self, image: np.ndarray, time_s: float, given: Sequence[tuple[int | None, Box]], name: str
+    def _external(
+        self, image: np.ndarray, time_s: float, external: Sequence[tuple[int | None, Box]], name: str
     ) -> dict[int, Observation]:
         """People in boxes that somebody else knows; numbers by who was there before."""
-        found = self._look(image, [box for _, box in given], name)
+        found = self._look(image, [box for _, box in external], name)
         numbers = self._matched(found, list(self.people), time_s)
         seen = {}
-        for i, (each, (key, _)) in enumerate(zip(found, given, strict=True)):
+        for i, (each, (key, _)) in enumerate(zip(found, external, strict=True)):
             number = numbers[i] if i in numbers else self._next()
             seen[number] = Observation(replace(each.pose, annotation_id=key), each.colours)
         return seen

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from liftwild.inference.mobilenet_graph import FEATURES, PREFIX, MobileWriter
 from liftwild.inference.onnx_graph import CROPS
-from liftwild.inference.runtime import openvino_core
+from liftwild.inference.openvino_runtime import openvino_core
 from liftwild.network.joint_head import MobileJoints
 from liftwild.network.mobilenet import MIN_PREFIX, Features, Keypoints, Prefix
 from liftwild.network.posenet import PoseNet

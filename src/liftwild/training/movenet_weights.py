@@ -17,7 +17,7 @@ FORMAT, VERSION = "liftwild-movenet", 1
 FOLDER = Path("pretrained")  # of a checkout
 
 
-def save(path: Path, net: MoveNet, origin: dict[str, Any]) -> Path:
+def save_movenet(path: Path, net: MoveNet, origin: dict[str, Any]) -> Path:
     """Write ``net`` as ``path`` (.safetensors, fp16 as published), and a .json with its size and ``origin``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file({name: values.half().contiguous() for name, values in net.state_dict().items()}, path)

@@ -17,7 +17,7 @@ import numpy as np
 from liftwild import __version__
 from liftwild.errors import LiftwildError
 from liftwild.files import write_whole
-from liftwild.io.description import about
+from liftwild.io.description import metadata
 from liftwild.pose import PoseTrack, Recording
 from liftwild.viz.draw import LEFT, MIDDLE, RIGHT, UNSURE
 
@@ -37,20 +37,24 @@ MM, PX, SHARE, SECOND = 0.1, 0.1, 0.001, 0.0001
 def write_viewer(
     path: str | Path, recording: Recording, frames: Iterable[tuple[int, np.ndarray]] | None = None
 ) -> None:
-    """Write ``recording`` as one self-contained HTML file, whole or not at all.
+    """Write ``viewer_page`` as a file, whole or not at all; LiftwildError if it cannot be written."""
+    write_whole(path, viewer_page(recording, frames).encode("utf-8"))
+
+
+def viewer_page(recording: Recording, frames: Iterable[tuple[int, np.ndarray]] | None = None) -> str:
+    """``recording`` as one self-contained HTML page.
 
     ``frames``: index and picture (H, W, 3) uint8 RGB of the clip's frames, rising, taken one at a time; pictures may
     be smaller than the recording says, of the same shape. None: poses without pictures. The file stays under 32 MB:
     of a long clip every second, fourth, ... picture is kept, and all poses. A joint that is NaN is hidden. Where every
-    track has ``root_mm`` people stand in space, else side by side. LiftwildError if it cannot be written.
+    track has ``root_mm`` people stand in space, else side by side.
     """
     document = json_for_html(_document(recording))
     page, parts = _page()
     room = MAX_BYTES - len(document) - sum(len(part.encode()) for part in (page, *parts.values()))
     pictures = json_for_html(_pictures(recording, frames, room))
     title = escape(recording.source.encode("utf-8", "replace").decode())
-    text = Template(page).substitute(parts, title=title, recording=document, pictures=pictures)
-    write_whole(path, text.encode("utf-8"))
+    return Template(page).substitute(parts, title=title, recording=document, pictures=pictures)
 
 
 def json_for_html(value: Any) -> str:
@@ -106,7 +110,7 @@ def _document(recording: Recording) -> dict[str, Any]:
         "frames": len(recording.times_s),
         "times": packed(recording.times_s, SECOND),
         "placed": placed,
-        "about": about(recording),
+        "about": metadata(recording),
         "look": {"left": _css(LEFT), "right": _css(RIGHT), "middle": _css(MIDDLE), "unsure": UNSURE},
         "people": [_person(track, placed) for track in recording.tracks],
     }

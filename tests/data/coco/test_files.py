@@ -14,8 +14,8 @@ import pytest
 from liftwild.data.readers.coco import boxes_of, read_labels
 from liftwild.errors import LiftwildError
 from liftwild.skeleton import MPII_16
-from tests.data.coco.conftest import HEAD, Read
-from tests.support.data_fixtures import CAMERA, HEIGHT, WIDTH, J, annotation, keypoints, labels, pose, write_labels
+from tests.support.label_files import CAMERA, HEAD, HEIGHT, WIDTH, Read, annotation, keypoints, labels, write_labels
+from tests.support.poses import J, pose
 
 # --- what is wrong with the file as a whole ---
 

@@ -10,21 +10,23 @@ import numpy as np
 import pytest
 
 from liftwild.skeleton import MPII_16
-from tests.data.coco.conftest import HEAD, NECK, PELVIS, THORAX, Read, one_skip
-from tests.support.data_fixtures import (
+from tests.support.label_files import (
     CAMERA,
-    COCO_17,
+    HEAD,
     HEIGHT,
-    LSP_14,
+    NECK,
+    PELVIS,
+    THORAX,
     WIDTH,
-    J,
+    Read,
     annotation,
     annotation_3d,
     camera_field,
     keypoints,
     labels,
-    pose,
+    one_skip,
 )
+from tests.support.poses import COCO_17, LSP_14, J, pose
 
 # --- joint sets ---
 

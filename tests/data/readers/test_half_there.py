@@ -15,18 +15,11 @@ from liftwild.data import prepare
 from liftwild.data.readers import h36m
 from liftwild.data.store import Store
 from liftwild.synthetic.render.generate import RenderedSample
-from tests.data.readers.cases import CASES
-from tests.data.readers.conftest import (
-    DOZEN,
-    FOLDERS,
-    h36m_folders,
-    liftwild,
-    lspet_photos,
-    mpii_json,
-    sequences_3dhp,
-)
-from tests.data.readers.layouts import write_h36m_folder
-from tests.support.data_fixtures import annotation, labels, write_labels, write_photo
+from tests.support.commands import liftwild
+from tests.support.dataset_layouts import write_h36m_folder
+from tests.support.images import write_photo
+from tests.support.label_files import annotation, labels, write_labels
+from tests.support.rendered_datasets import CASES, DOZEN, FOLDERS, h36m_folders, lspet_photos, mpii_json, sequences_3dhp
 
 
 class Watch:

@@ -17,7 +17,9 @@ from liftwild.data.readers.coco import Skip
 from liftwild.data.readers.parts import Dataset, Part, prepare_dataset
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
-from tests.data.readers.layouts import (
+from tests.support.dataset_layouts import (
+    read,
+    skipped,
     write_3dhp_test,
     write_3dhp_train,
     write_h36m_folder,
@@ -25,8 +27,7 @@ from tests.data.readers.layouts import (
     write_lsp,
     write_mpii,
 )
-from tests.data.readers.test_readers import read, skipped
-from tests.support import data_fixtures
+from tests.support.stores import sample
 
 # --- half downloads, wrong folders ---
 
@@ -104,7 +105,7 @@ def test_an_interrupted_preparation_goes_on(tmp_path: Path) -> None:
     def part(name: str) -> Part:
         def people() -> Any:
             calls.append(name)
-            yield data_fixtures.sample(len(calls))
+            yield sample(len(calls))
             if name == "b" and broken.is_set():
                 raise LiftwildError("the disk went away")
             if name == "a":
@@ -130,7 +131,7 @@ def test_an_interrupted_preparation_goes_on(tmp_path: Path) -> None:
 
 def test_counts_are_compared(tmp_path: Path) -> None:
     def people() -> Any:
-        yield data_fixtures.sample(1)
+        yield sample(1)
 
     for published, text in (((2, 2), "1 people here, 2 are published: 1 too few"), ((3, 5), "3 to 5 are published")):
         done = prepare_dataset(

@@ -12,12 +12,11 @@ import pytest
 from liftwild.camera import Camera, fit_camera
 from liftwild.crop import BOX_MARGIN, Crop
 from liftwild.data.readers import h36m, h36m_videos, lsp, mpi_inf_3dhp, mpii
-from liftwild.data.readers.coco import Skip
-from liftwild.data.readers.parts import Dataset, positions
+from liftwild.data.readers.parts import positions
 from liftwild.errors import LiftwildError
 from liftwild.sample import Sample
 from liftwild.skeleton import MPII_16, canonical_name
-from tests.data.readers.layouts import (
+from tests.support.dataset_layouts import (
     CAMERA,
     CENTRE,
     CROP_CAMERA,
@@ -27,8 +26,10 @@ from tests.data.readers.layouts import (
     WIDTH,
     flat,
     grey,
-    picture,
+    picture_of,
+    read,
     skeleton,
+    skipped,
     write_3dhp_test,
     write_3dhp_train,
     write_h36m_folder,
@@ -37,8 +38,8 @@ from tests.data.readers.layouts import (
     write_metadata,
     write_mpii,
 )
-from tests.support import data_fixtures
 from tests.support.paths import ROOT
+from tests.support.poses import pose
 
 SHARED = Path(os.environ.get("LIFTWILD_SHARED", ROOT.parent / "shared"))
 LAYOUTS = SHARED / "data" / "layouts"
@@ -46,17 +47,6 @@ real = pytest.mark.skipif(
     not LAYOUTS.is_dir(), reason=f"no real annotation files in {LAYOUTS}; LIFTWILD_SHARED says where"
 )
 NECK, HEAD = MPII_16.index("upper_neck"), MPII_16.index("head_top")
-
-
-def read(dataset: Dataset) -> list[Sample]:
-    """Everybody of a data set, whole photos."""
-    people = [one for part in dataset.parts for one in part.read()]
-    assert all(isinstance(one, Sample) for one in people), people
-    return people  # type: ignore[return-value]
-
-
-def skipped(dataset: Dataset) -> list[Skip]:
-    return [one for part in dataset.parts for one in part.read() if isinstance(one, Skip)]
 
 
 def assert_same(one: Sample, number: int, camera: Camera | None, three: bool = True, scale: float = 1.0) -> None:
@@ -88,7 +78,7 @@ def test_mpii(tmp_path: Path, layout: str, moved: bool) -> None:
         assert crop.center_px == pytest.approx((CENTRE[0] - 0.5, CENTRE[1] + 15 * SCALE - 0.5))
         assert crop.size_px == pytest.approx(200 * 1.25 * SCALE)
         assert one.image.shape == (HEIGHT, WIDTH, 3)
-        assert np.abs(one.image.astype(int) - picture(number)).mean() < 5
+        assert np.abs(one.image.astype(int) - picture_of(number)).mean() < 5
 
 
 def test_mpii_layouts_have_an_order(tmp_path: Path) -> None:
@@ -328,7 +318,7 @@ def test_human36m_joints_in_mpii_order() -> None:
 
 
 def test_fit_camera() -> None:
-    points = np.stack([data_fixtures.pose(i) for i in range(3)])
+    points = np.stack([pose(i) for i in range(3)])
     fitted = fit_camera(CAMERA.project(points), points)
     assert fitted is not None and np.allclose(fitted.K, CAMERA.K)
     assert fit_camera(np.zeros((4, 2)), np.ones((4, 3))) is None

@@ -22,22 +22,23 @@ from liftwild.evaluation.predictions import encode, read_predictions
 from liftwild.evaluation.scored import open_table
 from liftwild.skeleton import MPII_16
 from liftwild.synthetic.render.generate import RenderedSample
-from tests.data.readers.cases import CASES, Case
-from tests.data.readers.conftest import (
+from tests.support.commands import liftwild
+from tests.support.dataset_layouts import Cast, write_3dhp_test, write_h36m_folder, write_mpii
+from tests.support.rendered_datasets import (
+    CASES,
     DOZEN,
     FOLDERS,
     MIDDLES,
+    Case,
     J,
     cast_of,
     crops_of,
     films_3dhp,
     h36m_folders,
-    liftwild,
     lspet_photos,
     mpii_json,
     sequences_3dhp,
 )
-from tests.data.readers.layouts import Cast, write_3dhp_test, write_h36m_folder, write_mpii
 
 PAPER = json.loads((Path(paper.__file__).parent / "paper-tables.json").read_text())
 

@@ -7,7 +7,7 @@ import pytest
 
 from liftwild.evaluation import metrics
 from liftwild.skeleton import MPII_16, PELVIS, SYMMETRIC_BONES
-from tests.evaluation.metrics.conftest import JOINT, J, off_by
+from tests.support.poses import JOINT, J, off_by
 
 # --- PCK in 2D ---
 

@@ -10,7 +10,7 @@ import pytest
 from liftwild.camera import bone_lengths
 from liftwild.evaluation import metrics
 from liftwild.skeleton import PELVIS
-from tests.evaluation.metrics.conftest import J, off_by
+from tests.support.poses import J, off_by
 
 METRICS_3D = [
     metrics.mpjpe,

@@ -18,10 +18,11 @@ from liftwild.inference.estimator import Estimator
 from liftwild.io.json_file import read_json
 from liftwild.io.npz import read_npz
 from liftwild.network.posenet import Decoded
-from liftwild.pipeline.spool import Spool, read_spool
-from tests.conftest import encode, picture
-from tests.media.test_video import FRAMES, HEIGHT, WIDTH, frame_of
-from tests.pipeline.clip.conftest import BOX, document, folder_of, names
+from liftwild.pipeline.frame_log import read_log
+from liftwild.pipeline.spool import Spool
+from tests.support.files import document, names
+from tests.support.images import encode, picture
+from tests.support.videos import BOX, FRAMES, HEIGHT, WIDTH, frame_of, write_frames
 
 
 def test_a_video_end_to_end(video: Path, tmp_path: Path, predict: Callable[..., Result]) -> None:
@@ -53,14 +54,14 @@ def test_a_video_end_to_end(video: Path, tmp_path: Path, predict: Callable[..., 
 def test_chances_of_a_video_are_in_its_files(
     video: Path, tmp_path: Path, predict: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = estimator_module.look
+    plain = estimator_module.infer_crops
     inside = torch.linspace(0, 1, 16)
 
-    def look(runtime: Any, crops: np.ndarray, flip_test: bool = False) -> Decoded:
+    def infer_crops(runtime: Any, crops: np.ndarray, flip_test: bool = False) -> Decoded:
         found = plain(runtime, crops, flip_test)
         return found._replace(inside=inside.repeat(len(crops), 1), visible=1 - inside.repeat(len(crops), 1))
 
-    monkeypatch.setattr(estimator_module, "look", look)
+    monkeypatch.setattr(estimator_module, "infer_crops", infer_crops)
     done = predict(video, "--box", BOX, "--format", "json,npz,csv,coco,overlay", "--view")
     assert done.exit_code == 0, done.output
     out = tmp_path / "out"
@@ -85,14 +86,14 @@ def test_raw_smooths_nothing_and_needs_no_second_look(
     raw = document(tmp_path / "out" / "clip.json")
     assert len(raw["steps"]) == 1 and "placed" in raw["steps"][0]
     with Spool(tmp_path / "out" / "clip.spool", {}) as spool:
-        (track,) = read_spool(spool).tracks
+        (track,) = read_log(spool).tracks
     joints = np.array(raw["people"][0]["joints_3d"])
     np.testing.assert_allclose(joints, track.joints_3d, atol=0.06)
     assert np.abs(joints - smoothed["people"][0]["joints_3d"]).max() > 1
 
 
 def test_a_folder_as_one_clip_and_as_photos(tmp_path: Path, predict: Callable[..., Result]) -> None:
-    frames = folder_of(tmp_path / "frames")
+    frames = write_frames(tmp_path / "frames")
     (frames / "5.png").write_bytes(b"broken")
     (frames / "7.png").write_bytes(encode(".png", picture(20, 30)))
     done = predict(frames, "--clip", "--box", BOX, "--fps", 10)
@@ -112,7 +113,7 @@ def test_a_folder_as_one_clip_and_as_photos(tmp_path: Path, predict: Callable[..
 
 
 def test_labels_of_frames(tmp_path: Path, predict: Callable[..., Result]) -> None:
-    frames = folder_of(tmp_path / "frames", 6)
+    frames = write_frames(tmp_path / "frames", 6)
     boxes = {0: [(10, [2, 2, 30, 40]), (11, [34, 4, 28, 40])], 1: [(12, [35, 4, 28, 40]), (13, [2, 2, 30, 40])]}
     labels = {
         "images": [{"id": i, "file_name": f"{i}.png"} for i in boxes],

@@ -13,6 +13,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
+import liftwild
 from liftwild.boxes import Box
 from liftwild.cli import predict as cli_predict
 from liftwild.cli.main import cli
@@ -20,22 +21,22 @@ from liftwild.detection.detector import Detection
 from liftwild.errors import LiftwildError
 from liftwild.inference import estimator as estimator_module
 from liftwild.inference.estimator import Estimator
-from liftwild.io.json_file import read_json
 from liftwild.media.video import Frame
 from liftwild.network.posenet import Decoded
-from liftwild.pipeline.clip import ClipDone, predict_clip
-from liftwild.pipeline.photos import PersonSelection
-from liftwild.pipeline.postprocess import OutputGuard, OutputOptions
-from liftwild.pipeline.record import record
+from liftwild.pipeline.options import OutputOptions, PoseOptions
+from liftwild.pipeline.outputs import OutputGuard, write_clip
+from liftwild.pipeline.person_selection import PersonSelection
+from liftwild.pipeline.video import VideoResult
 from liftwild.pose import Pose
-from tests.conftest import encode
-from tests.media.test_video import HEIGHT, WIDTH, frame_of
-from tests.pipeline.clip.conftest import BOX, document, figure, names
+from tests.support.files import document, names
+from tests.support.images import encode
+from tests.support.poses import figure
+from tests.support.videos import BOX, HEIGHT, WIDTH, frame_of, write_frames
 
 
 @pytest.fixture
 def estimator(tiny_weights: Path) -> Estimator:
-    return Estimator(tiny_weights, "cpu")
+    return Estimator(tiny_weights, "cpu", runtime="torch")
 
 
 class Numbered:
@@ -61,16 +62,25 @@ class Numbered:
 
 
 def made(
-    estimator: Estimator, clip: Numbered, out: Path, whom: PersonSelection | None = None, **wanted: Any
-) -> ClipDone:
-    return predict_clip(
-        estimator, clip, OutputGuard(out), whom or PersonSelection(box=(10.0, 6.0, 30.0, 36.0)), OutputOptions(**wanted)
-    )
+    estimator: Estimator, clip: Numbered, out: Path, selection: PersonSelection | None = None, **wanted: Any
+) -> VideoResult:
+    selection = selection or PersonSelection(box=(10.0, 6.0, 30.0, 36.0))
+    return write_clip(estimator, clip, OutputGuard(out), selection, PoseOptions(), OutputOptions(**wanted))[0]
+
+
+class Detects:
+    """A detector that is a function."""
+
+    def __init__(self, detect: Callable[[np.ndarray, int | None], Any]) -> None:
+        self.detect = detect
+
+    def fingerprint(self) -> str:
+        return "a function"
 
 
 def test_a_clip_with_nobody_is_one_line(estimator: Estimator, tmp_path: Path) -> None:
     with pytest.raises(LiftwildError, match=r"^made.mp4: nobody was found in its 30 frames") as caught:
-        made(estimator, Numbered(30), tmp_path, PersonSelection(detect=lambda image, most: []))
+        made(estimator, Numbered(30), tmp_path, PersonSelection(detector=Detects(lambda image, most: [])))
     assert "\n" not in str(caught.value) and names(tmp_path) == ["made.spool"]
 
 
@@ -90,33 +100,36 @@ def test_a_pose_that_fills_whatever_it_is_given_is_let_go(
 ) -> None:
     """Such a box would grow from frame to frame until it is larger than anything."""
 
-    def look(runtime: Any, crops: np.ndarray, flip_test: bool = False) -> Decoded:
+    def infer_crops(runtime: Any, crops: np.ndarray, flip_test: bool = False) -> Decoded:
         joints = torch.from_numpy(figure(crops.shape[1]) * 1.9 - crops.shape[1] * 0.45)[None]
         return Decoded(joints.repeat(len(crops), 1, 1), torch.full((len(crops), 16), 0.7), torch.zeros(len(crops), 16))
 
-    monkeypatch.setattr(estimator_module, "look", look)
+    monkeypatch.setattr(estimator_module, "infer_crops", infer_crops)
     done = made(estimator, Numbered(60), tmp_path)
-    assert 3 <= done.seen < 30
+    assert 3 <= done.frames_with_people < 30
 
 
 def test_the_call_from_python_gives_what_the_command_writes(
-    video: Path, tmp_path: Path, predict: Callable[..., Result], estimator: Estimator
+    video: Path, tmp_path: Path, predict: Callable[..., Result], tiny_weights: Path
 ) -> None:
-    assert predict(video, "--box", BOX).exit_code == 0
-    written = read_json(tmp_path / "out" / "clip.json")
-    box = (10.0, 6.0, 30.0, 36.0)
-    found = record(estimator, video, box=box)
-    assert (found.source, found.width, found.height, found.is_clip) == ("clip.mp4", WIDTH, HEIGHT, True)
-    (one,), (other,) = found.tracks, written.tracks
-    np.testing.assert_allclose(one.joints_3d, other.joints_3d, atol=0.06)
-    np.testing.assert_allclose(one.joints_2d, other.joints_2d, atol=0.006)
-    assert found.steps == written.steps[1:3]  # the command also places, and says how much shaking went
-    raw = record(estimator, video, box=box, smooth=False)
-    assert raw.steps == () and np.abs(raw.tracks[0].joints_3d - one.joints_3d).max() > 1
-    (tmp_path / "frames").mkdir()
-    (tmp_path / "frames" / "1.png").write_bytes(b"broken")
-    with pytest.raises(LiftwildError, match="none of its frames can be read"):
-        record(estimator, tmp_path / "frames")
+    """To the byte, smoothed and not, of a video and of a folder of frames."""
+    own: dict[str, Any] = {"whole": True, "box": (10.0, 6.0, 30.0, 36.0), "weights": tiny_weights, "runtime": "torch"}
+    frames = write_frames(tmp_path / "frames")
+    for source, options, more in (
+        (video, (), {}), (video, ("--raw",), {"smooth": False}),
+        (frames, ("--clip", "--fps", 10), {"clip": True, "fps": 10}),
+        (video, ("--height-m", 1.8, "--fov", 60), {"height_m": 1.8, "fov": 60}),
+    ):  # fmt: skip
+        assert predict(source, "--box", BOX, "--format", "json,npz", *options).exit_code == 0
+        found = liftwild.predict(source, **own, **more)
+        for suffix in (".json", ".npz"):
+            found.save(tmp_path / f"mine{suffix}")
+            written = tmp_path / "out" / f"{source.stem}{suffix}"
+            assert (tmp_path / f"mine{suffix}").read_bytes() == written.read_bytes(), (source, options, suffix)
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "1.png").write_bytes(b"broken")
+    with pytest.raises(LiftwildError, match="bad: none of its frames can be read"):
+        liftwild.predict(tmp_path / "bad", clip=True, **own)
 
 
 class FakeDetector:
@@ -144,7 +157,7 @@ def test_people_are_found_in_photos_and_clips(
     options: tuple[object, ...], expected: list[list[int]], video: Path, tmp_path: Path, tiny_weights: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(cli_predict, "_detector", lambda options: FakeDetector())
+    monkeypatch.setattr(cli_predict, "make_detector", lambda options: FakeDetector())
     (tmp_path / "photo.png").write_bytes(encode(".png", frame_of(5)))
     (tmp_path / "dark.png").write_bytes(encode(".png", frame_of(5) * 0))
     sources = [str(tmp_path / "photo.png"), str(tmp_path / "dark.png"), str(video)]
@@ -224,7 +237,7 @@ def test_a_track_of_a_frame_or_two_is_a_slip(estimator: Estimator, tmp_path: Pat
         return [Found()] if image[0, 0, 0] == 0 else []
 
     with pytest.raises(LiftwildError, match="nobody was found"):
-        made(vanishing(estimator), Numbered(40), tmp_path, PersonSelection(detect=find))
+        made(vanishing(estimator), Numbered(40), tmp_path, PersonSelection(detector=Detects(find)))
     assert calls[0] == 0 and len(calls) > 3
 
 

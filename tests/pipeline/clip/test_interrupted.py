@@ -17,13 +17,15 @@ from click.testing import Result
 
 from liftwild.errors import LiftwildError
 from liftwild.pipeline import spool as clip_spool
-from liftwild.pipeline.spool import Spool, read_spool, seen_in
+from liftwild.pipeline.frame_log import observations_of, read_log
+from liftwild.pipeline.spool import Spool
 from liftwild.pose import Pose
 from liftwild.tracking.observation import Observation
 from liftwild.tracking.tracker import Tracker
-from tests.conftest import encode
-from tests.media.test_video import FRAMES, frame_of, write_video
-from tests.pipeline.clip.conftest import BOX, ENV, folder_of, names
+from tests.support.commands import ENVIRONMENT
+from tests.support.files import names
+from tests.support.images import encode
+from tests.support.videos import BOX, FRAMES, frame_of, write_frames, write_video
 
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, frame: int, error: BaseException) -> list[float]:
@@ -61,11 +63,11 @@ def test_what_was_interrupted_goes_on(
 
 
 def test_killed_and_gone_on_with(tmp_path: Path, tiny_weights: Path) -> None:
-    frames = folder_of(tmp_path / "frames", 120)
+    frames = write_frames(tmp_path / "frames", 120)
     command = [sys.executable, "-m", "liftwild", "predict", str(frames), "--clip", "--whole", "--box", BOX]
     command += ["--weights", str(tiny_weights), "--device", "cpu", "-o"]
     spool = tmp_path / "out" / "frames.spool"
-    process = subprocess.Popen([*command, str(tmp_path / "out")], env=ENV, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([*command, str(tmp_path / "out")], env=ENVIRONMENT, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 60
     while (not spool.exists() or spool.stat().st_size < 4000) and time.monotonic() < until:
         time.sleep(0.005)
@@ -75,7 +77,7 @@ def test_killed_and_gone_on_with(tmp_path: Path, tiny_weights: Path) -> None:
     with spool.open("ab") as file:
         file.write(b"FRAM\x10\x00")  # as if it had been ended within a write
     for folder in ("out", "whole"):
-        subprocess.run([*command, str(tmp_path / folder)], env=ENV, check=True, capture_output=True)
+        subprocess.run([*command, str(tmp_path / folder)], env=ENVIRONMENT, check=True, capture_output=True)
     assert (tmp_path / "out" / "frames.json").read_bytes() == (tmp_path / "whole" / "frames.json").read_bytes()
 
 
@@ -108,7 +110,7 @@ def test_a_spool_gives_back_what_it_was_given(tmp_path: Path) -> None:
         assert spool.frames == 12 and not spool.is_complete
         for frame, (number, seen) in zip(spool, kept, strict=True):
             assert frame.number == number and frame.time_s == number / 25 and (frame.width == 0) == (number == 4)
-            for one, other in zip(seen_in(frame), seen, strict=True):
+            for one, other in zip(observations_of(frame), seen, strict=True):
                 assert np.array_equal(one.colours, other.colours)
                 for name in (
                     "joints_2d", "joints_3d", "confidence", "box", "annotation_id", "person_id", "peak", "inside",
@@ -117,7 +119,7 @@ def test_a_spool_gives_back_what_it_was_given(tmp_path: Path) -> None:
                     assert np.array_equal(getattr(one.pose, name), getattr(other.pose, name)), name
                 assert (one.pose.depth_sd_mm is None) == (other.pose.depth_sd_mm is None)
         spool.finish(3)
-        found = read_spool(spool)
+        found = read_log(spool)
     assert (found.width, found.height, found.broken) == (64, 48, 1)
     assert [track.person_id for track in found.tracks] == [0, 1]
     assert found.tracks[1].frames.tolist() == [2, 5, 8, 11] and found.tracks[0].annotation_ids == (7,) * 8

@@ -1,4 +1,4 @@
-"""What is written: the JSON's schema, and whole files."""
+"""The JSON of poses: its schema, and whole files."""
 
 from __future__ import annotations
 
@@ -13,30 +13,15 @@ import pytest
 from liftwild.camera import Camera
 from liftwild.errors import LiftwildError
 from liftwild.files import write_whole
-from liftwild.io.json_file import is_pose_file, pose_document, recording_document, write_json
-from liftwild.pose import Pose, Recording
+from liftwild.io.formats import is_ours, save
+from liftwild.pose import Recording
 from liftwild.skeleton import MPII_16
-
-# A person who stands, arms out, MPII-16 order: right ankle ... left wrist; mm, pelvis at 0.
-STANDING = np.array(
-    [
-        [-110, 860, 30], [-115, 440, -10], [-110, 5, 0], [110, 5, 0], [120, 440, -30], [115, 850, 60], [0, 0, 0],
-        [0, -480, 10], [0, -560, 5], [0, -800, -10], [-610, -420, -120], [-400, -440, 20], [-170, -470, 20],
-        [170, -470, 20], [380, -360, 90], [420, -130, 250],
-    ],
-    dtype=np.float64,
-)  # fmt: skip
-
-
-def standing(x: float = 40, y: float = 30, size: float = 50, confidence: float = 0.8) -> Pose:
-    """The standing person, ``size`` px tall about (x, y)."""
-    joints_2d = STANDING[:, :2] * (size / 1700) + (x, y)
-    return Pose(joints_2d, STANDING, np.full(16, confidence), (x - size / 2, y - size / 2, size, size))
+from tests.support.poses import ARMS_OUT, standing
 
 
 def test_the_document(tmp_path: Path) -> None:
     poses = [standing(), dataclasses.replace(standing(), annotation_id=7, confidence=np.linspace(0, 1, 16))]
-    write_json(tmp_path / "a.json", pose_document("a.jpg", 80, 60, poses))
+    save(Recording.of_photo("a.jpg", 80, 60, poses), tmp_path / "a.json")
     document = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
     assert list(document) == [
         "format", "version", "image", "skeleton", "joint_names", "parents", "joint_notes", "frame", "levelled",
@@ -58,7 +43,7 @@ def test_the_document(tmp_path: Path) -> None:
     assert list(second) == ["person_id", "box", "annotation_id", "score", "joints_2d", "joints_3d", "confidence"]
     assert second["annotation_id"] == 7 and (first["person_id"], second["person_id"]) == (0, 1)
     assert first["box"] == [15, 5, 50, 50]
-    assert np.array(first["joints_3d"]).tolist() == STANDING.tolist()
+    assert np.array(first["joints_3d"]).tolist() == ARMS_OUT.tolist()
     np.testing.assert_allclose(first["joints_2d"], poses[0].joints_2d, atol=0.005)
     np.testing.assert_allclose(second["confidence"], poses[1].confidence, atol=0.0005)
 
@@ -66,7 +51,7 @@ def test_the_document(tmp_path: Path) -> None:
 def test_what_is_known_of_space_is_in_the_document(tmp_path: Path) -> None:
     pose = dataclasses.replace(standing(), depth_sd_mm=np.full(16, 41.26), root_mm=np.array([1, -2, 3000.04]))
     recording = Recording.of_photo("a.jpg", 80, 60, [pose], Camera(70, 71, 40, 30), "exif", ("placed", "scaled"))
-    write_json(tmp_path / "a.json", recording_document(recording))
+    save(recording, tmp_path / "a.json")
     document = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
     assert document["camera"] == {"fx": 70, "fy": 71, "cx": 40, "cy": 30, "from": "exif"}
     assert document["steps"] == ["placed", "scaled"]
@@ -76,8 +61,8 @@ def test_what_is_known_of_space_is_in_the_document(tmp_path: Path) -> None:
 
 
 def test_numbers_are_rounded_and_never_minus_zero(tmp_path: Path) -> None:
-    pose = dataclasses.replace(standing(), joints_3d=STANDING * 0 - 0.01, joints_2d=STANDING[:, :2] / 3)
-    write_json(tmp_path / "a.json", pose_document("a.jpg", 80, 60, [pose]))
+    pose = dataclasses.replace(standing(), joints_3d=ARMS_OUT * 0 - 0.01, joints_2d=ARMS_OUT[:, :2] / 3)
+    save(Recording.of_photo("a.jpg", 80, 60, [pose]), tmp_path / "a.json")
     text = (tmp_path / "a.json").read_text(encoding="utf-8")
     assert "-0.0," not in text and "333333" not in text
     assert "[0.0, 0.0, 0.0]" in text  # a joint to a line
@@ -86,9 +71,9 @@ def test_numbers_are_rounded_and_never_minus_zero(tmp_path: Path) -> None:
 def test_hidden_joints_are_null(tmp_path: Path) -> None:
     hidden = np.isin(np.arange(16), (0, 9))
     pose = dataclasses.replace(
-        standing(), joints_3d=np.where(hidden[:, None], np.nan, STANDING), depth_sd_mm=np.where(hidden, np.nan, 30.0)
+        standing(), joints_3d=np.where(hidden[:, None], np.nan, ARMS_OUT), depth_sd_mm=np.where(hidden, np.nan, 30.0)
     )
-    write_json(tmp_path / "a.json", pose_document("a.jpg", 80, 60, [pose]))
+    save(Recording.of_photo("a.jpg", 80, 60, [pose]), tmp_path / "a.json")
     (person,) = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["people"]
     assert person["joints_3d"][0] == person["joints_3d"][9] == [None] * 3 and person["depth_sd_mm"][9] is None
     # NumPy takes null for NaN, the list for a whole array.
@@ -99,23 +84,23 @@ def test_hidden_joints_are_null(tmp_path: Path) -> None:
 def test_nothing_but_numbers_in_json(tmp_path: Path, field: str) -> None:
     pose = dataclasses.replace(standing(), **{field: getattr(standing(), field) + np.inf})
     with pytest.raises(ValueError, match="not JSON compliant"):
-        write_json(tmp_path / "a.json", pose_document("a.jpg", 80, 60, [pose]))
+        save(Recording.of_photo("a.jpg", 80, 60, [pose]), tmp_path / "a.json")
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ['quote " [ 1 ].jpg', "новый [\n1\n].png", os.fsdecode(b"latin-\xe9.jpg")])
 def test_odd_file_names_survive(tmp_path: Path, name: str) -> None:
-    write_json(tmp_path / "a.json", pose_document(name, 80, 60, []))
+    save(Recording.of_photo(name, 80, 60, []), tmp_path / "a.json")
     document = json.loads((tmp_path / "a.json").read_bytes())
     assert document["image"]["file"] == name and document["people"] == []
 
 
-def test_is_pose_file(tmp_path: Path) -> None:
-    write_json(tmp_path / "ours.json", pose_document("a.jpg", 80, 60, []))
+def test_is_ours(tmp_path: Path) -> None:
+    save(Recording.of_photo("a.jpg", 80, 60, []), tmp_path / "ours.json")
     (tmp_path / "other.json").write_text('{"shapes": [], "imagePath": "a.jpg"}')
-    assert is_pose_file(tmp_path / "ours.json")
-    assert not is_pose_file(tmp_path / "other.json")
-    assert not is_pose_file(tmp_path / "none.json")
+    assert is_ours(tmp_path / "ours.json")
+    assert not is_ours(tmp_path / "other.json")
+    assert not is_ours(tmp_path / "none.json")
 
 
 def test_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,10 +14,10 @@ from liftwild.io import formats as room
 from liftwild.io.formats import FORMATS, foreign_file, is_ours, write_formats
 from liftwild.io.json_file import read_json
 from liftwild.io.npz import read_npz
-from liftwild.io.skeletons import in_skeleton
+from liftwild.joint_mapping import in_skeleton
 from liftwild.skeleton import COCO_17, H36M_17, MPII_16, SKELETONS, Skeleton
-from tests.io.test_trc import read_trc
 from tests.support.recordings import assert_same, photo
+from tests.support.trc import read_trc
 
 
 @pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)

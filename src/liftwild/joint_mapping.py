@@ -11,7 +11,7 @@ from liftwild.pose import PoseTrack, Recording
 from liftwild.skeleton import MEAN_JOINTS, MPII_16, Skeleton, canonical_name
 
 
-def convert(track: PoseTrack, skeleton: Skeleton) -> PoseTrack:
+def track_in_skeleton(track: PoseTrack, skeleton: Skeleton) -> PoseTrack:
     """``track`` in the joints of ``skeleton``, by name.
 
     A joint of ``MEAN_JOINTS`` that the track lacks is the mean of its two, also in 2D; its confidence is the lower of
@@ -49,7 +49,7 @@ def convert(track: PoseTrack, skeleton: Skeleton) -> PoseTrack:
 
 def in_skeleton(recording: Recording, skeleton: Skeleton) -> Recording:
     """``recording`` with every track in the joints of ``skeleton``."""
-    return replace(recording, tracks=tuple(convert(track, skeleton) for track in recording.tracks))
+    return replace(recording, tracks=tuple(track_in_skeleton(track, skeleton) for track in recording.tracks))
 
 
 def joint_notes(skeleton: Skeleton) -> dict[str, str]:

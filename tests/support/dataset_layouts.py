@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cdflib.cdfwrite
-import cv2
 import h5py
 import numpy as np
 from scipy.io import savemat
 
 from liftwild.camera import Camera
 from liftwild.data.readers import h36m, h36m_videos, lsp, mpi_inf_3dhp, mpii
+from liftwild.data.readers.coco import Skip
+from liftwild.data.readers.parts import Dataset
+from liftwild.sample import Sample
 from liftwild.skeleton import MPII_16
-from tests.support.data_fixtures import photo, pose, write_photo
+from tests.support.images import picture, write_photo
+from tests.support.poses import pose
+from tests.support.videos import encode_video
 
 WIDTH, HEIGHT = 320, 240
 CAMERA = Camera(fx=400.0, fy=390.0, cx=158.5, cy=121.25)
@@ -54,9 +58,10 @@ def ordered(joints: np.ndarray, names: Sequence[str], camera: Camera = CAMERA) -
     return np.stack([own.get(name, elsewhere) for name in names])
 
 
-def picture(number: int = 0, size: tuple[int, int] = (WIDTH, HEIGHT)) -> np.ndarray:
+def picture_of(number: int = 0, size: tuple[int, int] = (WIDTH, HEIGHT)) -> np.ndarray:
     """A picture of its own for each number."""
-    return photo(*size, number)
+    width, height = size
+    return picture(height, width, number)
 
 
 CROP_CAMERA = Camera(fx=380.0, fy=380.0, cx=111.0, cy=113.0)
@@ -71,7 +76,7 @@ class Cast:
 
     skeleton: Callable[[int], np.ndarray] = skeleton
     flat: Callable[[int], np.ndarray] = flat
-    picture: Callable[[int], np.ndarray] = picture
+    picture: Callable[[int], np.ndarray] = picture_of
     camera: Camera = CAMERA
     where: Callable[[int], tuple[tuple[float, float], float, float]] = lambda number: (CENTRE, SCALE, HEAD_PX)
 
@@ -86,7 +91,7 @@ class Cast:
 
 MADE_UP = Cast()
 CROPPED = Cast(
-    flat=partial(flat, camera=CROP_CAMERA), picture=partial(picture, size=(224, 224)), camera=CROP_CAMERA
+    flat=partial(flat, camera=CROP_CAMERA), picture=partial(picture_of, size=(224, 224)), camera=CROP_CAMERA
 )  # fmt: skip
 
 
@@ -192,7 +197,7 @@ def write_h36m_video(
 ) -> Path:
     """One official video with its poses; D2_Positions if ``flat_too``."""
     folder = source / f"S{subject}"
-    video = write_video(folder / "Videos" / f"{stem}.mp4", map(cast.picture, range(frames)), "mp4v")
+    video = encode_video(folder / "Videos" / f"{stem}.mp4", map(cast.picture, range(frames)), fps=50.0)
     for kind, size in (("D3_Positions_mono", 3), ("D2_Positions", 2)):
         rows = np.zeros((1, frames, 32, size))
         for frame in range(frames):
@@ -219,17 +224,6 @@ def write_metadata(source: Path, camera: Camera = CAMERA) -> None:
     lens = [camera.fx, camera.fy, camera.cx, camera.cy, 0, 0, 0, 0, 0]
     numbers = " ".join(str(number) for number in [*range(264), *(lens * 4)])
     (source / "metadata.xml").write_text(f"<doc><mapping/><w0>[{numbers}]</w0></doc>")
-
-
-def write_video(path: Path, frames: Iterable[np.ndarray], codec: str) -> Path:
-    """A video of pictures (HEIGHT, WIDTH, 3) uint8 RGB."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), 50.0, (WIDTH, HEIGHT))
-    assert writer.isOpened()
-    for frame in frames:
-        writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
-    writer.release()
-    return path
 
 
 def write_3dhp_test(source: Path, name: str, frames: int, universal: float = 0.9, cast: Cast = MADE_UP) -> Path:
@@ -268,7 +262,18 @@ def write_3dhp_train(source: Path, cameras: Sequence[int], frames: int, cast: Ca
                   f"  intrinsic   {matrix} ", f"  extrinsic   {matrix}", "  radial      0"]  # fmt: skip
     for camera in cameras:
         pictures = (cast.picture(i + 10 * camera) for i in numbers)
-        write_video(folder / "imageSequence" / f"video_{camera}.avi", pictures, "MJPG")
+        encode_video(folder / "imageSequence" / f"video_{camera}.avi", pictures, "MJPG", fps=50.0)
     savemat(folder / "annot.mat", cells)
     (folder / "camera.calibration").write_text("\n".join(lines) + "\n")
     return folder
+
+
+def read(dataset: Dataset) -> list[Sample]:
+    """Everybody of a data set, whole photos."""
+    people = [one for part in dataset.parts for one in part.read()]
+    assert all(isinstance(one, Sample) for one in people), people
+    return people  # type: ignore[return-value]
+
+
+def skipped(dataset: Dataset) -> list[Skip]:
+    return [one for part in dataset.parts for one in part.read() if isinstance(one, Skip)]

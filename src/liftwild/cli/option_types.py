@@ -1,0 +1,99 @@
+"""Types of options that several commands share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import click
+
+DEVICE_HELP = "What torch calls it: cpu, cuda, ...  [default: a GPU if there is one]"
+
+
+class OwnedChoice(click.ParamType):
+    """One of the names that a module offers; it is asked when they are needed: ``liftwild --help`` is instant."""
+
+    name = "choice"
+
+    def __init__(self, names: Callable[[], Iterable[str]]) -> None:
+        self.names = names
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """The names, as click shows a choice."""
+        return f"[{'|'.join(self.names())}]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name, as it was given."""
+        names = list(self.names())
+        if value not in names:
+            self.fail(f"{value!r} is not one of {', '.join(map(repr, names))}.", param, ctx)
+        return str(value)
+
+
+class Numbers(click.ParamType):
+    """Several finite numbers with commas between, as many as ``name`` has."""
+
+    def __init__(self, name: str, meaning: str) -> None:
+        self.name, self.meaning = name, meaning
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        """The numbers."""
+        if isinstance(value, tuple):
+            return value
+        names = self.name.split(",")
+        try:
+            numbers = tuple(float(number) for number in str(value).split(","))
+        except ValueError:
+            numbers = ()
+        if len(numbers) != len(names) or not all(map(math.isfinite, numbers)):
+            words = {2: "two", 4: "four"}[len(names)]
+            self.fail(f"{value!r} is not {words} numbers {self.name} ({self.meaning})", param, ctx)
+        return numbers
+
+
+class BoxNumbers(Numbers):
+    """x,y,w,h in px, with a size."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        """Four finite floats; w and h above 0."""
+        numbers = super().convert(value, param, ctx)
+        if numbers[2] <= 0 or numbers[3] <= 0:
+            self.fail(f"{value!r} has no size: w and h must be above 0", param, ctx)
+        return numbers
+
+
+class CountOrAll(click.ParamType):
+    """A number from 1 on, or all, which is 0."""
+
+    name = "N|all"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number; 0 for all."""
+        if str(value) == "all":
+            return 0
+        if not str(value).isdecimal() or int(value) < 1:
+            self.fail(f"{value!r} is neither a number from 1 on nor 'all'", param, ctx)
+        return int(value)
+
+
+class CountOrAuto(click.ParamType):
+    """A number from 0 on, or auto, which is None."""
+
+    name = "N|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        """The number; None for auto."""
+        if value is None or str(value) == "auto":
+            return None
+        if not str(value).isdecimal():
+            self.fail(f"{value!r} is not auto, nor a number of 0 or more", param, ctx)
+        return int(value)
+
+
+def switches(given: tuple[str, ...], option: str) -> dict[str, str]:
+    """NAME=VALUE by name; UsageError on anything else."""
+    for each in given:
+        if "=" not in each:
+            raise click.UsageError(f"{option} wants NAME=VALUE, not {each!r}")
+    return dict(each.split("=", 1) for each in given)

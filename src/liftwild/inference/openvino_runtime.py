@@ -1,0 +1,110 @@
+"""The network in OpenVINO, on the CPU."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import torch
+
+from liftwild.errors import LiftwildError
+from liftwild.inference.onnx_graph import CROPS
+from liftwild.inference.runtime import OUTPUTS, hash_of_bytes, outputs_by_name
+from liftwild.network.posenet import Outputs
+
+# OpenVINO is set up for one person, and once more, in some 0.4 s, for any number. A few at a time go one by one until
+# so many have that the second would have paid.
+FEW, PAYS_AFTER = 7, 200
+
+_CORES: list[Any] = []  # one at most, and it stays
+_MAKES_CORE = threading.Lock()
+
+
+def openvino_core() -> Any:
+    """OpenVINO's Core, one for the whole process. LiftwildError without OpenVINO.
+
+    Each Core that uses the CPU gives its thread a stack for signal handlers, and when it goes puts back the one before:
+    that of a Core that is gone, if there were several. The next Ctrl-C, or worker that ends, then is a crash.
+    """
+    try:
+        import openvino
+    except ImportError as error:
+        raise LiftwildError(f"it needs OpenVINO ({error}): pip install 'liftwild[openvino]'") from None
+    with _MAKES_CORE:
+        if not _CORES:
+            _CORES.append(openvino.Core())
+        return _CORES[0]
+
+
+def computes_bf16(core: Any) -> bool:
+    """Whether the CPU does, as OpenVINO sees it."""
+    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+class OpenVinoRuntime:
+    """An ONNX graph, or OpenVINO's own two files, in OpenVINO on the CPU.
+
+    ``precision``: fp32, bf16, or None for bf16 where the CPU computes in it. ``about``: the metadata of the file.
+    LiftwildError without OpenVINO, or bf16 if the CPU has none; what OpenVINO raises on a file that it cannot run.
+    """
+
+    def __init__(self, graph: bytes, weights: bytes | None = None, precision: str | None = None) -> None:
+        self._core = openvino_core()
+        able = computes_bf16(self._core)
+        if precision == "bf16" and not able:
+            raise LiftwildError("this CPU does not compute in bf16; take the runtime openvino")
+        self.precision = precision or ("bf16" if able else "fp32")
+        self.subpixel = False
+        self.name = f"openvino {self.precision}"
+        self._model = self._core.read_model(graph) if weights is None else self._core.read_model(graph, weights)
+        self.about = self._about()
+        self.input_px = int(self._model.input(CROPS).get_partial_shape()[1].get_length())
+        self._hash = hash_of_bytes(graph, weights or b"")
+        self._names = {name for output in self._model.outputs for name in output.get_names()}
+        self._requests: dict[int, Any] = {}
+        self._went_singly = 0
+        self._lock = threading.Lock()
+        self._request(1)
+
+    def __call__(self, crops: np.ndarray) -> Outputs:
+        """As ``Runtime``."""
+        with self._lock:  # a request holds the results of one call
+            singly = len(crops) <= FEW and self._went_singly <= PAYS_AFTER
+            if len(crops) == 1 or not singly:
+                return self._infer(crops)
+            self._went_singly += len(crops)
+            each = [self._infer(crop[None]) for crop in crops]
+            parts = zip(*each, strict=True)
+            return Outputs(*(None if part[0] is None else torch.cat(part) for part in parts))  # type: ignore[arg-type]
+
+    def _infer(self, crops: np.ndarray) -> Outputs:
+        found = self._request(len(crops)).infer(
+            {CROPS: np.ascontiguousarray(crops)}, share_inputs=True, share_outputs=True
+        )
+        there = [name for name in OUTPUTS if name in self._names]
+        return outputs_by_name({name: torch.from_numpy(found[name].copy()) for name in there})
+
+    def _request(self, people: int) -> Any:
+        fixed = 1 if people == 1 else -1
+        if fixed not in self._requests:
+            side = self.input_px
+            self._model.reshape({CROPS: [fixed, side, side, 3]})
+            options = {
+                "PERFORMANCE_HINT": "LATENCY",
+                "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+                "INFERENCE_PRECISION_HINT": {"fp32": "f32"}.get(self.precision, self.precision),
+                # It crashes where it fuses chains of narrow linear layers (2026.4, a lifter of 256); 1 % slower so.
+                "SNIPPETS_MODE": "DISABLE",
+            }
+            self._requests[fixed] = self._core.compile_model(self._model, "CPU", options).create_infer_request()
+        return self._requests[fixed]
+
+    def _about(self) -> dict[str, str]:
+        info = dict(self._model.get_rt_info())
+        kept: Any = info.get("liftwild", info.get("framework", {}))  # of OpenVINO's own files; of ONNX
+        return {key: value.astype(str) for key, value in kept.items()}
+
+    def fingerprint(self) -> str:
+        """As ``Runtime``."""
+        return self._hash

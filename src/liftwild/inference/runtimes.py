@@ -1,0 +1,206 @@
+"""The runtimes that there are, and which of them runs given weights. A new one is a file of its own and a line here."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from liftwild.errors import LiftwildError, reason_of
+from liftwild.inference.onnx_graph import graph_of
+from liftwild.inference.onnx_runtime import OnnxRuntime
+from liftwild.inference.openvino_runtime import OpenVinoRuntime, computes_bf16, openvino_core
+from liftwild.inference.runtime import Runtime, find_device
+from liftwild.inference.torch_runtime import TorchRuntime
+from liftwild.network.posenet import PoseNet
+from liftwild.skeleton import MPII_16
+from liftwild.weights import FORMAT as WEIGHTS_FORMAT
+from liftwild.weights import load_weights
+
+FORMAT, VERSION = "liftwild-export", "1"
+
+
+@dataclass(frozen=True)
+class RuntimeKind:
+    """A runtime that users can name. ``library``: the module that it needs, "" for torch alone. ``of_weights`` makes it
+    of a network and a device; ``of_file`` of an exported file and the .bin beside it, or None; ``suffixes`` of these.
+    """
+
+    name: str
+    library: str
+    of_weights: Callable[[PoseNet, torch.device], Any]
+    of_file: Callable[[bytes, bytes | None], Any] | None = None
+    suffixes: tuple[str, ...] = ()
+
+    @property
+    def family(self) -> str:
+        """The name without its precision."""
+        return self.name.partition("-")[0]
+
+
+def _torch(name: str, precision: str) -> RuntimeKind:
+    return RuntimeKind(name, "", lambda net, device: TorchRuntime(net, device, precision))
+
+
+def _openvino(name: str, precision: str | None) -> RuntimeKind:
+    return RuntimeKind(
+        name, "openvino",
+        lambda net, _: _tried(OpenVinoRuntime(graph_of(net), None, precision)),
+        lambda content, beside: _tried(OpenVinoRuntime(content, beside, precision)), (".onnx", ".xml"),
+    )  # fmt: skip
+
+
+def _onnx(name: str) -> RuntimeKind:
+    return RuntimeKind(
+        name, "onnxruntime", lambda net, _: _tried(OnnxRuntime(graph_of(net))),
+        lambda content, _: _tried(OnnxRuntime(content)), (".onnx",),
+    )  # fmt: skip
+
+
+RUNTIMES = {
+    kind.name: kind
+    for kind in (
+        _torch("torch", "fp32"), _torch("torch-bf16", "bf16"),
+        _openvino("openvino", None), _openvino("openvino-fp32", "fp32"), _openvino("openvino-bf16", "bf16"),
+        _onnx("onnx"),
+    )
+}  # fmt: skip
+AUTO = "auto"
+RUNTIME_NAMES = (AUTO, *RUNTIMES)
+# On a CPU: docs/runtimes.md. In fp32 ONNX Runtime is a little faster than OpenVINO, and starts sooner.
+FASTEST_FIRST = {"bf16": ("openvino", "onnx", "torch"), "fp32": ("onnx", "openvino", "torch")}
+EXPORTED = (".onnx", ".xml")
+
+
+def check_runtime(name: str) -> None:
+    """LiftwildError if there is no runtime of that name."""
+    if name not in RUNTIME_NAMES:
+        raise LiftwildError(f"no runtime {name!r}; there are {', '.join(RUNTIME_NAMES)}")
+
+
+def open_runtime(weights: str | Path, name: str = AUTO, device: str | None = None) -> tuple[Runtime, dict[str, Any]]:
+    """What runs ``weights``, and their card: the json of a weights file, or what an exported file holds of it.
+
+    ``weights``: as for ``weights.find_weights``, or a file of ``liftwild export`` (.onnx, .xml). ``name``: one of
+    ``RUNTIME_NAMES``. auto is the fastest that is installed: torch on a GPU; if one cannot be used, the next, with a
+    line on stderr that says why. ``device``: as in ``find_device``; only torch runs on others than the CPU.
+    LiftwildError if nothing can run it.
+    """
+    check_runtime(name)
+    path, where = Path(weights), find_device(device)
+    is_exported = path.suffix in EXPORTED
+    if device is not None and where.type != "cpu" and (is_exported or (name != AUTO and RUNTIMES[name].library)):
+        raise LiftwildError(
+            f"{path} is computed on the CPU, not on {device}; weights run there, in torch" if is_exported else
+            f"the runtime {name} computes on the CPU, not on {device}"
+        )  # fmt: skip
+    if is_exported:
+        return _open_exported(path, name)
+    net, card = load_weights(weights)
+    names = [name]
+    if name == AUTO:
+        names = fastest() if where.type == "cpu" else ["torch"]
+    runtime = first_of(names, lambda each: RUNTIMES[each].of_weights(net, where), f"the runtime {name} cannot be used")
+    runtime.subpixel = net.config.softmax
+    return runtime, card
+
+
+def _open_exported(path: Path, name: str) -> tuple[Runtime, dict[str, Any]]:
+    able = [kind for kind in RUNTIMES.values() if path.suffix in kind.suffixes]
+    families = list(dict.fromkeys(kind.family for kind in able))
+    if name != AUTO and RUNTIMES[name] not in able:
+        raise LiftwildError(f"{path} is run by {' or '.join(families)}, not by {RUNTIMES[name].family}")
+    content, beside = _read_exported(path)
+    names = [each for each in fastest() if RUNTIMES[each] in able] if name == AUTO else [name]
+    if not names:
+        raise LiftwildError(f"{path} needs {' or '.join(families)}: pip install 'liftwild[{families[-1]}]'")
+    runtime = first_of(names, lambda each: _of_file(path, content, beside, RUNTIMES[each]), f"{path} cannot be run")
+    card = _card_of(runtime.about, path)
+    runtime.subpixel = card.get("network", {}).get("softmax", False)
+    return runtime, card
+
+
+def fastest() -> list[str]:
+    """What is installed, the fastest on this CPU first."""
+    there = {
+        kind.family for kind in RUNTIMES.values()
+        if not kind.library or importlib.util.find_spec(kind.library) is not None
+    }  # fmt: skip
+    best = "fp32"
+    if {"openvino", "onnx"} <= there:  # else there is nothing to choose
+        try:
+            best = "bf16" if computes_bf16(openvino_core()) else "fp32"
+        except Exception:  # a broken one is tried first, so that its fault is told
+            best = "bf16"
+    return [each for each in FASTEST_FIRST[best] if each in there]
+
+
+def first_of(kinds: list[str], make: Any, failed: str) -> Any:
+    """The first of ``kinds`` that can be made; a line on stderr for each that cannot, LiftwildError if none can."""
+    reasons: dict[str, str] = {}
+    for kind in kinds:
+        try:
+            runtime = make(kind)
+        except Exception as error:  # whatever such a library raises
+            reasons[kind] = reason_of(error)
+            continue
+        for other, reason in reasons.items():
+            print(f"note: {other} cannot be used, {runtime.name} runs instead: {reason}", file=sys.stderr)
+        return runtime
+    raise LiftwildError(f"{failed}: {reasons[kinds[-1]]}") from None
+
+
+def _tried(runtime: Any) -> Any:
+    """``runtime``, after it has looked at one grey crop: it gives numbers of the right shapes."""
+    side = runtime.input_px
+    found = runtime(np.full((1, side, side, 3), 128, np.uint8))
+    heatmaps, depth = found.heatmaps, found.depth
+    joints = len(MPII_16)
+    if heatmaps.shape != (1, joints, side // 4, side // 4) or depth.shape != (1, joints):
+        raise LiftwildError(f"it gives heatmaps {tuple(heatmaps.shape)} and depths {tuple(depth.shape)}")
+    return runtime
+
+
+def _read_exported(path: Path) -> tuple[bytes, bytes | None]:
+    """The bytes of an exported file, and of the .bin beside an .xml."""
+    beside = path.with_suffix(".bin")
+    for file in (path, beside) if path.suffix == ".xml" else (path,):
+        if not file.is_file():
+            raise LiftwildError(f"no file {file}" if file == path else f"{path} has no {file.name} beside it")
+    return path.read_bytes(), beside.read_bytes() if path.suffix == ".xml" else None
+
+
+def _of_file(path: Path, content: bytes, beside: bytes | None, kind: RuntimeKind) -> Any:
+    assert kind.of_file is not None
+    runtime: Any = kind.of_file(content, beside)
+    about = runtime.about
+    if about.get("format") != FORMAT or about.get("version") != VERSION:
+        raise LiftwildError(
+            f"it was not written by 'liftwild export', version {VERSION}: its joints and units are not known"
+        )
+    if beside is not None and about.get("bin_sha256") != hashlib.sha256(beside).hexdigest():
+        raise LiftwildError(f"{path.with_suffix('.bin').name} is not the one that {path.name} was written with")
+    if about.get("precision") == "int8":
+        runtime.name = f"{kind.family} int8"
+    return runtime
+
+
+def _card_of(about: Mapping[str, str], path: Path) -> dict[str, Any]:
+    """The card in an exported file's metadata."""
+    try:
+        card = json.loads(about["card"])
+        whole = card["format"] == WEIGHTS_FORMAT and card["joint_names"] == list(MPII_16.names)
+        float(card["sum_length_mm"])
+    except (KeyError, TypeError, ValueError):
+        whole = False
+    if not whole:
+        raise LiftwildError(f"{path} does not say its joints and units; export it again")
+    return dict(card)

@@ -1,0 +1,169 @@
+"""From a clip to a Recording: people followed from frame to frame, then placed, smoothed and sized as a whole."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from liftwild import __version__
+from liftwild.boxes import Box
+from liftwild.errors import LiftwildError
+from liftwild.inference.estimator import Estimator
+from liftwild.media.video import Clip, Frame, read_ahead
+from liftwild.pipeline.frame_log import FrameLog, LoggedClip, MemoryLog, observations_of, read_log
+from liftwild.pipeline.options import PoseOptions
+from liftwild.pipeline.person_selection import PersonSelection
+from liftwild.pipeline.postprocess import postprocess_clip
+from liftwild.pose import PoseTrack, Recording
+
+MIN_FRAMES = 3  # a track of fewer is a detector's slip ...
+OF_FRAMES = 10  # ... in a clip of at least so many
+
+
+@dataclass(frozen=True)
+class VideoResult:
+    """A clip that is done. ``frames`` that were read, ``skipped`` ones that were broken or missing; ``fault``: what was
+    wrong with the first broken one, or ""; ``shaking``: how much poses shook before and after smoothing, in lines."""
+
+    recording: Recording
+    clip: Clip
+    frames: int
+    skipped: int
+    fault: str
+    shaking: tuple[str, ...]
+
+    @property
+    def frames_with_people(self) -> int:
+        """Frames with anybody in them."""
+        return len(np.unique(np.concatenate([track.frames for track in self.recording.tracks])))
+
+    def pictures(self) -> Iterator[tuple[int, np.ndarray]]:
+        """The clip's frames once more (index, picture), but for the broken ones; for a clip that is ``rereadable``."""
+        size = self.recording.height, self.recording.width
+        bar = tqdm(
+            desc="pictures", total=len(self.recording.times_s), unit="frame", disable=None, file=sys.stderr, leave=False
+        )
+        with bar, closing(read_ahead(self.clip.frames())) as frames:
+            for frame in frames:
+                bar.update()
+                if frame.image is not None and frame.image.shape[:2] == size:
+                    yield frame.number, frame.image
+
+
+def predict_video(
+    estimator: Estimator,
+    clip: Clip,
+    selection: PersonSelection,
+    options: PoseOptions,
+    log: FrameLog | None = None,
+    name: str = "",
+) -> VideoResult:
+    """Follow the people of ``clip``; then place, smooth and size them.
+
+    ``log``: where what is found in the frames is kept as it comes, and gone on from; None: in memory. ``name``: what
+    errors call the clip. LiftwildError if no frame can be read, or nobody is found.
+    """
+    log = MemoryLog() if log is None else log
+    name = name or clip.name
+    fault = "" if log.is_complete else _FirstPass(estimator, clip, selection, log, name).run()
+    found = read_log(log)
+    frames = len(found.times_s) - found.broken
+    if not frames:
+        log.remove()
+        raise LiftwildError(f"{name}: none of its frames can be read" + (f": {fault}" if fault else ""))
+    tracks = _worth_keeping(found)
+    if not tracks:
+        raise LiftwildError(f"{name}: nobody was found in its {frames} frames; --box says where the person is")
+    recording = Recording(
+        clip.name, found.width, found.height, found.times_s, tracks, is_clip=True,
+        confidence_is=estimator.confidence_is, computed_by=estimator.runtime_name,
+    )  # fmt: skip
+    smoothed = postprocess_clip(recording, options)
+    skipped = found.broken + log.missing
+    return VideoResult(smoothed.recording, clip, frames, skipped, fault, tuple(smoothed.report()))
+
+
+def log_settings(estimator: Estimator, clip: Clip, selection: PersonSelection) -> dict[str, str]:
+    """Everything that what is found in a frame depends on, as text by name: a log is gone on with by the same alone."""
+    return {
+        "clip": clip.identity(),
+        "weights": f"{estimator.runtime.fingerprint()} {estimator.confidence_is}",
+        "--runtime": estimator.runtime_name,
+        "--flip-test": str(estimator.flip_test),
+        **selection.identity(),
+        "liftwild": __version__,
+    }
+
+
+class _FirstPass:
+    """From a clip's frames to its log."""
+
+    def __init__(self, estimator: Estimator, clip: Clip, selection: PersonSelection, log: FrameLog, name: str) -> None:
+        self.clip, self.selection, self.log, self.name = clip, selection, log, name
+        self.tracker = selection.tracker(estimator)
+        self.size: tuple[int, int] | None = None
+        self.fault = ""
+
+    def run(self) -> str:
+        """Go through the frames that the log does not hold; what was wrong with the first broken one."""
+        for kept in self.log:
+            if kept.width:
+                self.size = kept.width, kept.height
+                self.tracker.observe(kept.time_s, observations_of(kept))
+        begun = self.log.frames
+        bar = tqdm(
+            desc=self.clip.name, total=self.clip.length, initial=begun, unit="frame", disable=None, file=sys.stderr
+        )
+        try:
+            with bar, closing(read_ahead(self.clip.frames(begun))) as frames:
+                for frame in frames:
+                    self._add(frame)
+                    bar.update()
+            self.log.finish(self.clip.missing())
+        except LiftwildError as error:
+            raise LiftwildError(f"{error}{self._kept()}") from None
+        except KeyboardInterrupt:
+            if kept_note := self._kept():
+                print(f"{self.name}{kept_note}", file=sys.stderr)
+            raise
+        return self.fault
+
+    def _add(self, frame: Frame) -> None:
+        image, size = frame.image, None
+        if image is not None:
+            size = image.shape[1], image.shape[0]
+            self.size = self.size or size
+        if image is None or size != self.size:
+            fault = frame.fault or f"frame {frame.number} of {self.name} has another size than the first"
+            self.fault = self.fault or fault
+            self.log.add(frame.number, frame.time_s, None, [])
+            return
+        found = self.tracker.step(image, frame.time_s, self._external(frame.number), self.name)
+        if self.selection.external is not None:
+            scores = [self.selection.external.score_of(each.pose.annotation_id) for each in found]
+            found = [each.scored(score) for each, score in zip(found, scores, strict=True)]
+        self.log.add(frame.number, frame.time_s, size, found)
+
+    def _external(self, index: int) -> list[tuple[int | None, Box]] | None:
+        """The boxes that labels have for a frame; None where they have none."""
+        if self.selection.external is None:
+            return None
+        boxes = self.selection.external.of_frame(self.clip.name, index, self.clip.path_of(index))
+        return [(key, box) for key, box in boxes] or None
+
+    def _kept(self) -> str:
+        if not self.log.frames or self.log.path is None:
+            return ""
+        again = "" if self.clip.rereadable else ", sent the stream again,"
+        return f"; {self.log.frames} frames are kept in {self.log.path}, the same command{again} goes on from there"
+
+
+def _worth_keeping(found: LoggedClip) -> tuple[PoseTrack, ...]:
+    """The tracks without those of a frame or two, unless the clip is not much longer."""
+    least = MIN_FRAMES if len(found.times_s) >= OF_FRAMES else 1
+    return tuple(track for track in found.tracks if len(track) >= least)
