@@ -7,61 +7,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from liftwild.io.bvh import animation_notes, bvh_bytes
 from liftwild.io.formats import write_formats
 from liftwild.joint_mapping import track_in_skeleton
 from liftwild.kinematics.animation import Animation, animate
-from liftwild.kinematics.quaternion import inverse, multiply, of_matrix, swing, to_euler_deg, to_matrix, turn
-from liftwild.kinematics.rig import MAX_TWIST, solve
 from liftwild.kinematics.upright import Y_UP
-from liftwild.pose import PoseTrack, Recording
+from liftwild.pose import Recording
 from liftwild.skeleton import COCO_17, H36M_17, MPII_16, Skeleton
 from liftwild.synthetic.mocap.bvh import read_bvh
 from tests.support.poses import RAISED_RIGHT_HAND
 from tests.support.recordings import hide
+from tests.support.strategies import quick, seeds
+from tests.support.tracks import moving, random_photo, track_of
 
-quick = settings(max_examples=30, deadline=None, derandomize=True)
-seeds = st.integers(0, 2**32 - 1)
 EXACT_MM = 0.01  # of the 1 mm that is wanted; six decimals leave less
 
 
-def track_of(joints: np.ndarray, frames: np.ndarray | None = None, root_mm: np.ndarray | None = None) -> PoseTrack:
-    """The track of joints (T, 16, 3) in mm, camera axes."""
-    count = len(joints)
-    return PoseTrack(
-        0, np.arange(count) if frames is None else frames, joints[..., :2] / 4, joints, np.full((count, 16), 0.9),
-        np.tile([0.0, 0.0, 100.0, 200.0], (count, 1)), root_mm=root_mm,
-    )  # fmt: skip
-
-
-def random_photo(rng: np.random.Generator, spread: float = 300.0) -> np.ndarray:
-    """A pose (1, 16, 3) that nobody could take."""
-    joints = rng.normal(0, spread, (1, 16, 3))
-    joints[:, 6] = 0
-    return joints
-
-
-def moving(rng: np.random.Generator, count: int = 20, wildness: float = 0.5) -> np.ndarray:
-    """A person (T, 16, 3) whose bones swing smoothly and keep their lengths, angles between them do not."""
-    joints, seconds = np.zeros((count, 16, 3)), np.arange(count) / 25
-    for joint in (7, 8, 9, 2, 1, 0, 3, 4, 5, 12, 11, 10, 13, 14, 15):
-        parent = MPII_16.parents[joint]
-        bone = RAISED_RIGHT_HAND[joint] - RAISED_RIGHT_HAND[parent]
-        waves = np.sin(2 * np.pi * (seconds[:, None, None] * (0.4, 0.9) + rng.random((3, 2)))) * rng.normal(
-            0, wildness, (3, 2)
-        )
-        direction = bone / np.linalg.norm(bone) + waves.sum(axis=-1)
-        direction /= np.linalg.norm(direction, axis=-1, keepdims=True)
-        joints[:, joint] = joints[:, parent] + np.linalg.norm(bone) * direction
-    return joints
-
-
-def kinematics(text: str) -> tuple[dict[str, np.ndarray], float]:
+def joints_of_bvh(text: str) -> tuple[dict[str, np.ndarray], float]:
     """Places (T, 3) of every joint by name, in the file's unit, and the frame time: BVH as its description has it,
-    independent of the reader in liftwild.people."""
+    independent of liftwild's reader."""
     head, motion = text.split("MOTION\n")
     count, frame_time, *rows = motion.strip().split("\n")
     values = np.array([[float(word) for word in row.split()] for row in rows])
@@ -106,7 +73,7 @@ def kinematics(text: str) -> tuple[dict[str, np.ndarray], float]:
 def missed_mm(made: Animation, joints: np.ndarray, skeleton: Skeleton = MPII_16) -> np.ndarray:
     """How far (T, J) the file's joints are from ``joints`` (T, J, 3) in mm, camera axes, both from the pelvis; NaN
     where the file has no such joint."""
-    found, _ = kinematics(bvh_bytes(made).decode())
+    found, _ = joints_of_bvh(bvh_bytes(made).decode())
     out = np.full(joints.shape[:2], np.nan)
     for index, name in enumerate(skeleton.names):
         if name in found:  # mm, y down and z away become m, y up and z toward the camera
@@ -169,14 +136,14 @@ def test_coco_has_no_pelvis_and_is_written_as_mpii() -> None:
     joints = moving(np.random.default_rng(1))
     joints[:, 6] = (joints[:, 2] + joints[:, 3]) / 2
     track = track_in_skeleton(track_of(joints), COCO_17)
-    found, _ = kinematics(bvh_bytes(animate(track, np.arange(20) / 25)).decode())
+    found, _ = joints_of_bvh(bvh_bytes(animate(track, np.arange(20) / 25)).decode())
     assert "pelvis" in found and "left_knee" in found and "nose" not in found and "head_top" not in found
 
 
 def test_left_stays_left() -> None:
     assert np.linalg.det(Y_UP) == pytest.approx(1)
     made = animate(track_of(RAISED_RIGHT_HAND[None]), np.zeros(1))
-    found, _ = kinematics(bvh_bytes(made).decode())
+    found, _ = joints_of_bvh(bvh_bytes(made).decode())
     place = {name: value[0] for name, value in found.items()}
     # Facing z with y up, the left side is at larger x; the raised hand is the right one, up and in front.
     for part in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist"):
@@ -192,7 +159,7 @@ def test_a_person_at_one_point_and_one_all_hidden() -> None:
     point = np.zeros((2, 16, 3))
     assert missed_mm(animate(track_of(point), np.arange(2) / 25), point).max() < EXACT_MM
     hidden = track_of(np.full((2, 16, 3), np.nan))
-    found, _ = kinematics(bvh_bytes(animate(hidden, np.arange(2) / 25)).decode())
+    found, _ = joints_of_bvh(bvh_bytes(animate(hidden, np.arange(2) / 25)).decode())
     assert list(found) == ["pelvis"] and np.isfinite(found["pelvis"]).all()
 
 
@@ -202,16 +169,16 @@ def test_a_person_at_one_point_and_one_all_hidden() -> None:
 def test_a_placed_person_moves_through_space() -> None:
     joints = moving(np.random.default_rng(2))
     root = np.linspace((-500, 300, 4000), (500, 310, 5000), 20)
-    found, _ = kinematics(bvh_bytes(animate(track_of(joints, root_mm=root), np.arange(20) / 25)).decode())
+    found, _ = joints_of_bvh(bvh_bytes(animate(track_of(joints, root_mm=root), np.arange(20) / 25)).decode())
     np.testing.assert_allclose(found["pelvis"], root * (1e-3, -1e-3, -1e-3), atol=1e-6)
     root[5:8] = np.nan  # no place was found: on the way between
-    found, _ = kinematics(bvh_bytes(animate(track_of(joints, root_mm=root), np.arange(20) / 25)).decode())
+    found, _ = joints_of_bvh(bvh_bytes(animate(track_of(joints, root_mm=root), np.arange(20) / 25)).decode())
     assert found["pelvis"][6, 2] == pytest.approx(-(4000 + 1000 * 6 / 19) / 1000, abs=1e-5)
 
 
 def test_a_person_without_a_place_stands_on_the_floor() -> None:
     joints = moving(np.random.default_rng(3))
-    found, _ = kinematics(bvh_bytes(animate(track_of(joints), np.arange(20) / 25)).decode())
+    found, _ = joints_of_bvh(bvh_bytes(animate(track_of(joints), np.arange(20) / 25)).decode())
     assert np.ptp(found["pelvis"], axis=0).max() == 0 and (found["pelvis"][:, [0, 2]] == 0).all()
     soles = {}
     for side in ("left", "right"):
@@ -229,7 +196,7 @@ def test_frames_without_the_person_are_held_and_interpolated() -> None:
     frames = np.array([3, 4, 5, 9, 10])
     root = np.array([[100.0 * frame, 0, 3000] for frame in frames])
     made = animate(track_of(joints[frames], frames, root), np.arange(20) / 25)
-    found, _ = kinematics(bvh_bytes(made).decode())
+    found, _ = joints_of_bvh(bvh_bytes(made).decode())
     assert len(made) == 20 and len(found["pelvis"]) == 20
     assert "seen in the clip's frames 3-5, 9-10; held or interpolated elsewhere" in animation_notes(made)[-1]
     assert missed_mm(made, joints)[frames].max() < EXACT_MM
@@ -288,7 +255,7 @@ def test_uneven_frames_are_resampled() -> None:
     joints = moving(np.random.default_rng(9), 20, 0.2)
     times = np.concatenate([np.arange(10) / 25, 9 / 25 + np.arange(1, 11) / 10])
     made = animate(track_of(joints, root_mm=times[:, None] * (1000, 0, 0)), times)
-    found, step = kinematics(bvh_bytes(made).decode())
+    found, step = joints_of_bvh(bvh_bytes(made).decode())
     assert (
         made.is_resampled
         and "resampled" in animation_notes(made)[0]
@@ -310,87 +277,6 @@ def test_stuck_clocks_do_no_harm() -> None:
     assert made.frame_time_s == pytest.approx(1 / 30) and len(made) == 1
 
 
-# --- twist ---
-
-
-def test_the_twist_is_the_least_and_the_same_for_every_frame() -> None:
-    joints = moving(np.random.default_rng(10), 20, 0.2)
-    alone = [solve(joints[[i]] * (1e-3, -1e-3, -1e-3), MPII_16, np.zeros(1)).rotations[0] for i in (0, 19)]
-    together = solve(joints * (1e-3, -1e-3, -1e-3), MPII_16, np.arange(20)).rotations
-    for i, own in zip((0, 19), alone, strict=True):
-        np.testing.assert_allclose(np.abs((own * together[i]).sum(axis=-1)), 1, atol=1e-9)
-
-
-@quick
-@given(seed=seeds)
-def test_pelvis_and_chest_turn_with_the_body(seed: int) -> None:
-    # Hips, spine, shoulders and neck as in the T-pose, turned: then pelvis and thorax have that turn, their bones none.
-    rng = np.random.default_rng(seed)
-    q = rng.normal(size=4)
-    q /= np.linalg.norm(q)
-    joints = moving(rng, 1)
-    for joint, place in {2: (-110, 0, 0), 3: (110, 0, 0), 7: (0, 480, 0), 8: (0, 560, 0), 12: (-170, 480, 0),
-                         13: (170, 480, 0)}.items():  # fmt: skip
-        joints[0, joint] = turn(q, np.array(place)) * (1, -1, -1)
-    rig = solve(joints * (1e-3, -1e-3, -1e-3), MPII_16, np.zeros(1))
-    for node, rotation in zip(rig.nodes, rig.rotations[0], strict=True):
-        expected = q if node.name == "pelvis" else (1, 0, 0, 0)
-        if node.name in ("pelvis", "thorax") or node.joint is None:
-            assert abs(rotation @ expected) == pytest.approx(1, abs=1e-9), node.name
-
-
-def test_no_leaps_where_the_least_twist_has_one() -> None:
-    # An arm that passes next to the direction opposite to that of the T-pose: its least twist turns over at once.
-    joints = np.tile(RAISED_RIGHT_HAND, (81, 1, 1))
-    angle = np.linspace(-1, 1, 81)[:, None]
-    way = np.concatenate([-np.cos(angle), np.sin(angle), np.full_like(angle, 0.02)], axis=1)
-    joints[:, 14] = joints[:, 13] + 280 * way / np.linalg.norm(way, axis=1, keepdims=True)
-    joints[:, 15] = joints[:, 14] + (0, 250, 0)
-    rig = solve(joints * (1e-3, -1e-3, -1e-3), MPII_16, np.arange(81))
-    at = [node.name for node in rig.nodes].index("left_shoulder")
-    own = rig.rotations[:, at]
-    between = multiply(inverse(own[:-1]), own[1:])
-    steps = np.degrees(2 * np.arctan2(np.linalg.norm(between[:, 1:], axis=1), np.abs(between[:, 0])))
-    swings = np.degrees(np.arccos(np.clip((way[1:] * way[:-1]).sum(1) / 1.0004, -1, 1)))
-    assert steps.max() < np.degrees(MAX_TWIST) + swings.max() + 1
-    missed = missed_mm(animate(track_of(joints), np.arange(81) / 25), joints)
-    assert missed.max() < EXACT_MM
-
-
-def test_angles_do_not_leap() -> None:
-    turns = np.linspace(0, 4 * np.pi, 200)  # twice about y, then the same about z and x
-    for axis in range(3):
-        half = np.zeros((200, 4))
-        half[:, 0], half[:, axis + 1] = np.cos(turns / 2), np.sin(turns / 2)
-        angles = to_euler_deg(half[:, None])[:, 0]
-        if axis != 0:  # x is the one in the middle, which does turn back
-            np.testing.assert_allclose(angles[:, {1: 2, 2: 0}[axis]], np.degrees(turns), atol=1e-6)
-        assert np.abs(np.diff(angles, axis=0)).max() < 10 if axis else True
-
-
-@quick
-@given(seed=seeds)
-def test_rotations(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    q = rng.normal(size=(5, 4))
-    q /= np.linalg.norm(q, axis=-1, keepdims=True)
-    vectors = rng.normal(size=(5, 3))
-    np.testing.assert_allclose(turn(q, vectors), (to_matrix(q) @ vectors[..., None])[..., 0], atol=1e-12)
-    np.testing.assert_allclose(to_matrix(multiply(q, q[::-1])), to_matrix(q) @ to_matrix(q[::-1]), atol=1e-12)
-    np.testing.assert_allclose(np.abs((of_matrix(to_matrix(q)) * q).sum(axis=-1)), 1, atol=1e-12)
-    np.testing.assert_allclose(np.linalg.det(to_matrix(q)), 1, atol=1e-12)
-    start, end = (v / np.linalg.norm(v, axis=-1, keepdims=True) for v in (vectors, rng.normal(size=(5, 3))))
-    end[0], end[1] = -start[0], start[1]
-    np.testing.assert_allclose(turn(swing(start, end), start), end, atol=1e-9)
-    z, x, y = np.moveaxis(np.radians(to_euler_deg(q[:, None])[:, 0]), -1, 0)
-    parts = []
-    for axis, half in ((2, z / 2), (0, x / 2), (1, y / 2)):
-        parts.append(np.zeros((5, 4)))
-        parts[-1][:, 0], parts[-1][:, axis + 1] = np.cos(half), np.sin(half)
-    whole = multiply(parts[0], multiply(parts[1], parts[2]))
-    np.testing.assert_allclose(np.abs((whole * q).sum(axis=-1)), 1, atol=1e-9)
-
-
 # --- files ---
 
 
@@ -404,6 +290,6 @@ def test_every_person_has_a_file_of_the_whole_clip(tmp_path: Path) -> None:
     written = write_formats(clip, tmp_path, "a", ["bvh"])
     assert [path.name for path in written] == ["a.person2.bvh", "a.person4.bvh", "a.about.txt"]
     for path in written[:2]:
-        assert len(kinematics(path.read_text())[0]["pelvis"]) == 10
+        assert len(joints_of_bvh(path.read_text())[0]["pelvis"]) == 10
     text = written[2].read_text()
     assert "a.person4.bvh: seen in the clip's frames 6-7, 9;" in text and "unit m" in text

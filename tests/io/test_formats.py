@@ -1,324 +1,228 @@
-"""json, npz, tables and COCO: what is written is read again, and by others."""
+"""What all formats have in common: one table, files that are known again, hidden joints, and ``save``."""
 
 from __future__ import annotations
 
-import csv as stdlib_csv
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
 
-from liftwild.data.readers.coco import boxes_of, read_document, read_labels
 from liftwild.errors import LiftwildError
-from liftwild.io.coco_results import COCO_LINES, image_id
-from liftwild.io.csv_table import HEADER
-from liftwild.io.formats import is_ours, save, write_formats
+from liftwild.io import formats as room
+from liftwild.io.format import File, Format
+from liftwild.io.formats import FORMATS, check_formats, foreign_file, is_ours, save, write_formats
 from liftwild.io.json_file import read_json
 from liftwild.io.npz import read_npz
+from liftwild.joint_mapping import in_skeleton
 from liftwild.pose import Recording
-from liftwild.skeleton import COCO_17, H36M_17, MPII_16
-from tests.support.poses import COCO_17 as COCO_NAMES
-from tests.support.recordings import CAMERA, assert_same, hide, photo, portrait, random_recording, random_track, written
-from tests.support.strategies import quick, seeds
+from liftwild.skeleton import COCO_17, H36M_17, MPII_16, SKELETONS, Skeleton
+from tests.support.recordings import assert_same, photo
+from tests.support.trc import read_trc
 
-# --- json and npz, and back ---
-
-
-@quick
-@given(seed=seeds)
-def test_json_and_npz_give_back_what_was_written(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp("round")
-    recording = random_recording(seed)
-    save(recording, folder / "a.json")
-    save(recording, folder / "a.npz")
-    assert_same(recording, read_json(folder / "a.json"), exact=False)
-    assert_same(recording, read_npz(folder / "a.npz"), exact=True)
+# --- the table ---
 
 
-def test_a_clip_has_a_frame_to_a_line(tmp_path: Path) -> None:
-    track = random_track(np.random.default_rng(0), np.arange(3), 5, MPII_16)
-    clip = Recording("c.mp4", 640, 480, np.array([0, 0.04, 0.1]), (track,), is_clip=True)
-    save(clip, tmp_path / "c.json")
-    text = (tmp_path / "c.json").read_text(encoding="utf-8")
-    document = json.loads(text)
-    assert (document["format"], document["version"]) == ("liftwild-clip", 1)
-    assert document["clip"] == {"file": "c.mp4", "width": 640, "height": 480}
-    assert document["times_s"] == [0, 0.04, 0.1] and document["people"][0]["frames"] == [0, 1, 2]
-    row = json.dumps(document["people"][0]["joints_3d"][1])
-    assert f"\n    {row},\n" in text
+def test_the_table() -> None:
+    assert [fmt.name for fmt in FORMATS.values()] == list(FORMATS)
+    suffixes = [suffix for fmt in FORMATS.values() for suffix in fmt.suffixes]
+    assert len(set(suffixes)) == len(suffixes) and all(suffix.startswith(".") for suffix in suffixes)
+    for fmt in FORMATS.values():
+        assert fmt.help and len(fmt.help) < 80 and "\n" not in fmt.help
 
 
-def test_a_photo_from_before_there_were_more_keys(tmp_path: Path) -> None:
-    recording = photo()
-    document = json.loads(written(tmp_path, recording, "json").read_text(encoding="utf-8"))
-    for key in ("skeleton", "parents", "joint_notes", "levelled", "confidence_is", "camera", "steps"):
-        del document[key]
-    for person in document["people"]:
-        del person["person_id"], person["root_mm"], person["depth_sd_mm"]
-    (tmp_path / "old.json").write_text(json.dumps(document), encoding="utf-8")
-    old = read_json(tmp_path / "old.json")
-    assert [track.person_id for track in old.tracks] == [0, 1] and old.camera is None and old.steps == ()
-    np.testing.assert_allclose(old.tracks[1].joints_3d, recording.tracks[1].joints_3d, atol=0.051)
+def test_a_new_format_is_one_file_and_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(recording: Recording, skeleton: Skeleton, stem: str) -> list[File]:
+        (track,) = recording.tracks
+        return [File(f"{stem}.toy", f"toy {track.person_id} {len(skeleton)}\n".encode(), ("two sentences",))]
+
+    toy = Format(
+        "toy", "people as words", (".toy",), write,
+        recognise=lambda path, head: head.startswith(b"toy "),
+        describe=lambda recording, skeleton: [f"TOY: {len(skeleton)} joints"],
+        per_person=True, needs_floor=True,
+    )  # fmt: skip
+    with pytest.raises(LiftwildError, match="unknown format 'toy'"):
+        check_formats(["toy"])
+    monkeypatch.setitem(room.FORMATS, "toy", toy)
+    assert check_formats(["toy", "json", "toy"]) == ("toy", "json") and "toy" in [*FORMATS]
+
+    written = write_formats(photo(2), tmp_path, "a", ["toy", "json"], COCO_17)
+    assert [path.name for path in written] == ["a.person0.toy", "a.person1.toy", "a.json", "a.about.txt"]
+    assert written[1].read_bytes() == b"toy 1 17\n" and all(map(is_ours, written))
+    text = written[-1].read_text(encoding="utf-8")
+    assert "TOY: 17 joints\na.person0.toy: two sentences" in text and "and TOY: unit m" in text
+    assert "zero: on the floor below the camera" in text
+
+    (tmp_path / "a.person7.toy").write_bytes(b"mine")
+    assert foreign_file(tmp_path, "a", ["toy"]) == tmp_path / "a.person7.toy"
+    write_formats(photo(1), tmp_path, "a", ["toy"])  # the person of before goes, what is foreign stays
+    assert sorted(path.name for path in tmp_path.glob("*.toy")) == ["a.person0.toy", "a.person7.toy"]
+    assert save(photo(1), tmp_path / "b.toy") == [tmp_path / "b.toy"] and is_ours(tmp_path / "b.toy")
 
 
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        (b"", "is not JSON"),
-        (b"\xff\xfe", "is not JSON"),
-        (b"[1, 2]", "holds no poses of liftwild"),
-        (b'{"format": "liftwild-pose", "version": 2}', "has version 2"),
-        (b'{"format": "liftwild-pose", "version": 1}', "is damaged: KeyError"),
-        (b'{"format": "liftwild-clip", "version": 1, "clip": 3, "joint_names": [], "parents": []}', "is damaged"),
-    ],
-)
-def test_json_of_something_else_is_one_line(tmp_path: Path, content: bytes, says: str) -> None:
-    (tmp_path / "a.json").write_bytes(content)
-    with pytest.raises(LiftwildError, match=says) as caught:
-        read_json(tmp_path / "a.json")
-    assert str(tmp_path / "a.json") in str(caught.value) and "\n" not in str(caught.value)
+# --- write_formats ---
 
 
-def test_json_cut_short_or_with_a_joint_too_few_is_one_line(tmp_path: Path) -> None:
-    whole = written(tmp_path, photo(), "json").read_text(encoding="utf-8")
-    document = json.loads(whole)
-    document["people"][1]["joints_3d"].pop()
-    for content in (whole[:2000], json.dumps(document)):
-        (tmp_path / "b.json").write_text(content, encoding="utf-8")
-        with pytest.raises(LiftwildError, match=r"not JSON|damaged"):
-            read_json(tmp_path / "b.json")
+@pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)
+def test_every_file_is_known_again(tmp_path: Path, skeleton: Skeleton) -> None:
+    pytest.importorskip("pyarrow")
+    written = write_formats(photo(), tmp_path / "new" / "folder", "a.b [1]", [*FORMATS, "json"], skeleton)
+    assert [path.name.removeprefix("a.b [1]") for path in written] == [
+        ".json", ".csv", ".npz", ".parquet", ".coco.json", ".coco-results.json", ".person0.bvh", ".person1.bvh",
+        ".person0.trc", ".person1.trc", ".about.txt",
+    ]  # fmt: skip
+    assert sorted(written) == sorted((tmp_path / "new" / "folder").iterdir())
+    assert all(is_ours(path) for path in written)
+    assert foreign_file(tmp_path / "new" / "folder", "a.b [1]", FORMATS) is None
+    assert_same(in_skeleton(photo(), skeleton), read_json(written[0]), exact=False)
 
 
-def test_npz_holds_no_objects_and_unpickles_none(tmp_path: Path) -> None:
-    path = written(tmp_path, photo(), "npz")
-    with np.load(path, allow_pickle=False) as arrays:
-        assert arrays.files[0] == "liftwild"
-        about = json.loads(str(arrays["liftwild"]))
-        assert about["frame"]["unit"] == "mm" and about["joint_names"] == arrays["joint_names"].tolist()
-        assert arrays["joints_3d"].shape == (2, 16, 3) and arrays["person_id"].tolist() == [0, 1]
-    np.savez(tmp_path / "evil.npz", liftwild=np.array([{"a": 1}], dtype=object))
-    np.savez(tmp_path / "other.npz", x=np.zeros(3))
-    np.save(tmp_path / "single.npy", np.zeros(3))
-    (tmp_path / "empty.npz").write_bytes(b"")
-    (tmp_path / "cut.npz").write_bytes(path.read_bytes()[:900])
-    for name in ("evil.npz", "other.npz", "single.npy", "empty.npz", "cut.npz", "none.npz"):
-        with pytest.raises(LiftwildError) as caught:
-            read_npz(tmp_path / name)
-        assert name in str(caught.value) and "\n" not in str(caught.value)
+def test_files_of_others_are_known_too(tmp_path: Path) -> None:
+    others = {
+        "a.json": b'{"shapes": []}', "a.csv": b"x,y\n1,2\n", "a.npz": b"PK\3\4", "a.parquet": b"PAR1PAR1",
+        "a.coco.json": b'{"info": {}}', "a.coco-results.json": b'[{"image_id": 1}]', "a.about.txt": b"About me",
+        "a.person3.bvh": b"HIERARCHY\nROOT Hips\n", "a.person0.trc": b"PathFileType\t4\t(X/Y/Z)\twalk.trc\n",
+    }  # fmt: skip
+    for name, content in others.items():
+        (tmp_path / name).write_bytes(content)
+        assert not is_ours(tmp_path / name), name
+        assert foreign_file(tmp_path, "a", FORMATS) == tmp_path / name
+        (tmp_path / name).unlink()
+    (tmp_path / "a.personal.bvh").write_bytes(b"mine")
+    assert foreign_file(tmp_path, "a", FORMATS) is None and not is_ours(tmp_path / "none.csv")
 
 
-# --- tables ---
+def test_people_of_an_earlier_run_go(tmp_path: Path) -> None:
+    write_formats(photo(3), tmp_path, "a", ["bvh", "trc"])
+    (tmp_path / "a.person7.bvh").write_bytes(b"HIERARCHY\nROOT Hips\n")
+    write_formats(photo(1), tmp_path, "a", ["bvh"])
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == [
+        "a.about.txt", "a.person0.bvh", "a.person0.trc", "a.person1.trc", "a.person2.trc", "a.person7.bvh",
+    ]  # fmt: skip
 
 
-@quick
-@given(seed=seeds)
-def test_the_table_has_every_joint_of_everybody(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_what_the_side_file_says(tmp_path: Path) -> None:
+    write_formats(photo(confidence_is="a chance"), tmp_path, "a", ["json", "csv", "bvh", "trc"], COCO_17)
+    text = (tmp_path / "a.about.txt").read_text(encoding="utf-8")
+    for part in (
+        "000012.jpg, a photo, 320 x 240 px", "a.person1.trc", "joints (coco17): nose", "joint nose: not known",
+        "camera: fx 420.0", "from given", "nothing" not in text and "placed", "x_mm, y_mm, z_mm: unit mm; zero: pelvis",
+        "axes: x right, y down, z away", "BVH and TRC: unit m", "axes: x right, y up, z toward the camera",
+        "BVH joints: those of mpii16", "confidence: in [0, 1]; a chance",
+    ):  # fmt: skip
+        assert part and part in text, part
+    assert not (tmp_path / "a.person0.trc").read_text().startswith("#")
+    write_formats(photo(), tmp_path / "other", "a", ["json", "npz", "coco"])
+    assert not (tmp_path / "other" / "a.about.txt").exists()  # these say it themselves
+
+
+def test_unsure_joints_are_hidden_in_every_format(tmp_path: Path) -> None:
     pq = pytest.importorskip("pyarrow.parquet")
-    recording = random_recording(seed)
-    skeleton = recording.tracks[0].skeleton if recording.tracks else H36M_17
-    out = tmp_path_factory.mktemp("table")
-    write_formats(recording, out, "a", ["csv", "parquet"], skeleton)
-    with (out / "a.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(stdlib_csv.DictReader(file))
-    table = pq.read_table(out / "a.parquet").to_pylist()
-    expected = [
-        (track.frames[i], track.person_id, name, i, joint, track)
-        for track in recording.tracks
-        for i in range(len(track))
-        for joint, name in enumerate(skeleton.names)
-    ]
-    assert len(rows) == len(table) == len(expected)
-    for row, exact, (frame, person, name, i, joint, track) in zip(rows, table, expected, strict=True):
-        assert (int(row["frame"]), int(row["person_id"]), row["joint"]) == (frame, person, name)
-        assert (exact["frame"], exact["person_id"], exact["joint"]) == (frame, person, name)
-        root = [None] * 3 if track.root_mm is None else track.root_mm[i].tolist()
-        values = {
-            "time_s": (recording.times_s[frame], 1e-6),
-            **{key: (track.joints_2d[i, joint, axis], 0.01) for axis, key in enumerate(("x_px", "y_px"))},
-            **{key: (track.joints_3d[i, joint, axis], 0.1) for axis, key in enumerate(("x_mm", "y_mm", "z_mm"))},
-            "confidence": (float(track.confidence[i, joint]), 0.001),
-            "depth_sd_mm": (None if track.depth_sd_mm is None else track.depth_sd_mm[i, joint], 0.1),
-            **{key: (root[axis], 0.1) for axis, key in enumerate(("root_x_mm", "root_y_mm", "root_z_mm"))},
-            "score": (None if track.scores is None else track.scores[i], 0.001),
-            "inside": (None if track.inside is None else track.inside[i, joint], 0.001),
-            "visible": (None if track.visible is None else track.visible[i, joint], 0.001),
-        }
-        assert set(values) | {"frame", "person_id", "joint"} == set(row) == set(exact)
-        for key, (value, step) in values.items():
-            if value is None or np.isnan(value):
-                assert row[key] == "" and exact[key] is None, key
-            else:
-                assert float(row[key]) == pytest.approx(value, abs=0.5001 * step) and exact[key] == value, key
+    sure = np.where(np.arange(16) == MPII_16.index("left_wrist"), 0.29, 0.31)[None]
+    recording = photo(1)
+    recording = replace(recording, tracks=(replace(recording.tracks[0], confidence=sure),))
+    write_formats(recording, tmp_path, "a", FORMATS, H36M_17, min_confidence=0.3)
+    wrist, elbow = H36M_17.index("left_wrist"), H36M_17.index("left_elbow")
+    for again in (read_json(tmp_path / "a.json"), read_npz(tmp_path / "a.npz")):
+        (track,) = again.tracks
+        gone = {name for name, joint in zip(H36M_17.names, track.joints_3d[0], strict=True) if np.isnan(joint).all()}
+        assert gone == {"left_wrist", "jaw"} and track.root_mm is not None
+        assert track.confidence[0, [wrist, elbow]].tolist() == [0.29, 0.31]
+    rows = (tmp_path / "a.csv").read_text().splitlines()[1:]
+    assert rows[wrist].startswith("0,0.000000,0,left_wrist,,,,,,0.290,,")
+    assert pq.read_table(tmp_path / "a.parquet").to_pylist()[wrist]["x_mm"] is None
+    (label,) = json.loads((tmp_path / "a.coco.json").read_text())["annotations"]
+    assert label["keypoints"][3 * wrist : 3 * wrist + 3] == [0, 0, 0] and label["num_keypoints"] == 15
+    assert label["keypoints_3d"][3 * wrist] is None and label["keypoints_3d"][3 * elbow] is not None
+    assert b"JOINT thorax" in (tmp_path / "a.person0.bvh").read_bytes()  # MPII's, whose bones keep their lengths
+    assert b"left_elbow" in (tmp_path / "a.person0.bvh").read_bytes()
+    assert b"left_wrist" not in (tmp_path / "a.person0.bvh").read_bytes()
+    places = read_trc(tmp_path / "a.person0.trc")[2][0]
+    assert np.isnan(places[wrist]).all() and np.isfinite(places[elbow]).all()
+    with pytest.raises(LiftwildError, match="between 0 and 1"):
+        write_formats(recording, tmp_path, "b", ["json"], min_confidence=1.5)
 
 
-def test_chances_are_in_every_format_and_old_files_are_read(tmp_path: Path) -> None:
-    known, unknown = photo(tracks=(portrait(0.12345, 0.3),)), photo(tracks=(portrait(None),))
-    legs = [name.endswith(("ankle", "knee")) for name in MPII_16.names]
-    for name in ("json", "npz"):
-        read = read_json if name == "json" else read_npz
-        (told,) = read(written(tmp_path, known, name)).tracks
-        np.testing.assert_allclose(told.inside, [np.where(legs, 0.12345, 0.9)], atol=0.0005 if name == "json" else 0)
-        assert told.visible is not None and (told.visible < 0.5).sum() == 1 and told.is_outside.tolist() == [legs]
-        (silent,) = read(written(tmp_path, unknown, name)).tracks
-        assert silent.inside is None and silent.visible is None and not silent.is_outside.any()
-    document = json.loads(written(tmp_path, known, "json").read_text(encoding="utf-8"))
-    (person,) = document["people"]
-    assert person["inside"][0] == 0.123 and person["visible"].count(0.8) == 15
-    assert "inside under 0.5" in document["frame"]["joints_2d"]
-    document = json.loads(written(tmp_path, unknown, "json").read_text(encoding="utf-8"))
-    assert not {"inside", "visible"} & set(document["people"][0]) and "inside" not in document["frame"]["joints_2d"]
-    row = written(tmp_path, known, "csv").read_text(encoding="utf-8").splitlines()
-    assert row[0].endswith(",score,inside,visible") and row[1].endswith(",,0.123,0.800")
-    assert "inside, visible: chances" in (tmp_path / "a.about.txt").read_text(encoding="utf-8")
-    assert written(tmp_path, unknown, "csv").read_text(encoding="utf-8").splitlines()[1].endswith(",,,")
-    # Files from before.
-    path = written(tmp_path, known, "npz")
-    with np.load(path) as arrays:
-        assert arrays["track_has"].shape == (1, 3)
-        np.savez(tmp_path / "old.npz", **{key: arrays[key] for key in arrays.files if key not in ("inside", "visible")})
-    (old,) = read_npz(tmp_path / "old.npz").tracks
-    assert old.inside is None and old.visible is None and old.root_mm is not None
-    for header in (HEADER, HEADER.partition(",inside")[0], HEADER.partition(",score")[0]):
-        (tmp_path / "old.csv").write_text(header + "\n", encoding="utf-8")
-        assert is_ours(tmp_path / "old.csv")
-    (tmp_path / "old.csv").write_text("frame,time_s,person\n", encoding="utf-8")
-    assert not is_ours(tmp_path / "old.csv")
+def test_unknown_formats_and_folders_that_cannot_be(tmp_path: Path) -> None:
+    with pytest.raises(LiftwildError, match="unknown format 'fbx'; known are json, csv"):
+        write_formats(photo(), tmp_path / "out", "a", ["json", "fbx"])
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(LiftwildError, match="cannot be made a folder"):
+        write_formats(photo(), tmp_path / "file" / "out", "a", ["json"])
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_csv_is_a_plain_table(tmp_path: Path) -> None:
-    nobody = photo(0)
-    assert written(tmp_path, nobody, "csv").read_bytes() == HEADER.encode() + b"\n"
-    low = replace(photo(1).tracks[0], joints_3d=np.full((1, 16, 3), -0.04))
-    text = written(tmp_path, photo(tracks=(low,)), "csv").read_text(encoding="utf-8")
-    assert text.splitlines()[1].startswith("0,0.000000,0,right_ankle,") and ",0.0,0.0,0.0," in text
-    assert "-0.0," not in text and '"' not in text and "#" not in text
+def test_a_full_disk_leaves_what_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = room.write_whole
+
+    def full(path: Path, content: bytes) -> None:
+        if path.suffix == ".csv":
+            raise LiftwildError(f"{path}: cannot be written: No space left on device")
+        whole(path, content)
+
+    monkeypatch.setattr(room, "write_whole", full)
+    with pytest.raises(LiftwildError, match="No space left"):
+        write_formats(photo(), tmp_path, "a", ["json", "csv", "npz"])
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    read_json(tmp_path / "a.json")
 
 
-def test_parquet_says_what_it_holds(tmp_path: Path) -> None:
-    pq = pytest.importorskip("pyarrow.parquet")
-    path = written(tmp_path, photo(), "parquet")
-    about = json.loads(pq.read_schema(path).metadata[b"liftwild"])
-    assert about["file"] == "000012.jpg" and about["frame"]["unit"] == "mm" and about["camera"]["from"] == "given"
-    assert about["joint_names"] == list(MPII_16.names) and about["steps"] == ["placed"]
+def test_nobody_and_file_names_that_are_no_text(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    odd = b"latin-\xe9.jpg".decode("utf-8", "surrogateescape")
+    written = write_formats(photo(0, source=odd), tmp_path, "a", FORMATS, H36M_17)
+    assert len(written) == 7 and all(is_ours(path) for path in written)
+    for recording in (read_json(tmp_path / "a.json"), read_npz(tmp_path / "a.npz")):
+        assert recording.source == odd and recording.tracks == ()
 
 
-def test_parquet_without_pyarrow_is_one_line_and_nothing_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    with pytest.raises(LiftwildError, match=r"pip install 'liftwild\[parquet\]'"):
-        write_formats(photo(), tmp_path / "out", "a", ["json", "parquet"])
-    assert not (tmp_path / "out").exists()
+# --- save ---
 
 
-# --- coco ---
+@pytest.mark.parametrize("suffix", [".json", ".csv", ".npz", ".parquet", ".coco.json", ".coco-results.json"])
+def test_the_suffix_names_the_format(tmp_path: Path, suffix: str) -> None:
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    path = tmp_path / f"a.b{suffix}"
+    path.write_bytes(b"somebody else's")
+    assert save(photo(), str(path)) == [path]
+    assert is_ours(path) and [file.name for file in tmp_path.iterdir()] == [path.name]
+    folder = tmp_path / "formats"
+    written = write_formats(photo(), folder, "a.b", [name for name in FORMATS if f".{name}" == suffix] or ["coco"])
+    if suffix != ".npz":  # which holds the time of writing
+        assert path.read_bytes() == next(file for file in written if file.name == path.name).read_bytes()
 
 
-def test_coco_labels_are_read_by_liftwild(tmp_path: Path) -> None:
-    recording = photo()
-    labels, results = write_formats(recording, tmp_path, "a", ["coco"])
-    assert (labels.name, results.name) == ("a.coco.json", "a.coco-results.json")
-    boxes = boxes_of(labels, read_document(labels))
-    assert list(boxes) == ["000012.jpg"] and [key for key, _ in boxes["000012.jpg"]] == [1, 2]
-    np.testing.assert_allclose(boxes["000012.jpg"][1][1], recording.tracks[1].boxes[0], atol=0.006)
-    people, skips = read_labels(labels)
-    assert skips == [] and len(people) == 2
-    for person, track in zip(people, recording.tracks, strict=True):
-        assert person.joints_2d_valid.all() and person.depth_valid.all() and person.camera == CAMERA
-        np.testing.assert_allclose(person.joints_2d, track.joints_2d[0], atol=0.006)
-        np.testing.assert_allclose(person.joints_3d, (track.joints_3d + track.root_mm)[0], atol=0.06)
-    document = json.loads(labels.read_text(encoding="utf-8"))
-    assert document["info"]["frame"]["unit"] == "mm" and document["images"][0]["id"] == 12
-    found = json.loads(results.read_text(encoding="utf-8"))
-    assert [entry["image_id"] for entry in found] == [12, 12] and found[0]["category_id"] == 1
-    assert found[0]["score"] == 0.8 and found[0]["keypoints"][2::3] == [1] * 16
+def test_what_is_saved_can_be_read(tmp_path: Path) -> None:
+    recording = in_skeleton(photo(), H36M_17)  # written in its own joints
+    save(recording, tmp_path / "a.json")
+    save(recording, tmp_path / "a.npz")
+    assert_same(recording, read_json(tmp_path / "a.json"), exact=False)
+    assert_same(recording, read_npz(tmp_path / "a.npz"), exact=True)
 
 
-def test_the_score_of_coco_is_the_detectors(tmp_path: Path) -> None:
-    tracks = (replace(photo(1).tracks[0], scores=np.array([0.6254])), photo(2).tracks[1])
-    labels, results = write_formats(photo(tracks=tracks), tmp_path, "a", ["coco"])
-    assert [entry["score"] for entry in json.loads(results.read_text(encoding="utf-8"))] == [0.625, 0.8]
-    annotations = json.loads(labels.read_text(encoding="utf-8"))["annotations"]
-    assert [entry["score"] for entry in annotations] == [0.625, 0.8]
+@pytest.mark.parametrize("name", ["bvh", "trc"])
+def test_files_of_one_person(tmp_path: Path, name: str) -> None:
+    assert save(photo(1), tmp_path / f"x.{name}") == [tmp_path / f"x.{name}"]
+    several = save(photo(2), tmp_path / f"x.{name}")
+    assert several == [tmp_path / f"x.person0.{name}", tmp_path / f"x.person1.{name}"]
+    assert all(is_ours(path) for path in [tmp_path / f"x.{name}", *several])
+    (one, two) = write_formats(photo(2), tmp_path / "formats", "x", [name])[:2]
+    assert [path.read_bytes() for path in several] == [one.read_bytes(), two.read_bytes()]
+    with pytest.raises(LiftwildError, match=f"y.{name}: a .{name} file holds one person, and nobody was found"):
+        save(photo(0), tmp_path / f"y.{name}")
 
 
-def test_coco_flags_tell_what_is_outside_and_what_is_hidden(tmp_path: Path) -> None:
-    legs = [name.endswith(("ankle", "knee")) for name in MPII_16.names]
-    track = replace(portrait(0.49, 0.49), confidence=np.where(legs, 0.2, 0.8)[None])
-    labels, results = write_formats(photo(tracks=(track,)), tmp_path, "a", ["coco"])
-    (label,) = json.loads(labels.read_text(encoding="utf-8"))["annotations"]
-    flags = dict(zip(MPII_16.names, label["keypoints"][2::3], strict=True))
-    assert {name for name, flag in flags.items() if flag == 0} == {
-        f"{side}_{joint}" for side in ("left", "right") for joint in ("ankle", "knee")
-    }
-    assert {name for name, flag in flags.items() if flag == 1} == {"left_wrist"} and label["num_keypoints"] == 12
-    assert label["keypoints"][:3] == [0, 0, 0] and label["score"] == 0.8
-    (found,) = json.loads(results.read_text(encoding="utf-8"))
-    assert found["keypoints"][:3] == [0, 0, 0] and found["keypoints"][2::3].count(1) == 12
-    people, skips = read_labels(labels)
-    assert skips == [] and people[0].joints_2d_valid.sum() == 12 and people[0].depth_valid.all()
-    # Even chances, and what is not told, change nothing.
-    whole = [
-        written(tmp_path, photo(tracks=(one,)), "coco").read_bytes() for one in (portrait(0.5, 0.5), portrait(None))
-    ]
-    assert whole[0] == whole[1]
-    # Somebody who is wholly outside is a label without joints.
-    gone = replace(portrait(), inside=np.full((1, 16), 0.1))
-    (label,) = json.loads(written(tmp_path, photo(tracks=(gone,)), "coco").read_text(encoding="utf-8"))["annotations"]
-    assert label["num_keypoints"] == 0 and label["keypoints"] == [0] * 48 and label["score"] == 0
+@pytest.mark.parametrize("name", ["x", "x.fbx", "x.JSON", "json"])
+def test_unknown_suffixes_list_the_known(tmp_path: Path, name: str) -> None:
+    with pytest.raises(LiftwildError, match=r"no format has this suffix; known are \.json, \.csv") as caught:
+        save(photo(), tmp_path / name)
+    assert "\n" not in str(caught.value) and not list(tmp_path.iterdir())
 
 
-def test_coco17_is_what_coco_calls_it(tmp_path: Path) -> None:
-    recording = photo()
-    recording = replace(recording, tracks=(hide(recording.tracks[0], "left_knee"), recording.tracks[1]))
-    labels, results = write_formats(recording, tmp_path, "a", ["coco"], COCO_17)
-    document = json.loads(labels.read_text(encoding="utf-8"))
-    (category,) = document["categories"]
-    assert category["keypoints"] == COCO_NAMES and category["skeleton"] == [list(line) for line in COCO_LINES]
-    first = document["annotations"][0]
-    flags = dict(zip(COCO_NAMES, first["keypoints"][2::3], strict=True))
-    assert {name for name, flag in flags.items() if flag == 0} == {*COCO_NAMES[:5], "left_knee"}
-    assert first["num_keypoints"] == 11 and first["keypoints"][:3] == [0, 0, 0]
-    assert first["keypoint_scores"][:5] == [0] * 5
-    assert json.loads(results.read_text(encoding="utf-8"))[0]["keypoints"][2::3].count(1) == 11
-    people, skips = read_labels(labels)
-    assert skips == [] and not people[0].joints_2d_valid[MPII_16.index("left_knee")]
-    assert people[1].joints_2d_valid[[MPII_16.index("pelvis"), MPII_16.index("thorax")]].all()  # made up by the reader
-
-
-@quick
-@given(seed=seeds)
-def test_coco_of_anything_can_be_read(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
-    recording = random_recording(seed)
-    out = tmp_path_factory.mktemp("coco")
-    labels, results = write_formats(recording, out, "a", ["coco"], MPII_16)
-    document = json.loads(labels.read_text(encoding="utf-8"))
-    found = json.loads(results.read_text(encoding="utf-8"))
-    poses = sum(map(len, recording.tracks))
-    assert len(document["images"]) == len(recording.times_s) and len(found) == poses == len(document["annotations"])
-    assert {entry["image_id"] for entry in found} <= {image["id"] for image in document["images"]}
-    assert sum(map(len, boxes_of(labels, document).values())) == poses
-    for skip in read_labels(labels)[1]:  # random joints lie anywhere, but nothing is misunderstood
-        assert skip.reason in ("joint outside the photo, left out", "no joint labelled") or "do not fit" in skip.reason
-        assert "camera" not in skip.reason and "keypoints_3d" not in skip.reason
-
-
-def test_keypoints_3d_only_where_they_are_camera_space(tmp_path: Path) -> None:
-    turned = replace(photo().tracks[0], root_mm=np.array([[0.0, 1500.0, 4000.0]]))
-    for changes in ({"tracks": (turned,)}, {"camera": None, "camera_from": ""}):
-        document = json.loads(written(tmp_path, photo(**changes), "coco").read_text(encoding="utf-8"))
-        assert "camera" not in document["images"][0]
-        assert not any("keypoints_3d" in annotation for annotation in document["annotations"])
-
-
-def test_image_ids() -> None:
-    assert image_id(photo()) == 12
-    names = ("a.jpg", "b.jpg", "12 .jpg", "9" * 40 + ".jpg", "٣.jpg")
-    found = [image_id(photo(source=name)) for name in names]
-    assert len(set(found)) == len(names) and all(0 <= value < 2**32 for value in found)
-    assert image_id(photo(source="7.mp4", is_clip=True), 3) == 3
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(LiftwildError, match=r"a\.json: cannot be written"):
+        save(photo(), tmp_path / "none" / "a.json")

@@ -27,3 +27,8 @@ def train_command(*arguments: object, processes: int = 0) -> list[str]:
     """``liftwild train ...`` as a user would type it, with ``processes`` under torchrun."""
     start = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes else []
     return [sys.executable, *start, "-m", "liftwild", "train", *map(str, arguments)]
+
+
+def export(*arguments: object) -> Result:
+    """Run ``liftwild export ...`` in this process, whatever it ends with."""
+    return CliRunner().invoke(cli, ["export", *map(str, arguments)])

@@ -21,7 +21,7 @@ from hypothesis.extra import numpy as npst
 from liftwild.errors import LiftwildError
 from liftwild.pose import Recording
 from liftwild.skeleton import MPII_16
-from liftwild.viz import viewer
+from liftwild.viz import viewer_html
 from liftwild.viz.viewer_html import json_for_html, packed, write_viewer
 from tests.support.images import picture
 from tests.support.paths import ROOT
@@ -119,7 +119,7 @@ def test_a_long_clip_keeps_all_poses_and_as_many_pictures_as_fit(
     write_viewer(tmp_path / "a.html", clip(frames=70))
     bare = (tmp_path / "a.html").stat().st_size
     limit = bare + 60_000
-    monkeypatch.setattr(viewer, "MAX_BYTES", limit)
+    monkeypatch.setattr(viewer_html, "MAX_BYTES", limit)
     waiting, most = 0, 0
 
     def noisy() -> Iterator[tuple[int, np.ndarray]]:
@@ -138,7 +138,7 @@ def test_a_long_clip_keeps_all_poses_and_as_many_pictures_as_fit(
     assert shown["every"] in (4, 8, 16, 32) and most == 1
     assert shown["frames"] == list(range(3, 73, shown["every"]))
     assert len(unpack(document["people"][0]["frames"])) == 70
-    monkeypatch.setattr(viewer, "MAX_BYTES", 1000)  # the poses alone are more
+    monkeypatch.setattr(viewer_html, "MAX_BYTES", 1000)  # the poses alone are more
     write_viewer(tmp_path / "a.html", clip(frames=70), noisy())
     assert len(parts(tmp_path / "a.html")[1]["frames"]) == 1
 
@@ -174,6 +174,8 @@ def test_the_library_is_what_the_script_bundles() -> None:
     assert "Permission is hereby granted" in bundle[:1500] and "Permission is hereby granted" in licence
     assert len(bundle) < 700_000
     used = set(
-        re.findall(r"\bTHREE\.(\w+)", "".join((ROOM / name).read_text(encoding="utf-8") for name in viewer.SCRIPTS))
+        re.findall(
+            r"\bTHREE\.(\w+)", "".join((ROOM / name).read_text(encoding="utf-8") for name in viewer_html.SCRIPTS)
+        )
     )
     assert used <= set(re.findall(r"\b[A-Z]\w+", script))

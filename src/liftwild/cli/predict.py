@@ -31,7 +31,7 @@ def _formats() -> Iterable[str]:
 
 
 def _runtimes() -> Iterable[str]:
-    from liftwild.inference.runtimes import RUNTIME_NAMES
+    from liftwild.inference.runtime_kinds import RUNTIME_NAMES
 
     return RUNTIME_NAMES
 

@@ -13,7 +13,8 @@ from liftwild.detection.network import DetectorMaps, DetectorNet, split_cells
 from liftwild.errors import LiftwildError
 from liftwild.inference.onnx_runtime import onnx_session
 from liftwild.inference.openvino_runtime import computes_bf16, openvino_core
-from liftwild.inference.runtimes import AUTO, check_runtime, fastest, first_of
+from liftwild.inference.runtime_kinds import AUTO
+from liftwild.inference.runtimes import check_runtime, fastest, first_of
 
 
 class DetectorRuntime(Protocol):
@@ -92,7 +93,7 @@ class OnnxDetector:
 
 
 def open_detector_runtime(net: DetectorNet, kind: str, device: torch.device) -> DetectorRuntime:
-    """What runs ``net``: ``kind`` is one of ``runtimes.RUNTIME_NAMES``; torch and ONNX Runtime compute in fp32.
+    """What runs ``net``: ``kind`` is one of ``runtime_kinds.RUNTIME_NAMES``; torch and ONNX Runtime compute in fp32.
 
     auto is the fastest that is installed, and torch on a GPU; if one cannot be used, the next, with a line on stderr
     that says why. LiftwildError if nothing can run it.

@@ -55,7 +55,7 @@ class Estimator:
     ``weights``: name of weights that come with liftwild, the path of a .safetensors file, or of one that ``liftwild
     export`` wrote. ``device``: what torch calls it ("cpu", "cuda"), or None for a GPU if there is one. ``flip_test``:
     look at the mirrored crop too and average; slower, a little better. ``batch_size``: crops that go through the
-    network together. ``runtime``: what computes, one of ``runtimes.RUNTIME_NAMES``; "auto" is the fastest that is
+    network together. ``runtime``: what computes, one of ``runtime_kinds.RUNTIME_NAMES``; "auto" is the fastest that is
     installed (docs/runtimes.md). LiftwildError if weights, device or runtime cannot be used. Calls do not change it.
     """
 

@@ -12,7 +12,7 @@ from liftwild.errors import LiftwildError
 from liftwild.inference import export_file
 from liftwild.inference.onnx_graph import graph_of
 from liftwild.inference.runtime import Runtime, find_device
-from liftwild.inference.runtimes import EXPORTED
+from liftwild.inference.runtime_kinds import EXPORTED
 from liftwild.inference.torch_runtime import TorchRuntime
 from liftwild.network.posenet import PoseNetConfig
 from liftwild.weights import find_weights, load_weights

@@ -1,4 +1,4 @@
-"""The runtimes that there are, and which of them runs given weights. A new one is a file of its own and a line here."""
+"""Which runtime runs given weights. A new one is a file of its own, a line in ``runtime_kinds`` and one here."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import importlib.util
 import json
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from liftwild.inference.onnx_graph import graph_of
 from liftwild.inference.onnx_runtime import OnnxRuntime
 from liftwild.inference.openvino_runtime import OpenVinoRuntime, computes_bf16, openvino_core
 from liftwild.inference.runtime import Runtime, find_device
+from liftwild.inference.runtime_kinds import AUTO, EXPORTED, RUNTIME_NAMES, RUNTIMES, RuntimeKind
 from liftwild.inference.torch_runtime import TorchRuntime
 from liftwild.network.posenet import PoseNet
 from liftwild.skeleton import MPII_16
@@ -28,56 +28,18 @@ from liftwild.weights import load_weights
 FORMAT, VERSION = "liftwild-export", "1"
 
 
-@dataclass(frozen=True)
-class RuntimeKind:
-    """A runtime that users can name. ``library``: the module that it needs, "" for torch alone. ``of_weights`` makes it
-    of a network and a device; ``of_file`` of an exported file and the .bin beside it, or None; ``suffixes`` of these.
-    """
-
-    name: str
-    library: str
-    of_weights: Callable[[PoseNet, torch.device], Any]
-    of_file: Callable[[bytes, bytes | None], Any] | None = None
-    suffixes: tuple[str, ...] = ()
-
-    @property
-    def family(self) -> str:
-        """The name without its precision."""
-        return self.name.partition("-")[0]
-
-
-def _torch(name: str, precision: str) -> RuntimeKind:
-    return RuntimeKind(name, "", lambda net, device: TorchRuntime(net, device, precision))
-
-
-def _openvino(name: str, precision: str | None) -> RuntimeKind:
-    return RuntimeKind(
-        name, "openvino",
-        lambda net, _: _tried(OpenVinoRuntime(graph_of(net), None, precision)),
-        lambda content, beside: _tried(OpenVinoRuntime(content, beside, precision)), (".onnx", ".xml"),
-    )  # fmt: skip
-
-
-def _onnx(name: str) -> RuntimeKind:
-    return RuntimeKind(
-        name, "onnxruntime", lambda net, _: _tried(OnnxRuntime(graph_of(net))),
-        lambda content, _: _tried(OnnxRuntime(content)), (".onnx",),
-    )  # fmt: skip
-
-
-RUNTIMES = {
-    kind.name: kind
-    for kind in (
-        _torch("torch", "fp32"), _torch("torch-bf16", "bf16"),
-        _openvino("openvino", None), _openvino("openvino-fp32", "fp32"), _openvino("openvino-bf16", "bf16"),
-        _onnx("onnx"),
-    )
-}  # fmt: skip
-AUTO = "auto"
-RUNTIME_NAMES = (AUTO, *RUNTIMES)
+# What makes a runtime of each family, of a network on a device, or of an exported file and the .bin beside it.
+OF_WEIGHTS: dict[str, Callable[[PoseNet, torch.device, str], Any]] = {
+    "torch": lambda net, device, precision: TorchRuntime(net, device, precision),
+    "openvino": lambda net, _, precision: _tried(OpenVinoRuntime(graph_of(net), None, precision or None)),
+    "onnx": lambda net, _device, _precision: _tried(OnnxRuntime(graph_of(net))),
+}
+OF_FILE: dict[str, Callable[[bytes, bytes | None, str], Any]] = {
+    "openvino": lambda content, beside, precision: _tried(OpenVinoRuntime(content, beside, precision or None)),
+    "onnx": lambda content, _beside, _precision: _tried(OnnxRuntime(content)),
+}
 # On a CPU: docs/runtimes.md. In fp32 ONNX Runtime is a little faster than OpenVINO, and starts sooner.
 FASTEST_FIRST = {"bf16": ("openvino", "onnx", "torch"), "fp32": ("onnx", "openvino", "torch")}
-EXPORTED = (".onnx", ".xml")
 
 
 def check_runtime(name: str) -> None:
@@ -108,7 +70,11 @@ def open_runtime(weights: str | Path, name: str = AUTO, device: str | None = Non
     names = [name]
     if name == AUTO:
         names = fastest() if where.type == "cpu" else ["torch"]
-    runtime = first_of(names, lambda each: RUNTIMES[each].of_weights(net, where), f"the runtime {name} cannot be used")
+    runtime = first_of(
+        names,
+        lambda each: OF_WEIGHTS[RUNTIMES[each].family](net, where, RUNTIMES[each].precision),
+        f"the runtime {name} cannot be used",
+    )
     runtime.subpixel = net.config.softmax
     return runtime, card
 
@@ -179,8 +145,7 @@ def _read_exported(path: Path) -> tuple[bytes, bytes | None]:
 
 
 def _of_file(path: Path, content: bytes, beside: bytes | None, kind: RuntimeKind) -> Any:
-    assert kind.of_file is not None
-    runtime: Any = kind.of_file(content, beside)
+    runtime: Any = OF_FILE[kind.family](content, beside, kind.precision)
     about = runtime.about
     if about.get("format") != FORMAT or about.get("version") != VERSION:
         raise LiftwildError(

@@ -103,7 +103,7 @@ class _Person:
         shown = known & ~track.is_outside
         x_y = np.where(shown[..., None], np.round(np.asarray(track.joints_2d, dtype=np.float64), 2) + 0.0, 0.0)
         self.keypoints = np.concatenate([x_y, shown[..., None]], axis=-1)
-        # Where the weights do not tell, "labelled and visible" for want of a word that says less.
+        # Where the weights do not tell: 2, labelled and visible. COCO has no flag that says less.
         self.flags = np.where(shown, np.where(rather_not(track.visible, shown), 1, 2), 0)
         self.scores = np.round(np.asarray(track.confidence, dtype=np.float64), 3)
         count = shown.sum(axis=1)

@@ -30,8 +30,9 @@ class Format:
     text beside the files; None of a format whose files name unit, zero, axes and joints themselves.
 
     ``per_person``: ``write`` gets one track, which has frames, at a time, and the stem ends with the person's number.
-    ``needs_floor``: it gets the recording levelled on its floor. ``keeps_joints``: it gets the joints that were found,
-    whatever ``skeleton`` is. ``check``: LiftwildError if a library is missing.
+    ``needs_floor``: it gets the recording levelled on its floor and writes it as ``kinematics.upright`` turns it, in m
+    with y up; the text beside the files says so. ``keeps_joints``: it gets the joints that were found, whatever
+    ``skeleton`` is. ``check``: LiftwildError if a library is missing.
     """
 
     name: str

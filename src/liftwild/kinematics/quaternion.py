@@ -23,7 +23,7 @@ def multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     )
 
 
-def turn(q: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+def rotate(q: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """``vectors`` (..., 3) turned by ``q`` (..., 4)."""
     twice = 2 * np.cross(q[..., 1:], vectors)
     return vectors + q[..., :1] * twice + np.cross(q[..., 1:], twice)
@@ -41,7 +41,7 @@ def swing(start: np.ndarray, end: np.ndarray) -> np.ndarray:
     return np.where(size > 1e-6, q / np.maximum(size, 1e-6), half)
 
 
-def of_matrix(matrices: np.ndarray) -> np.ndarray:
+def from_matrix(matrices: np.ndarray) -> np.ndarray:
     """Rotations as quaternions (T, 4) of rotation matrices (T, 3, 3)."""
     m = matrices
     # The outer product of the quaternion with itself, times 4; its longest row is the safest to take it from.
@@ -60,7 +60,7 @@ def of_matrix(matrices: np.ndarray) -> np.ndarray:
 
 def to_matrix(q: np.ndarray) -> np.ndarray:
     """Rotation matrices (..., 3, 3) of ``q`` (..., 4)."""
-    return np.stack([turn(q, axis) for axis in np.eye(3)], axis=-1)
+    return np.stack([rotate(q, axis) for axis in np.eye(3)], axis=-1)
 
 
 def interpolate(q: np.ndarray, at: np.ndarray, to: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from liftwild.kinematics.quaternion import identity, interpolate, inverse, multiply, of_matrix, swing, turn
+from liftwild.kinematics.quaternion import from_matrix, identity, interpolate, inverse, multiply, rotate, swing
 from liftwild.skeleton import Skeleton, canonical_name
 
 # Directions of bones in T-pose are those between these places, m.
@@ -69,7 +69,7 @@ class Rig:
                 places.append(np.zeros((len(own), 3)))
                 continue
             turned.append(multiply(turned[node.parent], own))
-            places.append(places[node.parent] + turn(turned[node.parent], node.offset))
+            places.append(places[node.parent] + rotate(turned[node.parent], node.offset))
         return np.stack(places, axis=1)
 
 
@@ -82,7 +82,7 @@ def solve(joints: np.ndarray, skeleton: Skeleton, times: np.ndarray) -> Rig:
     """
     joints = joints.copy()
     joints[:, skeleton.root] = 0.0  # relative to itself, also where it is hidden
-    return _Solver(joints, skeleton, times).go()
+    return _Solver(joints, skeleton, times).rig()
 
 
 class _Solver:
@@ -94,18 +94,18 @@ class _Solver:
         self.children: dict[int, list[int]] = {joint: [] for joint in range(len(skeleton))}
         for joint in np.flatnonzero(self.known.any(axis=0)).tolist():
             if joint != skeleton.root:
-                self.children[self._seen_above(joint)].append(joint)
+                self.children[self._known_ancestor(joint)].append(joint)
         self.nodes: list[Node] = []
         self.rotations: list[np.ndarray] = []
 
-    def _seen_above(self, joint: int) -> int:
-        above = self.skeleton.parents[joint]
-        while not self.known[:, above].any():
-            above = self.skeleton.parents[above]
-        return above
+    def _known_ancestor(self, joint: int) -> int:
+        ancestor = self.skeleton.parents[joint]
+        while not self.known[:, ancestor].any():
+            ancestor = self.skeleton.parents[ancestor]
+        return ancestor
 
-    def go(self) -> Rig:
-        """Solve all nodes."""
+    def rig(self) -> Rig:
+        """All nodes, solved from the root outward."""
         self._add(self.skeleton.root, -1, np.zeros(3), identity(len(self.joints)), np.zeros((len(self.joints), 3)))
         return Rig(tuple(self.nodes), np.stack(self.rotations, axis=1))
 
@@ -134,7 +134,7 @@ class _Solver:
     def _hang(self, joint: int, child: int, node: int, turned: np.ndarray, place: np.ndarray) -> None:
         """Add ``child`` below ``node``, which lies at ``joint`` and is ``turned`` (T, 4) in space."""
         bone = self._bone(joint, child)
-        self._add(child, node, bone, turned, place + turn(turned, bone))
+        self._add(child, node, bone, turned, place + rotate(turned, bone))
 
     def _push(self, node: Node, rotation: np.ndarray) -> None:
         self.nodes.append(node)
@@ -164,7 +164,7 @@ class _Solver:
         directions, known = (values[:, 0] for values in self._directions(place, [child]))
         rest = _rest(self.skeleton, joint, child)
         rest = rest / np.linalg.norm(rest)
-        local = turn(inverse(above), directions)[known]
+        local = rotate(inverse(above), directions)[known]
         aimed = swing(np.broadcast_to(rest, local.shape), local)
         return interpolate(_without_jumps(aimed, rest, local), self.times[known], self.times)
 
@@ -175,12 +175,12 @@ class _Solver:
         directions, known = self._directions(place, children)
         rest = np.array([_rest(self.skeleton, joint, child) for child in children])
         rest = rest / np.linalg.norm(rest, axis=-1, keepdims=True)
-        local = turn(inverse(above)[:, None], directions)
+        local = rotate(inverse(above)[:, None], directions)
         left, size, right = np.linalg.svd(np.einsum("tki,kj->tij", local, rest))
         mirror = np.linalg.det(left @ right)
         left[..., 2] *= mirror[:, None]
         clear = (known.sum(axis=1) >= 2) & (size[:, 1] > FLAT * size[:, 0])
-        return interpolate(of_matrix((left @ right)[clear]), self.times[clear], self.times)
+        return interpolate(from_matrix((left @ right)[clear]), self.times[clear], self.times)
 
 
 def _rest(skeleton: Skeleton, joint: int, child: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from liftwild.errors import LiftwildError
 from liftwild.inference.estimator import Estimator
-from liftwild.io.formats import FORMATS, foreign_file, is_ours, write_formats
+from liftwild.io.formats import ABOUT_SUFFIX, FORMATS, foreign_file, is_ours, write_formats
 from liftwild.joint_mapping import in_skeleton
 from liftwild.media.photo import read_photo
 from liftwild.media.video import Clip
@@ -66,8 +66,8 @@ class OutputGuard:
 
     def _data(self, stem: str) -> list[Path]:
         """Files whose being liftwild's makes the pictures beside them liftwild's."""
-        names = [f"{stem}.{name}" for name in FORMATS] + [f"{stem}.coco.json", f"{stem}.about.txt"]
-        return [self.out / name for name in names]
+        suffixes = [suffix for fmt in FORMATS.values() for suffix in fmt.suffixes]
+        return [self.out / (stem + suffix) for suffix in (*suffixes, ABOUT_SUFFIX)]
 
 
 @dataclass

@@ -22,6 +22,7 @@ from liftwild.viz.draw import (
     RIGHT,
     ROOM,
     Colour,
+    Disc,
     Floor,
     Line,
     Mark,
@@ -43,6 +44,7 @@ POSE_WIDTH_PX = 400  # width of the 3D ones
 TITLE_PX = 42
 FOOT_PX = 40
 GAP_PX = 12
+ROW_PX, ROW_WIDTH_PX, MAX_ROWS = 300, 300, 4  # of the 3D panels where there are several people
 PHOTO_WIDTH_PX = (256, 1024)  # least and most
 # Where each 3D panel looks from: yaw and pitch in degrees, and without perspective. The side is the picture's right.
 VIEWS = {"Front": (0.0, PITCH_DEG, False), "Side": (90.0, PITCH_DEG, False), "Top": (0.0, 90.0, True)}
@@ -80,9 +82,10 @@ def draw_figure(image: np.ndarray, poses: Sequence[Pose], photo_size: tuple[int,
     """The picture of one photo's poses: (H, W, 3) uint8 RGB, H fixed, W by the photo's shape.
 
     ``image`` (h, w, 3) uint8 RGB: the photo, or a smaller copy of it if ``photo_size`` (width, height) says how large
-    the photo is that the poses are in. With several people the 3D panels show the one with the largest box. Blue is
-    the person's left, orange the right; a joint with confidence under ``draw.UNSURE`` is hollow, one that is NaN is not
-    drawn. One that is rather outside the photo is not drawn in it, and hollow in the 3D panels.
+    the photo is that the poses are in. With several people the surest ``MAX_ROWS`` have a row of 3D panels each, and
+    the number by which files name them. Blue is the person's left, orange the right; a joint with confidence under
+    ``draw.UNSURE`` is hollow, one that is NaN is not drawn. One that is rather outside the photo is not drawn in it,
+    and hollow in the 3D panels.
     """
     figure = lay_out(image, poses, photo_size)
     canvas = np.full((figure.size[1], figure.size[0], 3), PAPER, np.uint8)
@@ -122,23 +125,53 @@ def lay_out(
 ) -> Layout:
     """What the figure shows and where: arguments as ``draw_figure``; ``text`` times the usual size of all words."""
     width, height = photo_size or (image.shape[1], image.shape[0])
-    step, panels = _pose_panels(poses, text)
-    panels = [_photo_panel(image, poses, width, height), *panels]
+    shown = surest(poses, MAX_ROWS)
+    several = len(poses) > 1
+    photo = _photo_panel(image, poses, width, height, [poses.index(pose) for pose in shown] if several else [])
+    pose_size = (POSE_WIDTH_PX, PANEL_PX) if not several else (ROW_WIDTH_PX, ROW_PX)
+    rows = [_pose_panels(pose, pose_size, text) for pose in (shown or (None,))]
     side = GAP_PX * FINE
     title_px, foot_px = round(TITLE_PX * text) * FINE, round(FOOT_PX * text) * FINE
     words: list[Mark] = []
-    x = side
-    for panel in panels:
-        panel.corner = x, title_px
-        words.append(Words(panel.title, np.array([x + 2 * FINE, title_px - 14 * FINE]), 0.62 * text, INK))
-        x += panel.size[0] + side
-    size = x, title_px + PANEL_PX * FINE + foot_px
-    words += _legend(panels, size[1] - foot_px / 2, text, step if poses else None)
-    if len(poses) > 1:
-        whose = f"the largest of {len(poses)} people"
+
+    def put(panel: Panel, x: int, y: int, title: str) -> int:
+        """Place ``panel``; where the next one begins."""
+        panel.corner = x, y
+        if title:
+            words.append(Words(title, np.array([x + 2 * FINE, y - 14 * FINE]), 0.62 * text, INK))
+        return x + panel.size[0] + side
+
+    begin = put(photo, side, title_px, photo.title)
+    panels, right = [photo], begin
+    for number, (_, row) in enumerate(rows):
+        right = begin
+        for panel in row:
+            right = put(panel, right, title_px + number * (pose_size[1] * FINE + side), "" if number else panel.title)
+        if several:
+            row[0].marks.append(_number(shown[number], np.array(row[0].size) * (0.93, 0.1), text))
+        panels += row
+    bottom = max(panel.corner[1] + panel.size[1] for panel in panels)
+    size = right, bottom + foot_px
+    steps = {step for step, _ in rows if step}
+    words += _legend(panels, size[1] - foot_px / 2, text, steps.pop() if len(steps) == 1 else 0, bool(poses))
+    if len(poses) > len(shown):
         at = np.array([panels[1].corner[0] + 74 * text * FINE, title_px - 14 * FINE])
-        words.append(Words(whose, at, 0.48 * text, FAINT))
+        words.append(Words(f"the surest {len(shown)} of {len(poses)} people", at, 0.48 * text, FAINT))
     return Layout(size, panels, words)
+
+
+def surest(poses: Sequence[Pose], most: int) -> list[Pose]:
+    """The ``most`` surest of ``poses``, by the detector's score and the mean confidence of the joints, surest first."""
+
+    def sure(pose: Pose) -> float:
+        return float(np.nanmean(pose.confidence)) * (1.0 if pose.score is None else pose.score)
+
+    return sorted(poses, key=sure, reverse=True)[:most]
+
+
+def _number(pose: Pose, at: np.ndarray, text: float) -> Words:
+    """The number of a person, as the files have it."""
+    return Words("?" if pose.person_id is None else str(pose.person_id), at, 0.7 * text, INK, centred=True)
 
 
 def _shown_size(width: int, height: int) -> tuple[int, int]:
@@ -147,8 +180,8 @@ def _shown_size(width: int, height: int) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _photo_panel(image: np.ndarray, poses: Sequence[Pose], width: int, height: int) -> Panel:
-    """The photo with all skeletons, the largest person's on top."""
+def _photo_panel(image: np.ndarray, poses: Sequence[Pose], width: int, height: int, numbered: Sequence[int]) -> Panel:
+    """The photo with all skeletons, the largest person's on top; those ``numbered`` have their number by the head."""
     shown = _shown_size(width, height)
     enlarged = shown[0] > image.shape[1]
     photo = cv2.resize(image, shown, interpolation=cv2.INTER_CUBIC if enlarged else cv2.INTER_AREA)
@@ -161,20 +194,25 @@ def _photo_panel(image: np.ndarray, poses: Sequence[Pose], width: int, height: i
         marks += skeleton_marks(
             in_photo(pose) * scale + (x, y), pose, stroke, np.zeros(len(pose.joints_2d)), HALO
         )  # fmt: skip
+    for person in numbered:
+        known = in_photo(poses[person])
+        known = known[np.isfinite(known).all(axis=1)]
+        if len(known):
+            above = known[known[:, 1].argmin()] * scale + (x, y - 12 * FINE)
+            at = np.clip(above, 10 * FINE, np.array(size) - 10 * FINE)
+            marks += [Disc(at, 11 * FINE, PAPER), _number(poses[person], at, 0.9)]
     return Panel("Photo", (0, 0), size, EMPTY, [], [], marks, (photo, (x, y)))
 
 
-def _pose_panels(poses: Sequence[Pose], text: float) -> tuple[int, list[Panel]]:
+def _pose_panels(pose: Pose | None, size_px: tuple[int, int], text: float) -> tuple[int, list[Panel]]:
     """The 3D pose from all sides of ``VIEWS``, at one scale, and the cells of its floor in mm."""
-    size = POSE_WIDTH_PX * FINE, PANEL_PX * FINE
+    size = size_px[0] * FINE, size_px[1] * FINE
     panels = [Panel(title, (0, 0), size, ROOM, [], [], []) for title in VIEWS]
-    seen = [pose for pose in poses if np.isfinite(pose.joints_3d).all(axis=1).any()]
-    if not seen:
+    if pose is None or not np.isfinite(pose.joints_3d).all(axis=1).any():
         for panel in panels:
-            words = "nothing to show" if poses else "no person"
+            words = "no person" if pose is None else "nothing to show"
             panel.marks.append(Words(words, np.array(size) / 2, 0.6 * text, FAINT, centred=True))
         return 0, panels
-    pose = max(seen, key=_box_area)
     floor = Floor.below(pose.joints_3d)
     joints = pose.joints_3d[np.isfinite(pose.joints_3d).all(axis=1)]
     shown = np.concatenate([joints, floor.corners])
@@ -235,7 +273,7 @@ def _axes(view: View, text: float) -> list[Mark]:
     return marks
 
 
-def _legend(panels: Sequence[Panel], y: float, text: float, step: int | None) -> list[Mark]:
+def _legend(panels: Sequence[Panel], y: float, text: float, step: int, has_poses: bool) -> list[Mark]:
     """Which colour is which side, and what the numbers are, below the panels."""
     marks: list[Mark] = []
     x, fine = float(panels[0].corner[0]), FINE * text
@@ -243,8 +281,9 @@ def _legend(panels: Sequence[Panel], y: float, text: float, step: int | None) ->
         marks.append(Line(np.array([x + 4 * fine, y]), np.array([x + 22 * fine, y]), colour, 5 * FINE))
         marks.append(Words(name, np.array([x + 32 * fine, y + 5 * fine]), 0.48 * text, INK))
         x += width * fine
-    if step:
-        words = f"mm from the pelvis: x right, y down, z away from the camera; floor grid {step} mm"
+    if has_poses:
+        words = "mm from the pelvis: x right, y down, z away from the camera"
+        words += f"; floor grid {step} mm" if step else ""
         marks.append(Words(words, np.array([panels[1].corner[0] + 2 * FINE, y + 5 * fine]), 0.48 * text, FAINT))
     return marks
 

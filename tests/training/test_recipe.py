@@ -1,0 +1,78 @@
+"""Recipes: those that ship, stages, schedules, and errors that name the entry."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from liftwild.errors import LiftwildError
+from liftwild.network.posenet import SMALL
+from liftwild.training.recipe import Stage, load_recipe, recipe_from_dict
+from tests.support.paths import ROOT
+from tests.support.training import tiny_recipe
+
+
+def test_schedules() -> None:
+    step = Stage("s", 10, 1.0, schedule="step", lr_end=0.1)
+    assert [step.lr_at(i) for i in (0, 7, 8, 9)] == [1.0, 1.0, 0.1, 0.1]
+    cosine = Stage("c", 14, 1.0, schedule="cosine", lr_end=0.2, warmup=4)
+    assert [cosine.lr_at(i) for i in (0, 3, 4, 9)] == pytest.approx([0.2, 0.8, 1.0, 0.6])
+    assert Stage("g", 5, 1.0, sigma=2.0, sigma_end=1.0).sigma_at(2) == 1.5
+
+
+def test_shipped_recipes_are_sound() -> None:
+    folder = ROOT / "recipes"
+    for path in sorted(folder.glob("*.toml")):
+        load_recipe(path, network=SMALL)
+    with pytest.raises(LiftwildError, match="size is 'from': give the weights to begin with, --from"):
+        load_recipe(folder / "adapt.toml")
+    paper = load_recipe(folder / "paper.toml")
+    rows = [(s.iterations, s.batch_size, s.lr, s.depth_weight, s.geometric_weight) for s in paper.stages]
+    assert rows == [(240_000, 6, 2.5e-4, 0, 0), (200_000, 6, 2.5e-4, 0.1, 0), (40_000, 6, 2.5e-5, 0.1, 0.01)]
+    assert [s.ratio_3d for s in paper.stages] == [0.0, 0.5, 0.5] and paper.optimizer.name == "rmsprop"
+    assert (paper.network.stacks, paper.network.features, paper.network.depth_norm) == (2, 256, False)
+
+
+def test_a_stage_is_as_long_as_its_images(stores: tuple[Path, Path]) -> None:
+    rows = [{"name": "a", "images": 41, "lr": 1e-3, "batch_size": 4}, {"name": "b", "images": 12, "lr": 1e-3}]
+    recipe = recipe_from_dict(tiny_recipe(*stores, stages=rows))
+    assert [stage.iterations for stage in recipe.stages] == [11, 2] and recipe.steps == 13
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"stages": []}, "no [[stages]]"),
+        ({"sede": 3}, "unknown entry sede"),
+        ({"seed": "three"}, "seed must be a int"),
+        ({"network": {"size": "huge"}}, "network.size 'huge' is unknown"),
+        ({"network": {"stacks": 0}}, "network.stacks"),
+        ({"augment_2d": {"flip_probability": 2}}, "augment_2d: flip_probability"),
+        ({"augment_2d": {"brightness": 0.4}}, "unknown entry augment_2d.brightness"),
+        ({"network": {"softmax": True}, "stages": [{"name": "a", "iterations": 5, "lr": 1, "foreground_weight": 1}]},
+         "stages[0] (a): foreground_weight is for squared error"),
+        ({"network": {"fetures": 3}}, "unknown entry network.fetures"),
+        ({"stages": [{"name": "a", "iterations": 5}]}, "stages[0].lr is missing"),
+        ({"stages": [{"name": "a", "lr": 1e-3}]}, "stages[0]: give one of iterations and images, not none"),
+        ({"stages": [{"name": "a", "iterations": 5, "images": 20, "lr": 1e-3}]}, "iterations and images, not both"),
+        ({"stages": [{"name": "a", "images": 0, "lr": 1e-3}]}, "iterations"),
+        ({"stages": [{"name": "a", "images": 1.5, "lr": 1e-3}]}, "stages[0].images must be a int"),
+        ({"ema_decay": 1.0}, "ema_decay must be at least 0 and below 1"),
+        ({"best": "two:pck_torso"}, "best = 'two:pck_torso': no val store 'two'; there is none"),
+        ({"stores": {use: {"path": "x", "use": use} for use in ("2d", "3d", "val")}, "best": "val:pck"},
+         "no metric 'pck'; metrics are pck_torso"),
+        ({"stores": {"two": {"path": "x", "use": "2d", "render": "wild"}}}, "stores.two: render wants a count above 0"),
+        ({"stores": {"two": {"path": "x", "use": "2d", "count": 8}}}, "count and backgrounds are for stores with"),
+        ({"stores": {"two": {"path": "x", "use": "2d", "render": "zoo"}}}, "two.render must be one of wild, lab"),
+        ({"augment_3d": {"occlusion": 1.5}}, "augment_3d: occlusion"),
+        ({"stages": [{"name": "a", "iterations": 5, "lr": 1e-3, "schedule": "stairs"}]}, "stages[0].schedule"),
+        ({"stages": [{"name": "a", "iterations": 0, "lr": 1e-3}]}, "iterations"),
+        ({"stages": [{"name": "a", "iterations": 5, "lr": 1e-3, "depth_weight": 1, "input_px": 128}]}, "input_px"),
+        ({"stores": {"two": {"path": "x", "use": "2d"}}}, "no store has use = 3d"),
+        ({"stores": {"two": {"path": "x", "use": "4d"}}}, "stores.two.use must be one of 3d, 2d, val"),
+    ],
+)  # fmt: skip
+def test_recipe_errors_name_the_entry(stores: tuple[Path, Path], change: dict[str, Any], words: str) -> None:
+    with pytest.raises(LiftwildError) as error:
+        recipe_from_dict(tiny_recipe(*stores, **change), "r.toml")
+    assert str(error.value).startswith("r.toml: ") and words in str(error.value)
