@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from liftwild.data.augment import Augmentation
 from liftwild.errors import LiftwildError
+from liftwild.evaluation.metric_table import METRICS
 from liftwild.network.posenet import SIZES, PoseNetConfig
 
 # Recipes that ship: in the package where a wheel put them, in a checkout in its own recipes/.
@@ -18,10 +19,6 @@ IN_PACKAGE = Path(__file__).parents[1] / "recipes"
 SHIPPED = IN_PACKAGE if IN_PACKAGE.is_dir() else Path(__file__).parents[3] / "recipes"
 PHOTOS, PHOTOS_VAL = "photos", "photos_val"  # stores that --photos fills; they need no path of their own
 MAX_EXTENDED = 4
-# What is measured on a val store while training, and whether more of it is better.
-METRICS = {
-    "pck_torso": True, "pck_torso_sides_ignored": True, "sides_swapped": False, "mpjpe_mm": False, "pa_mpjpe_mm": False,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
