@@ -20,7 +20,7 @@ help:
 	@echo "make check   formatting, lint and types"
 	@echo "make bench   run the benchmarks (BENCH=\"--photos FOLDER\"; benchmarks/README.md)"
 	@echo "make bench-peers  set up MediaPipe in .venv-peers, for make bench to compare with"
-	@echo "make bench-ablation  the paper's four ablations on rendered people and photos, small: runs/ablation (docs/evaluation.md)"
+	@echo "make bench-ablation  the paper's four ablations on rendered people and photos, small: runs/ablation (docs/paper-tables.md)"
 	@echo "make wheel   build the wheel into dist/ and try it in an empty environment"
 	@echo "make clean   remove .venv, .venv-peers, dist/, out/demo and caches"
 

@@ -85,12 +85,6 @@ def interleaved(jobs: Mapping[str, Job], rounds: int = ROUNDS) -> dict[str, Time
     return found
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = ["| " + " | ".join(row) + " |" for row in (columns, ["---"] * len(columns), *rows)]
-    return "\n".join(lines)
-
-
 def noise(found: Mapping[str, Times]) -> str:
     """A sentence on how far the times of a job lie apart."""
     spreads = {name: times.spread for name, times in found.items()}

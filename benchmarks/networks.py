@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from clock import Job, each, interleaved, noise, ratio, table
+from clock import Job, each, interleaved, noise, ratio
 from peak import DTYPES, best, openvino_jobs, torch_jobs
 from peer import DETECT, TRACK, Peer
 from runtimes import AUTO, EAGER, ROWS, runtime_job
@@ -18,6 +18,7 @@ from runtimes import AUTO, EAGER, ROWS, runtime_job
 from liftwild import Estimator
 from liftwild.detection.detector import Detector
 from liftwild.errors import LiftwildError
+from liftwild.evaluation.tables import markdown_table
 from liftwild.media.photo import read_photo
 from liftwild.network.posenet import SIZES, PoseNet, macs
 from liftwild.weights import save_weights
@@ -124,7 +125,10 @@ def report(peer: Peer | None, photos: Sequence[Path], folder: Path, rounds: int)
         eager = found[Network(row.size, row.batch, EAGER, "fp32").name].median
         cells.append([what, row.runtime, f"{1e3 * took:.2f}", ratio(took, floor), ratio(took, eager),
                       ratio(took / row.batch, theirs)])  # fmt: skip
-    print("\n" + table(("network", "runtime", "ms", "of the floor", "of eager fp32", "an image, of MediaPipe"), cells))
+    print(
+        "\n"
+        + markdown_table(("network", "runtime", "ms", "of the floor", "of eager fp32", "an image, of MediaPipe"), cells)
+    )
     arithmetic = ", ".join(f"{size} {macs(SIZES[size]) / 1e9:.2f} GMAC" for size in ORDER)
     print(f"\nthe floor: {arithmetic}, at the peak of that precision")
     for reason in dict.fromkeys(missing.values()):
@@ -135,7 +139,7 @@ def report(peer: Peer | None, photos: Sequence[Path], folder: Path, rounds: int)
     names = [*ours, *([] if peer is None else [DETECT, TRACK])]
     seconds = {name: found[name].median for name in names}
     cells = [[name, f"{1e3 * s:.2f}", ratio(s, theirs), ratio(s, tracking)] for name, s in seconds.items()]
-    print(table(("what", "ms a photo", "of MediaPipe with its detector", "of it tracking"), cells))
+    print(markdown_table(("what", "ms a photo", "of MediaPipe with its detector", "of it tracking"), cells))
     if peer is None:
         print("\nnothing to compare with: run make bench-peers, then this again")
     else:

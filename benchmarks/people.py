@@ -1,5 +1,6 @@
-"""What rendering people costs: images/s, and the whole picture as a ratio to the rasteriser's own z-buffer in the same
-run. Nothing else should run meanwhile. ``python benchmarks/people.py [DEVICE]``
+"""Speed of the renderer: images/s, and the time of a whole picture over that of its z-buffer, in the same run.
+
+Nothing else should run meanwhile. ``python benchmarks/people.py [DEVICE]``
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from unittest import mock
 import torch
 
 from liftwild.synthetic.render import raster, scene
-from liftwild.synthetic.render.generate import CPU_BATCH, GPU_BATCH, render
-from liftwild.synthetic.render.world import Recipe, render_batch
+from liftwild.synthetic.render.generate import CPU_BATCH, GPU_BATCH, render_people
+from liftwild.synthetic.render.world import RenderConfig, render_batch
 
 ROUNDS, PICTURES, PROCESSES = 5, 160, 2
 
@@ -36,11 +37,11 @@ def one_process(mode: str, device: str, batch: int) -> None:
         calls.append(arguments)
         return raster.z_buffer(*arguments)  # type: ignore[arg-type]
 
-    recipe, indices = Recipe(mode, device=device), list(range(batch))
+    config, indices = RenderConfig(mode, device=device), list(range(batch))
     with mock.patch.object(scene, "z_buffer", recorded):
-        render_batch(recipe, indices)
+        render_batch(config, indices)
     jobs: dict[str, Callable[[], object]] = {
-        "all": lambda: render_batch(recipe, indices), "z-buffer": lambda: raster.z_buffer(*calls[0]),
+        "all": lambda: render_batch(config, indices), "z-buffer": lambda: raster.z_buffer(*calls[0]),
     }  # fmt: skip
     times: dict[str, list[float]] = {name: [] for name in jobs}
     for _ in range(ROUNDS):
@@ -51,8 +52,8 @@ def one_process(mode: str, device: str, batch: int) -> None:
 
 
 def several_processes(mode: str) -> None:
-    """Pictures a second of ``render`` with two processes, without their start."""
-    samples = iter(render(mode, PICTURES, processes=PROCESSES))
+    """Pictures a second of ``render_people`` with two processes, without their start."""
+    samples = iter(render_people(mode, PICTURES, processes=PROCESSES))
     for _ in range(4 * CPU_BATCH):
         next(samples)
     start, done = time.perf_counter(), sum(1 for _ in samples)

@@ -29,15 +29,16 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import torch
-from clock import interleaved, table
-from plot import draw, log_axis, plain_axis
+from clock import interleaved
+from plot import write_costs
 
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
+from liftwild.evaluation.metric_table import METRICS
+from liftwild.evaluation.tables import markdown_table
 from liftwild.files import write_whole
 from liftwild.inference.runtimes import open_runtime
 from liftwild.network.posenet import SIZES, SMALL, PoseNet, PoseNetConfig, macs
-from liftwild.viz.figure import write_png
 from liftwild.weights import save_weights
 
 STAGE = """
@@ -190,18 +191,15 @@ def sweep(asked: argparse.Namespace) -> None:
     )
     told = f"One crop in {runtime}, {torch.get_num_threads()} threads. Unbeaten: none computes more in less time."
     write_whole(asked.out / "sizes.json", (json.dumps({"runtime": runtime, "shapes": rows}, indent=1) + "\n").encode())
-    write_whole(asked.out / "sizes.md", f"{told}\n\n{table(head, cells)}\n".encode())
+    write_whole(asked.out / "sizes.md", f"{told}\n\n{markdown_table(head, cells)}\n".encode())
     groups = {
         f"{side} px": [(row["ms"], row["gmac"]) for row in rows if row["input_px"] == side]
         for side in sorted({row["input_px"] for row in rows})
     }
     marks = {row["size"]: (row["ms"], row["gmac"]) for row in rows if row["size"]}
-    picture = draw(
-        f"Shapes of the network in {runtime}", log_axis("ms a crop", [row["ms"] for row in rows]),
-        log_axis("GMAC", [row["gmac"] for row in rows]), groups, marks,
-    )  # fmt: skip
-    write_png(asked.out / "sizes.png", picture)
-    print(table(head, cells))
+    title = f"Shapes of the network in {runtime}"
+    write_costs(asked.out / "sizes.png", title, "ms a crop", "GMAC", groups, marks, log_worth=True)
+    print(markdown_table(head, cells))
 
 
 def recipe(config: PoseNetConfig, images: int, batch: int, stores: Sequence[Path], vals: Sequence[Path]) -> str:
@@ -239,7 +237,12 @@ def train(asked: argparse.Namespace) -> None:
             metrics = json.loads((run / "weights.json").read_text())["metrics"]
             rows.append({**row, "images": asked.train, "metrics": metrics})
     vals = list(rows[0]["metrics"])
-    head = ("stacks x blocks x features x stem x input", "GMAC", "ms", *(f"{name}: PCK@0.2-torso, %" for name in vals))
+    head = (
+        "stacks x blocks x features x stem x input",
+        "GMAC",
+        "ms",
+        *(f"{name}: {METRICS['pck_torso'].column}" for name in vals),
+    )
     cells = [[row["shape"], f"{row['gmac']:.2f}", f"{row['ms']:.2f}",
               *(f"{row['metrics'][name]['pck_torso']:.1f}" for name in vals)] for row in rows]  # fmt: skip
     told = (
@@ -248,16 +251,12 @@ def train(asked: argparse.Namespace) -> None:
     write_whole(
         asked.out / "trained.json", (json.dumps({"runtime": runtime, "shapes": rows}, indent=1) + "\n").encode()
     )
-    write_whole(asked.out / "trained.md", f"{told}\n\n{table(head, cells)}\n".encode())
+    write_whole(asked.out / "trained.md", f"{told}\n\n{markdown_table(head, cells)}\n".encode())
     groups = {name: [(row["ms"], row["metrics"][name]["pck_torso"]) for row in rows] for name in vals[:1]}
     marks = {row["size"] or row["shape"]: (row["ms"], row["metrics"][vals[0]]["pck_torso"]) for row in rows}
-    scores = [score for points in groups.values() for _, score in points]
-    picture = draw(
-        f"After {asked.train} images each, {vals[0]}", log_axis(f"ms a crop in {runtime}", [row["ms"] for row in rows]),
-        plain_axis("PCK@0.2-torso, %", scores), groups, marks,
-    )  # fmt: skip
-    write_png(asked.out / "trained.png", picture)
-    print(table(head, cells))
+    title, cost = f"After {asked.train} images each, {vals[0]}", f"ms a crop in {runtime}"
+    write_costs(asked.out / "trained.png", title, cost, METRICS["pck_torso"].column, groups, marks)
+    print(markdown_table(head, cells))
 
 
 if __name__ == "__main__":

@@ -8,8 +8,10 @@ import sys
 import tempfile
 from functools import partial
 
-from clock import interleaved, noise, table
+from clock import interleaved, noise
 from photos import EXAMPLE
+
+from liftwild.evaluation.tables import markdown_table
 
 LIFTWILD = [sys.executable, "-m", "liftwild"]
 
@@ -38,7 +40,7 @@ def report(rounds: int) -> None:
         found = interleaved({name: partial(run, command) for name, (command, _) in commands.items()}, rounds)
     rows = [[name, f"{found[name].median:.2f}", goal or "-"] for name, (_, goal) in commands.items()]
     print("\n## Cold start\n")
-    print(table(("from a process's start to its end", "s", "goal, s"), rows))
+    print(markdown_table(("from a process's start to its end", "s", "goal, s"), rows))
     print(f"\n{noise(found)}")
 
 

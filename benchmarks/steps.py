@@ -14,16 +14,17 @@ from pathlib import Path
 
 import cv2
 import torch
-from clock import Job, interleaved, noise, table
+from clock import Job, interleaved, noise
 from lightning_fabric import Fabric
 from peak import DTYPES, best, torch_jobs
 
 from liftwild.data.augment import PAPER_2D
 from liftwild.data.mixed import MixedBatches, Source, as_batch, worker_init
 from liftwild.data.store import Store
+from liftwild.evaluation.tables import markdown_table
 from liftwild.network.posenet import SIZES, PoseNet, macs
 from liftwild.sample import Batch
-from liftwild.synthetic.render.generate import render
+from liftwild.synthetic.render.generate import render_people
 from liftwild.synthetic.render.write import write_store
 from liftwild.training.allocator import keep_freed_memory
 from liftwild.training.average import follow
@@ -82,7 +83,7 @@ def train_step(net: PoseNet, batch: Batch, way: Way, device: str) -> Job:
 
 def make_store(path: Path) -> None:
     """Rendered people to load."""
-    write_store(render("wild", PEOPLE, size=256), path)
+    write_store(render_people("wild", PEOPLE, size=256), path)
 
 
 def load(batches: MixedBatches) -> Job:
@@ -142,7 +143,7 @@ def measure(size: str, store: Path, device: str, rounds: int) -> str:
         what = f"{size}, {config.input_px} px, batch {BATCH[size]}"
         rows.append([what, way.name, f"{rate:.1f}", f"{100 * share:.0f} %", f"{loaded / rate:.1f}", memory])
     rows.append([f"{size}, {config.input_px} px", LOADER, f"{loaded:.0f}", "-", "-", "-"])
-    return "\n".join([*table(COLUMNS, rows).splitlines()[2:], noise(found)])
+    return "\n".join([*markdown_table(COLUMNS, rows).splitlines()[2:], noise(found)])
 
 
 def report(sizes: Sequence[str], rounds: int, device: str = "cpu") -> None:
@@ -168,7 +169,7 @@ def report(sizes: Sequence[str], rounds: int, device: str = "cpu") -> None:
             *rows, said = done.stdout.splitlines()
             lines += rows
             noises.append(f"{size}: {said}")
-    print("\n".join([*table(COLUMNS, []).splitlines(), *lines]))
+    print("\n".join([*markdown_table(COLUMNS, []).splitlines(), *lines]))
     print("\nshare of the peak: 6 x MACs x samples/s; memory: after two steps, resident or, on a GPU, allocated\n")
     print("\n".join(noises))
 

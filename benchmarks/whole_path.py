@@ -13,11 +13,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from clock import Job, Times, Took, each, interleaved, noise, ratio, table
+from clock import Job, Times, Took, each, interleaved, noise, ratio
 from torch import Tensor
 
 from liftwild import Estimator
 from liftwild.detection.detector import Detector
+from liftwild.evaluation.tables import markdown_table
 from liftwild.inference.runtime import Runtime
 from liftwild.media.photo import read_photo, read_with_exif
 from liftwild.pipeline.photos import PersonSelection, predict_files
@@ -171,7 +172,7 @@ def report(estimator: Estimator, photos: Sequence[Path], out: Path, rounds: int)
     ]
     cells = [[name, "-" if s is None else f"{1e3 * s:.2f}", "-" if s is None else ratio(s, of)] for name, s, of in rows]
     print(f"\n## A photo's file to its JSON, warm: small, {estimator.runtime_name}\n")
-    print(table(("step", "ms a photo", "of the network alone"), cells))
+    print(markdown_table(("step", "ms a photo", "of the network alone"), cells))
     print(f"\n{FIND}: not part of the sum, one person fills each photo. {ONE}: the next is read meanwhile")
     print(noise({**found, **walk.times}))
 

@@ -25,10 +25,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.evaluation import paper
-from liftwild.evaluation.evaluate import evaluate_stores
 from liftwild.evaluation.predictions import check_names, read_predictions
-from liftwild.evaluation.protocols.open import MAIN
-from liftwild.evaluation.report import Scored, score, write_report
+from liftwild.evaluation.report import write_report
+from liftwild.evaluation.run import evaluate_stores
+from liftwild.evaluation.scored import Scored, open_table, score
+from liftwild.evaluation.tables import as_markdown, markdown_table, mean_cell
 from liftwild.training.allocator import keep_freed_memory
 from liftwild.training.prepare_stores import prepare_photos
 from liftwild.training.recipe import Recipe, StoreEntry
@@ -221,17 +222,17 @@ def notes(asked: argparse.Namespace, two: Path, tables: dict[str, dict[str, Any]
     what = kind_of_rendered(asked) or "photos with 2D labels"
     one, three = ({name: cells for name, cells in paper.paper_table(key).rows} for key in ("table1", "table3"))
     rows = [
-        f"| {shown} | {one[shown]['Average'].value:.2f} | {three[shown]['All PCK'].value:.1f} "
-        f"| {three[shown]['AUC'].value:.1f} |"
+        [shown, f"{one[shown]['Average'].value:.2f}", f"{three[shown]['All PCK'].value:.1f}",
+         f"{three[shown]['AUC'].value:.1f}"]
         for shown in IN_PAPER.values()
-    ]
-    head = "| | Human3.6M MPJPE, mm | MPI-INF-3DHP PCK, % | AUC, % |\n| --- | --- | --- | --- |\n"
+    ]  # fmt: skip
+    head = ("", "Human3.6M MPJPE, mm", "MPI-INF-3DHP PCK, %", "AUC, %")
     return [
         "# The four ablations on rendered people and photos",
         f"3D: {len(Store(asked.out / 'stores' / 'lab.arrow')):,} rendered people in a studio. 2D: {what}, "
         f"{len(Store(two)):,} people ({two.name}). {images:,} images seen by each run, {asked.seeds} seeds; rows are "
         "means ± standard deviation over seeds.",
-        "In the paper, on its own data:\n\n" + head + "\n".join(rows),
+        "In the paper, on its own data:\n\n" + markdown_table(head, rows),
     ]
 
 
@@ -241,16 +242,16 @@ def differences(scored: list[Scored], tests: list[Path]) -> list[str]:
     runs = {name: scored[place :: len(NAMES)] for place, name in enumerate(NAMES)}
     found = []
     for path in tests:
-        table = paper.Table("", f"{path.stem}: differences within a seed", tuple(MAIN))
+        table = open_table("", f"{path.stem}: differences within a seed")
         for words, after, before in PAIRS:
             cells = {}
-            for column in MAIN:
+            for column in table.columns:
                 rows = [(a.scores[f"open/{path.stem}"], b.scores[f"open/{path.stem}"])
                         for a, b in zip(runs[after], runs[before], strict=True)]  # fmt: skip
                 if all(column in a and column in b for a, b in rows):
-                    cells[column] = paper.cell([a[column] - b[column] for a, b in rows])
+                    cells[column] = mean_cell([a[column] - b[column] for a, b in rows])
             table.rows.append((words, cells))
-        found.append(paper.markdown(table))
+        found.append(as_markdown(table))
     return found
 
 

@@ -14,45 +14,38 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import math
 import os
 import sys
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-import cv2
 import numpy as np
 
 from liftwild.data.readers.coco import read_labels
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
-from liftwild.evaluation import measure
-from liftwild.evaluation.evaluate import evaluate_stores
 from liftwild.evaluation.measure import Measured
+from liftwild.evaluation.metric_table import METRICS, score_all, symmetry
 from liftwild.evaluation.predictions import check_names, read_predictions
+from liftwild.evaluation.run import evaluate_stores
+from liftwild.evaluation.tables import markdown_table
 from liftwild.files import write_whole
 from liftwild.training.allocator import keep_freed_memory
 from liftwild.training.prepare_stores import prepare_photos
 from liftwild.training.recipe_file import find_recipe, read_table, recipe_from_dict
 from liftwild.training.train import train_recipe
-from liftwild.viz.draw import FAINT, FINE, GRID, INK, LEFT, MIDDLE, PAPER, RIGHT, disc, line, text
+from liftwild.viz.plots import COLOURS, chart, check_matplotlib, put_legend_below
 from liftwild.weights import find_weights, load_weights
 
-# Columns of the table: key, what it is called, its unit.
-COLUMNS = (
-    ("pck_torso", "PCK@0.2-torso", "%"),
-    ("sides_swapped", "sides swapped", "%"),
-    ("symmetry_mm", "left-right", "mm"),
-    ("symmetry_percent", "left-right", "%"),
-    ("mpjpe_mm", "MPJPE", "mm"),
-    ("pa_mpjpe_mm", "PA-MPJPE", "mm"),
-)
-SHOWN = ("pck_torso", "sides_swapped", "symmetry_percent", "mpjpe_mm", "pa_mpjpe_mm")  # a plot each
-COLOURS = (LEFT, RIGHT, (0, 158, 115), (204, 121, 167), MIDDLE)  # one a store
-PLOT_WIDTH, PLOT_HEIGHT, LEGEND = 300, 260, 34
+# Columns of the table, by key.
+COLUMNS = {
+    **{key: METRICS[key].column for key in ("pck_torso", "sides_swapped", "symmetry_mm")},
+    "symmetry_percent": "left - right, %",
+    **{key: METRICS[key].column for key in ("mpjpe_mm", "pa_mpjpe_mm")},
+}
+SHOWN = ("pck_torso", "sides_swapped", "symmetry_percent", "mpjpe_mm", "pa_mpjpe_mm")  # a chart each
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -85,6 +78,7 @@ def study(asked: argparse.Namespace) -> None:
     names = photos_in_order(asked.photos[0], asked.seed)
     counts = parse_counts(asked.counts, len(names), asked.photos[0])
     recipe = scaled(read_table(find_recipe(asked.recipe)), asked.images)
+    check_matplotlib()
     out: Path = asked.out
     out.mkdir(parents=True, exist_ok=True)
     begin_or_go_on(out, asked, recipe)
@@ -208,85 +202,44 @@ def is_of(predictions: Path, stores: list[Path]) -> bool:
 
 def measures(measured: Measured) -> dict[str, float]:
     """The numbers of one store; those in space only where it has 3D labels."""
-    flat = measure.scores_2d(measured)
-    poses = measured.pose(measured.pred_2d, measured.pred_depth)
-    even = measure.symmetry(poses, np.ones(poses.shape[:2], dtype=bool))
-    space = measure.scores_3d(measured).get("network", {})
-    found = {
-        "people": flat["people"], "pck_torso": flat["pck_torso"], "sides_swapped": flat["sides_swapped"],
-        "symmetry_mm": even["mean mm"], "symmetry_percent": even["mean %"],
-        **{name: space[name] for name in ("mpjpe_mm", "pa_mpjpe_mm") if name in space},
-    }  # fmt: skip
-    return {name: round(float(value), 3) for name, value in found.items()}
+    found = {"people": len(measured), **score_all(measured), "symmetry_percent": symmetry(measured.pred_3d)["mean %"]}
+    return {name: round(float(found[name]), 3) for name in ("people", *COLUMNS) if name in found}
 
 
 def show(out: Path, rows: list[dict[str, Any]]) -> None:
     """Write what there is so far."""
     write_whole(out / "study.json", (json.dumps(rows, indent=1) + "\n").encode())
     write_whole(out / "study.md", table(rows).encode())
-    picture = cv2.cvtColor(draw(rows), cv2.COLOR_RGB2BGR)
-    write_whole(out / "study.png", cv2.imencode(".png", picture)[1].tobytes())
+    write_charts(out / "study.png", rows)
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Markdown: a row for each store and number of photos; 0 photos is before."""
-    head = ["store (people)", "photos", *(f"{name}, {unit}" for _, name, unit in COLUMNS)]
-    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    for store in dict.fromkeys(row["store"] for row in rows):
-        for row in (row for row in rows if row["store"] == store):
-            cells = [f"{row[key]:.1f}" if key in row else "-" for key, _, _ in COLUMNS]
-            lines.append(f"| {store} ({row['people']:.0f}) | {row['photos'] or 'before'} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    stores = list(dict.fromkeys(row["store"] for row in rows))
+    cells = [
+        [
+            f"{row['store']} ({row['people']:.0f})", str(row["photos"] or "before"),
+            *(f"{row[key]:.1f}" if key in row else "-" for key in COLUMNS),
+        ]
+        for row in sorted(rows, key=lambda row: stores.index(row["store"]))
+    ]  # fmt: skip
+    return markdown_table(("store (people)", "photos", *COLUMNS.values()), cells) + "\n"
 
 
-def draw(rows: list[dict[str, Any]]) -> np.ndarray:
-    """A plot for each of ``SHOWN`` against the number of photos (log; before at the left), a line for each store."""
+def write_charts(path: Path, rows: list[dict[str, Any]]) -> None:
+    """A chart for each of ``SHOWN`` against the number of photos, a line for each store."""
     stores = list(dict.fromkeys(row["store"] for row in rows))
     keys = [key for key in SHOWN if any(key in row for row in rows)]
-    canvas = np.full(((PLOT_HEIGHT + LEGEND) * FINE, PLOT_WIDTH * len(keys) * FINE, 3), PAPER, np.uint8)
-    for number, key in enumerate(keys):
-        panel = canvas[: PLOT_HEIGHT * FINE, number * PLOT_WIDTH * FINE : (number + 1) * PLOT_WIDTH * FINE]
-        panel[:] = plot(rows, stores, key)
-    for number, store in enumerate(stores):
-        x, y = (20 + 220 * number) * FINE, (PLOT_HEIGHT + LEGEND / 2) * FINE
-        disc(canvas, np.array([x, y]), 5 * FINE, COLOURS[number % len(COLOURS)])
-        text(canvas, store, (x + 12 * FINE, y + 5 * FINE), 0.45, INK)
-    return cv2.resize(canvas, None, fx=1 / FINE, fy=1 / FINE, interpolation=cv2.INTER_AREA)
-
-
-def plot(rows: list[dict[str, Any]], stores: list[str], key: str) -> np.ndarray:
-    """One plot, FINE times as large."""
-    panel = np.full((PLOT_HEIGHT * FINE, PLOT_WIDTH * FINE, 3), PAPER, np.uint8)
-    left, right, top, bottom = 48, PLOT_WIDTH - 24, 34, PLOT_HEIGHT - 30
     counts = sorted({row["photos"] for row in rows})
-    logs = [math.log10(count) for count in counts if count]
-    first = min(logs, default=0.0) - max(0.5, (max(logs, default=0.0) - min(logs, default=0.0)) / 3)  # where before is
-    last = max(logs, default=first + 1)
-    values = [row[key] for row in rows if key in row]
-    low, high = min(values), max(values)
-    low, high = low - 0.08 * (high - low) - 0.5, high + 0.08 * (high - low) + 0.5
-
-    def place(count: int, value: float) -> np.ndarray:
-        across = ((math.log10(count) if count else first) - first) / (last - first)
-        return np.array([left + (right - left) * across, bottom - (bottom - top) * (value - low) / (high - low)]) * FINE
-
-    _, name, unit = next(column for column in COLUMNS if column[0] == key)
-    text(panel, f"{name}, {unit}", (left * FINE, 20 * FINE), 0.45, INK)
-    for value in np.linspace(low, high, 5):
-        y = place(0, float(value))[1]
-        line(panel, np.array([left * FINE, y]), np.array([right * FINE, y]), GRID, FINE)
-        text(panel, f"{value:.0f}" if high - low > 8 else f"{value:.1f}", (8 * FINE, y + 4 * FINE), 0.36, FAINT)
-    for count in counts:
-        x = place(count, low)[0]
-        text(panel, str(count or "before"), (x, (bottom + 18) * FINE), 0.36, FAINT, centred=True)
-    for number, store in enumerate(stores):
-        points = [place(row["photos"], row[key]) for row in rows if row["store"] == store and key in row]
-        colour = COLOURS[number % len(COLOURS)]
-        for start, end in pairwise(points):
-            line(panel, start, end, colour, 1.6 * FINE)
-        for point in points:
-            disc(panel, point, 3.2 * FINE, colour)
-    return panel
+    with chart(path, (2.4 * len(keys), 3), columns=len(keys)) as all_axes:
+        for axes, key in zip(all_axes, keys, strict=True):
+            for store, colour in zip(stores, COLOURS, strict=False):
+                own = [(counts.index(row["photos"]), row[key]) for row in rows if row["store"] == store and key in row]
+                if own:
+                    axes.plot(*zip(*own, strict=True), "o-", color=colour, label=store)
+            axes.set(title=COLUMNS[key], xlabel="photos")
+            axes.set_xticks(range(len(counts)), [str(count or "before") for count in counts])
+        put_legend_below(all_axes[0])
 
 
 def say(words: str) -> None:

@@ -19,7 +19,9 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from liftwild.evaluation.calibration import RIGHT_TORSOS, expected_error, reliability
+from liftwild.evaluation.metric_table import RIGHT_TORSOS
+from liftwild.evaluation.reliability import bin_chances, expected_error
+from liftwild.evaluation.tables import markdown_table
 from liftwild.inference.estimator import Estimator
 from liftwild.media.photo import read_photo
 from liftwild.skeleton import COCO_17, MPII_16
@@ -97,11 +99,6 @@ def percent(values: np.ndarray) -> str:
     return f"{100 * values.mean():.1f}" if len(values) else ""
 
 
-def row(*cells: object) -> None:
-    """Print a row of a table."""
-    print("| " + " | ".join(map(str, cells)) + " |")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", nargs=2, type=Path, metavar=("LABELS", "IMAGES"), required=True)
@@ -115,45 +112,35 @@ def main() -> None:
     scored = (found.labelled > 0) & np.isfinite(found.off)
     right = found.off <= RIGHT_TORSOS
     print(f"{len(found.off)} people, {scored.any(axis=1).sum()} with a torso; {estimator.runtime_name}\n")
-    print("| limb joints | joints | right, % |\n| --- | --- | --- |")
     cases = {
         "all": scored, "labelled as visible": scored & (found.labelled == VISIBLE),
         "labelled as hidden": scored & (found.labelled == HIDDEN), "of people inside the photo": scored & ~found.edge,
         "of people whose box ends at its edge": scored & found.edge,
     }  # fmt: skip
-    for name, which in cases.items():
-        print(f"| {name} | {which.sum()} | {percent(right[which])} |")
+    rows = [[name, str(which.sum()), percent(right[which])] for name, which in cases.items()]
+    print(markdown_table(("limb joints", "joints", "right, %"), rows))
     outside = np.array(LEGS) & (found.labelled == 0) & found.bottom
     there = (found.labelled > 0) & found.edge
-    print("\n| told by | inside | outside | AUC | said of inside, % | said of outside, % |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    for name, values in (("inside", found.inside), ("confidence", found.confidence)):
+    told = {"`inside`": (found.inside, there, outside), "`confidence`": (found.confidence, there, outside)}
+    told["`visible`: seen, hidden"] = (found.visible, found.labelled == VISIBLE, found.labelled == HIDDEN)
+    rows = []
+    for name, (values, yes, no) in told.items():
         if np.isfinite(values).all():
-            told = auc(values[there], values[outside])
-            row(
-                f"`{name}`", there.sum(), outside.sum(), f"{told:.3f}", percent(values[there]), percent(values[outside])
-            )
-    if np.isfinite(found.visible).all():
-        seen, hidden = (found.visible[found.labelled == flag] for flag in (VISIBLE, HIDDEN))
-        row(
-            "`visible`: seen, hidden",
-            len(seen),
-            len(hidden),
-            f"{auc(seen, hidden):.3f}",
-            percent(seen),
-            percent(hidden),
-        )
-    error = expected_error(reliability(np.clip(found.confidence[scored], 0, 1), right[scored]))
-    print(f"\nConfidence: ECE {100 * error:.1f} %\n")
-    print("| joints | box | joints | stated, % | found, % |\n| --- | --- | --- | --- | --- |")
+            own = values[yes], values[no]
+            rows.append([name, str(yes.sum()), str(no.sum()), f"{auc(*own):.3f}", *map(percent, own)])
+    head = ("told by", "inside", "outside", "AUC", "said of inside, %", "said of outside, %")
+    print(f"\n{markdown_table(head, rows)}")
+    error = expected_error(bin_chances(np.clip(found.confidence[scored], 0, 1), right[scored]))
+    rows = []
     for what, flag in (("visible", VISIBLE), ("hidden", HIDDEN)):
         for where, which in (("inside the photo", ~found.edge), ("reaches its edge", found.edge)):
             these = scored & (found.labelled == flag) & which
-            stated = percent(found.confidence[these])
-            print(f"| labelled as {what} | {where} | {these.sum()} | {stated} | {percent(right[these])} |")
-    print(
-        f"| legs without a label | reaches the bottom edge | {outside.sum()} | {percent(found.confidence[outside])} | |"
-    )
+            rows.append([f"labelled as {what}", where, str(these.sum()), percent(found.confidence[these]),
+                         percent(right[these])])  # fmt: skip
+    legs = percent(found.confidence[outside])
+    rows.append(["legs without a label", "reaches the bottom edge", str(outside.sum()), legs, ""])
+    print(f"\nConfidence: ECE {100 * error:.1f} %\n")
+    print(markdown_table(("joints", "box", "joints", "stated, %", "found, %"), rows))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ import numpy as np
 from liftwild.detection.detector import Detection, Detector
 from liftwild.errors import LiftwildError
 from liftwild.evaluation.detection import Matched, match
+from liftwild.evaluation.tables import markdown_table
 from liftwild.media.photo import find_photos, read_photo
 from liftwild.skeleton import MPII_16
 
@@ -163,7 +164,7 @@ def study(asked: argparse.Namespace) -> None:
             notes.append(f"{detector.input_px} px: somebody in {sum(somebody)} of {len(empty)} photos of nobody")
         if asked.pictures:
             draw(asked.pictures, photos, answers, min_score)
-    print("\n".join("| " + " | ".join(cells) + " |" for cells in [HEAD, ["---"] * len(HEAD), *rows]))
+    print(markdown_table(HEAD, rows))
     people = sum(int(photo.counts.sum()) for photo in photos)
     print(
         f"\n{len(photos)} photos, {people} people of at least {MIN_HEIGHT:g} of the photo's height; %, IoU 0.5; ms of"

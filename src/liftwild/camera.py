@@ -103,6 +103,7 @@ def depth_targets(
 
 # A person's scale is told by bones with both ends in the photo, where there are so many; else by all.
 MIN_SCALE_BONES = 4
+MIN_INSIDE = 0.5  # chance from which on a joint counts as in the photo
 
 
 def mm_per_unit(
@@ -111,14 +112,15 @@ def mm_per_unit(
     """How many mm one [-1, 1] unit of the network's input is, for each person (...); 0 for a pose of no size at all.
 
     ``out`` (..., J, 3) in that unit; ``sum_length_mm`` the mean summed length of ``SCALE_BONES`` in the training data.
-    ``bone_length_mm`` (14,): the mean of each; with it and ``inside`` (..., J) bool, which joints lie in the photo,
-    what lies outside does not decide the scale of the rest. Source: method.md, AvgSumLen / SumLen_out.
+    ``bone_length_mm`` (14,): the mean of each; with it and ``inside`` (..., J), the chance that a joint lies in the
+    photo, what lies outside does not decide the scale of the rest. Source: method.md, AvgSumLen / SumLen_out.
     """
     lengths = bone_lengths(out)
     known = np.full(lengths.shape[:-1], float(sum_length_mm))
     if bone_length_mm is not None and inside is not None:
         ends = np.array(SCALE_BONES)
-        both = inside[..., ends[:, 0]] & inside[..., ends[:, 1]]
+        is_inside = inside >= MIN_INSIDE
+        both = is_inside[..., ends[:, 0]] & is_inside[..., ends[:, 1]]
         both = both | (both.sum(axis=-1, keepdims=True) < MIN_SCALE_BONES)
         known = sum_length_mm * (both * bone_length_mm).sum(axis=-1) / np.sum(bone_length_mm)
         lengths = lengths * both
@@ -129,16 +131,16 @@ def mm_per_unit(
 def pose_mm(
     joints_2d: np.ndarray, depth: np.ndarray, input_px: int, sum_length_mm: float, root: int,
     bone_length_mm: np.ndarray | None = None, inside: np.ndarray | None = None,
-) -> np.ndarray:  # fmt: skip
-    """The one place where depth becomes mm: root-relative joints (..., J, 3) in mm.
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """The one place where depth becomes mm: root-relative joints (..., J, 3) in mm, and ``mm_per_unit`` (...).
 
     ``joints_2d`` (..., J, 2) px of the network's input, ``depth`` (..., J) in its [-1, 1] unit; the rest as for
     ``mm_per_unit``. Source: method.md, pose_mm = (out - out_root) * AvgSumLen / SumLen_out. A pose of no size at all
     (every joint at one point) stays at 0.
     """
     out = in_unit(joints_2d, depth, input_px)
-    scale = mm_per_unit(out, sum_length_mm, bone_length_mm, inside)[..., None, None]
-    return (out - out[..., root : root + 1, :]) * scale
+    scale = mm_per_unit(out, sum_length_mm, bone_length_mm, inside)
+    return (out - out[..., root : root + 1, :]) * scale[..., None, None], scale
 
 
 def in_unit(joints_2d: np.ndarray, depth: np.ndarray, input_px: int) -> np.ndarray:

@@ -92,7 +92,7 @@ def test_what_is_outside_does_not_decide_the_scale() -> None:
     everything = mm_per_unit(in_unit(joints, depth, 256), total)
     np.testing.assert_allclose(mm_per_unit(in_unit(joints, depth, 256), total, bones, inside | True), everything)
     np.testing.assert_allclose(mm_per_unit(in_unit(joints, depth, 256), total, bones, inside & False), everything)
-    pose = pose_mm(joints, depth, 256, total, PELVIS, bones, inside)
+    pose, _ = pose_mm(joints, depth, 256, total, PELVIS, bones, inside)
     assert not pose[0, PELVIS].any()
 
 

@@ -101,7 +101,6 @@ def test_matching_gives_each_person_to_the_best_box_once() -> None:
     assert judged.sizes[judged.right].tolist() == [0.4, 0.5] and judged.wanted.tolist() == [0.4, 0.5]
     assert judged.at(0.65) == (0.5, 0.5) and judged.at(0.0) == (1.0, 0.5)
     assert judged.average_precision() == pytest.approx(0.5 * 1 + 0.5 * 0.5)
-    assert judged.best_threshold() == 0.9
     optional = match(found, scores, labelled, counts, sizes, optional=np.array([True, False, True, True, False]))
     assert optional.right.tolist() == [True, True] and optional.scores.tolist() == [0.9, 0.5]
     in_a_crowd = match(found, scores, labelled, counts, sizes, np.array([[28, 28, 50, 50]]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,10 @@ from click.testing import CliRunner
 
 from liftwild.cli.calibrate import calibrate_command
 from liftwild.errors import LiftwildError
-from liftwild.evaluation import calibration as fits
-from liftwild.evaluation.calibrate import calibrate_weights, draw_reliability
-from liftwild.evaluation.calibration import Bin, Observed
-from liftwild.evaluation.measure import Measured
+from liftwild.evaluation import confidence_fit, reliability
+from liftwild.evaluation.calibration import CUT_EDGES, calibrate_weights, cut_at
+from liftwild.evaluation.measure import Measured, in_first_half
+from liftwild.evaluation.reliability import Bin, Observed
 from liftwild.inference.confidence import CHANCE_IS, Chance, calibration_of
 from liftwild.inference.estimator import Estimator
 from liftwild.skeleton import MPII_16, PELVIS, THORAX
@@ -41,30 +42,29 @@ def drawn(people: int, level: np.ndarray, slope: np.ndarray, seed: int = 0) -> O
 
 
 def test_the_chances_that_were_drawn_by_come_back() -> None:
-    kind = fits.KINDS
+    kind = confidence_fit.KINDS
     level, slope = -1 - 0.1 * kind, 3 + 0.3 * kind
     seen = drawn(4000, level, slope)
-    found = fits.fit_chance(seen)
+    found = confidence_fit.fit_chance(seen)
     np.testing.assert_allclose(found.level, level, atol=0.25)
     np.testing.assert_allclose(found.slope, slope, atol=0.35)
     np.testing.assert_allclose(found.found, found.stated, atol=0.03)
     assert found.level[A("left_knee")] == found.level[A("right_knee")] != found.level[A("left_hip")]
     other = drawn(4000, level, slope, seed=1)
     stated = found.of(other.peaks)[other.counted]
-    assert fits.expected_error(fits.reliability(stated, other.hits[other.counted])) < 0.01
+    assert reliability.expected_error(reliability.bin_chances(stated, other.hits[other.counted])) < 0.01
     raw = np.clip(other.peaks, 0, 1)[other.counted]
-    assert fits.expected_error(fits.reliability(raw, other.hits[other.counted])) > 0.05
-    assert fits.log_loss(stated, other.hits[other.counted]) < fits.log_loss(raw, other.hits[other.counted])
+    assert reliability.expected_error(reliability.bin_chances(raw, other.hits[other.counted])) > 0.05
 
 
 def test_what_is_not_logistic_is_mended() -> None:
     rng = np.random.default_rng(0)
     peaks = rng.uniform(0, 1, (3000, J))
     hits = rng.random((3000, J)) < np.where(peaks < 0.6, 0.3, 0.3 + 1.7 * (peaks - 0.6))  # flat, then straight up
-    found = fits.fit_chance(Observed(peaks, hits, np.ones_like(hits), np.ones(3000, dtype=bool)))
-    assert fits.expected_error(fits.reliability(found.of(peaks).ravel(), hits.ravel())) < 0.01
+    found = confidence_fit.fit_chance(Observed(peaks, hits, np.ones_like(hits), np.ones(3000, dtype=bool)))
+    assert reliability.expected_error(reliability.bin_chances(found.of(peaks).ravel(), hits.ravel())) < 0.01
     plain = chances(found.level, found.slope, peaks).ravel()
-    assert fits.expected_error(fits.reliability(plain, hits.ravel())) > 0.02
+    assert reliability.expected_error(reliability.bin_chances(plain, hits.ravel())) > 0.02
     assert (np.diff(found.of(np.linspace(0, 1, 99)[:, None] * np.ones(J)), axis=0) >= 0).all()
 
 
@@ -76,51 +76,51 @@ def test_a_kind_with_few_joints_leans_on_the_others_and_never_falls() -> None:
     seen.counted[:6, A("head_top")] = True
     seen.peaks[:6, A("head_top")] = [0.1, 0.2, 0.3, 0.9, 1.0, 1.1]
     seen.hits[:6, A("head_top")] = [True, True, True, False, False, False]  # the wrong way round
-    slope = fits.fit_chance(seen).slope
+    slope = confidence_fit.fit_chance(seen).slope
     assert (slope > 0).all() and slope[A("head_top")] < slope[A("left_knee")]
     falling = Observed(seen.peaks, seen.peaks < 0.6, np.ones((300, J), dtype=bool), seen.first)
-    found = fits.fit_chance(falling)
+    found = confidence_fit.fit_chance(falling)
     assert (found.slope == 0).all() and (found.of(np.zeros(J)) == found.of(np.ones(J))).all()
     assert np.isfinite(found.of(np.ones(J))).all()
     always = Observed(seen.peaks, np.ones((300, J), dtype=bool), np.ones((300, J), dtype=bool), seen.first)
-    assert (fits.fit_chance(always).of(always.peaks) == 0.99).all()
+    assert (confidence_fit.fit_chance(always).of(always.peaks) == 0.99).all()
     with pytest.raises(LiftwildError, match="too few"):
-        fits.fit_chance(Observed(*(values[:6] for values in seen)))
+        confidence_fit.fit_chance(Observed(*(values[:6] for values in seen)))
 
 
 def test_the_spread_that_was_drawn_by_comes_back() -> None:
     rng = np.random.default_rng(0)
     confidence = rng.random((1500, J))
-    level, slope = 5.5 + 0.05 * fits.KINDS, -1.0 - 0.05 * fits.KINDS
+    level, slope = 5.5 + 0.05 * confidence_fit.KINDS, -1.0 - 0.05 * confidence_fit.KINDS
     errors = rng.normal(0, np.exp(level + slope * confidence))
     errors[:, PELVIS] = 0
-    found = fits.fit_spread(confidence, errors, np.ones((1500, J), dtype=bool))
+    found = confidence_fit.fit_spread(confidence, errors, np.ones((1500, J), dtype=bool))
     others = np.arange(J) != PELVIS
     np.testing.assert_allclose(found[0][others], level[others], atol=0.1)
     np.testing.assert_allclose(found[1][others], slope[others], atol=0.15)
     assert found[0][A("left_hip")] == found[0][A("right_hip")]
     rising = rng.normal(0, np.exp(3 + 2 * confidence))
-    assert (fits.fit_spread(confidence, rising, np.ones((1500, J), dtype=bool))[1] == 0).all()
+    assert (confidence_fit.fit_spread(confidence, rising, np.ones((1500, J), dtype=bool))[1] == 0).all()
     with pytest.raises(LiftwildError, match="too few"):
-        fits.fit_spread(confidence[:6], errors[:6], np.ones((6, J), dtype=bool))
+        confidence_fit.fit_spread(confidence[:6], errors[:6], np.ones((6, J), dtype=bool))
 
 
 def test_reliability_and_its_error() -> None:
     stated = np.array([0.05, 0.05, 0.65, 0.65, 0.65, 0.65, 1.0, 0.0])
     hits = np.array([False, True, True, True, False, False, True, False])
-    table = fits.reliability(stated, hits)
+    table = reliability.bin_chances(stated, hits)
     assert [each.joints for each in table] == [3, 0, 0, 0, 0, 0, 4, 0, 0, 1]
     assert table[6] == Bin(pytest.approx(0.65), 0.5, 4) and np.isnan(table[1].stated)
-    assert fits.expected_error(table) == pytest.approx((3 * abs(0.1 / 3 - 1 / 3) + 4 * 0.15 + 0) / 8)
-    assert fits.expected_error(fits.reliability(np.zeros(0), np.zeros(0, bool))) == 0
+    assert reliability.expected_error(table) == pytest.approx((3 * abs(0.1 / 3 - 1 / 3) + 4 * 0.15 + 0) / 8)
+    assert reliability.expected_error(reliability.bin_chances(np.zeros(0), np.zeros(0, bool))) == 0
 
 
 def test_halves_of_the_photos_are_always_the_same() -> None:
     names = [f"im{number:05d}.jpg" for number in range(1000)]
-    first = fits.in_first_half(names)
+    first = in_first_half(names)
     assert 440 < first.sum() < 560
-    assert np.array_equal(first[::-1], fits.in_first_half(names[::-1]))
-    assert fits.in_first_half(["a.jpg", "a.jpg"]).sum() in (0, 2)  # two people of one photo
+    assert np.array_equal(first[::-1], in_first_half(names[::-1]))
+    assert in_first_half(["a.jpg", "a.jpg"]).sum() in (0, 2)  # two people of one photo
 
 
 def measured(people: int = 3) -> Measured:
@@ -139,20 +139,19 @@ def test_observe_counts_what_pck_counts() -> None:
     seen.pred_2d[1, 0, 0] += 0.2 * torso * 1.001
     seen.valid_2d[1, 4] = False
     seen.valid_2d[2, [A("left_shoulder"), A("right_shoulder")]] = False  # no torso: nothing to tell by
-    found = fits.observe(seen, ["a", "b", "c"])
+    found = reliability.observe(seen, ["a", "b", "c"])
     assert found.hits[0].all() and not found.hits[1, 0] and found.hits[1, 1]
     assert not found.counted[1, 4] and not found.counted[2].any() and found.counted[0].all()
-    scored = fits.scored(found)
+    scored = reliability.scored(found)
     assert not scored[:, [PELVIS, THORAX]].any() and scored[0].sum() == J - 2
-    both = fits.joined([found, found])
-    assert len(both.peaks) == 6 and len(both.half(True).peaks) + len(both.half(False).peaks) == 6
+    assert len(found.half(True).peaks) + len(found.half(False).peaks) == 3
 
 
 def test_depth_errors_are_what_a_user_gets() -> None:
     seen = measured()
     seen.true_3d[..., 2] = np.arange(J) * 10.0 + 3000
     seen.valid_3d[1, 3], seen.valid_3d[2, PELVIS] = False, False
-    errors, known = fits.depth_errors(seen)
+    errors, known = reliability.depth_errors(seen)
     np.testing.assert_allclose(errors[0], (PELVIS - np.arange(J)) * 10.0)
     assert known[0].all() and not known[1, 3] and known[1].sum() == J - 1 and not known[2].any()
 
@@ -162,8 +161,8 @@ def test_cut_photos_end_within_the_person() -> None:
     x, y, w, h = person.box
     sides, whole = set(), 0
     for seed in range(80):
-        edge = fits.CUT_EDGES[seed % 4]
-        cut, beyond = fits.cut(person, edge, np.random.default_rng(seed))
+        edge = CUT_EDGES[seed % 4]
+        cut, beyond = cut_at(person, edge, np.random.default_rng(seed))
         left, top, width, height = cut.box
         lost = [left > x + 1, top > y + 1, left + width < x + w - 1, top + height < y + h - 1]
         if not any(lost):
@@ -264,7 +263,9 @@ def test_calibrate_writes_the_json_and_nothing_else(tiny_weights: Path, tmp_path
     }  # fmt: skip
 
 
-def test_calibrate_fails_in_one_line_and_changes_nothing(tiny_weights: Path, tmp_path: Path) -> None:
+def test_calibrate_fails_in_one_line_and_changes_nothing(
+    tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     weights = tmp_path / "net.safetensors"
     save_weights(weights, load_weights(tiny_weights)[0], {"sum_length_mm": 4000.0})
     content = weights.with_suffix(".json").read_bytes()
@@ -282,6 +283,9 @@ def test_calibrate_fails_in_one_line_and_changes_nothing(tiny_weights: Path, tmp
         assert "\n" not in str(caught.value)
     with pytest.raises(LiftwildError, match="the weights come first"):
         calibrate_weights(str(few), [weights])
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(LiftwildError, match="charts need matplotlib"):
+        calibrate_weights(str(weights), [photos], picture=tmp_path / "curve.png")
     assert weights.with_suffix(".json").read_bytes() == content
 
 
@@ -298,21 +302,14 @@ def test_each_half_is_measured_by_the_fit_on_the_other(
         return Chance(zeros, zeros, np.array([0.0, 1.0]), np.array([found, found]))
 
     def observe(measured: Measured, sources: list[str]) -> Observed:
-        first = fits.in_first_half(sources)
+        first = in_first_half(sources)
         hits = np.repeat(first[:, None], J, axis=1)  # all of the first half is right, nothing of the second
         return Observed(measured.confidence, hits, np.ones_like(hits), first)
 
-    monkeypatch.setattr(fits, "fit_chance", fit)
-    monkeypatch.setattr(fits, "observe", observe)
+    monkeypatch.setattr(confidence_fit, "fit_chance", fit)
+    monkeypatch.setattr(reliability, "observe", observe)
     calibrate_weights(str(weights), [photos])
     kept = json.loads(weights.with_suffix(".json").read_text())["calibration"]
     assert kept["measured"]["ece"] == 1  # always wrong; by its own half it would be 0
     part = kept["plain"]["whole"]["found"][0]
     assert 0.2 < part < 0.8  # all photos fit what is kept
-
-
-def test_the_curve_is_drawn() -> None:
-    table = [Bin(0.05 + 0.1 * i, min(1.0, 0.12 * i), 10 * i) if i else Bin(np.nan, np.nan, 0) for i in range(10)]
-    drawn_ = draw_reliability("a title", table, table[::-1])
-    assert drawn_.dtype == np.uint8 and drawn_.shape[2] == 3 and 400 < drawn_.shape[1] < 700
-    assert (drawn_ != draw_reliability("a title", table, table)).any()

@@ -13,15 +13,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from liftwild.camera import depth_targets
+from liftwild.camera import bone_lengths, depth_targets, pose_mm
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
-from liftwild.evaluation import measure, page
-from liftwild.evaluation.evaluate import CARD_MARK, evaluate_stores, report
+from liftwild.evaluation import pictures
 from liftwild.evaluation.measure import Measured
+from liftwild.evaluation.metric_table import METRICS, Metric, Value, head_hits, partly_known, score_all, symmetry
 from liftwild.evaluation.predictions import (
     SCHEMA,
     Predictions,
+    StorePredictions,
     check_names,
     encode,
     predict_store,
@@ -29,10 +30,16 @@ from liftwild.evaluation.predictions import (
 )
 from liftwild.evaluation.protocols import PROTOCOLS
 from liftwild.evaluation.protocols.open import joint_rows, picture_row, space_rows, symmetry_rows
+from liftwild.evaluation.report import CARD_MARK, report
+from liftwild.evaluation.run import evaluate_stores
+from liftwild.evaluation.scored import compare, score, tables_text
 from liftwild.skeleton import MPII_16, PELVIS
+from liftwild.training.recipe_file import recipe_from_dict
 from liftwild.weights import load_weights, save_weights
+from tests.support.paths import ROOT
 from tests.support.poses import STANDING
 from tests.support.stores import write_store
+from tests.support.training import tiny_recipe
 
 J = len(MPII_16)
 FLIP = list(MPII_16.flip_index)
@@ -59,8 +66,8 @@ def perfect(people: int = 3, **changes: Any) -> Measured:
 
 def network_mm(measured: Measured) -> tuple[float, float]:
     """MPJPE and PA-MPJPE of the network's row."""
-    row = measure.scores_3d(measured)["network"]
-    return row["mpjpe_mm"], row["pa_mpjpe_mm"]
+    found = score_all(measured)
+    return found["mpjpe_mm"], found["pa_mpjpe_mm"]
 
 
 # --- The measures ---
@@ -116,7 +123,7 @@ def test_joints_by_hand() -> None:
     assert rows["ankle"] == ["- (0)", "- (0)", "- (0)"]
     assert rows["head_top"] == ["", "", "75.0 (4)"]
     assert not {"pelvis", "thorax"} & set(rows)
-    assert measure.scores_2d(measured)["pck_torso"] == pytest.approx(100 * (4 * 14 - 13 - 4) / (4 * 14 - 13))
+    assert score_all(measured)["pck_torso"] == pytest.approx(100 * (4 * 14 - 13 - 4) / (4 * 14 - 13))
 
 
 def test_heads_and_torsos_that_are_not_labelled() -> None:
@@ -129,9 +136,9 @@ def test_heads_and_torsos_that_are_not_labelled() -> None:
     assert picture_row("s", measured)[1:] == ["100.0 (3)", "100.0 (3)", "0.0 (4)", "100.0 (1)", "3"]
     head = np.linalg.norm(measured.true_2d[3, joint("upper_neck")] - measured.true_2d[3, joint("head_top")])
     measured.pred_2d[3, joint("left_wrist")] += (0, 0.499 * head)
-    assert measure.head_hits(measured).pooled() == 1
+    assert head_hits(measured).pooled() == 1
     measured.pred_2d[3, joint("left_wrist")] += (0, 0.002 * head)
-    assert measure.head_hits(measured).pooled() == pytest.approx(13 / 14)
+    assert head_hits(measured).pooled() == pytest.approx(13 / 14)
 
 
 def test_symmetry_by_hand() -> None:
@@ -143,12 +150,12 @@ def test_symmetry_by_hand() -> None:
     other = STANDING.copy()
     for side in ("left", "right"):
         other[joint(f"{side}_wrist")] = other[joint(f"{side}_elbow")] + (0, 250, 0)
-    scores = measure.symmetry(np.stack([pose, other, pose * 9]), valid)
+    scores = symmetry(np.stack([pose, other, pose * 9]), valid)
     assert scores["people"] == 2
     assert scores["lower arm mm"] == pytest.approx(50) and scores["lower arm %"] == pytest.approx(20)
     assert scores["upper leg mm"] == scores["upper leg %"] == 0
     assert scores["mean mm"] == pytest.approx(12.5) and scores["mean %"] == pytest.approx(5)
-    assert measure.symmetry(STANDING[None], valid[2:]) == {}
+    assert symmetry(STANDING[None], valid[2:]) == {}
     row = symmetry_rows("s", perfect(valid_3d=np.zeros((3, J), dtype=bool)))
     assert [cells[1] for cells in row] == ["network"]
 
@@ -158,9 +165,67 @@ def test_errors_in_space_are_over_the_same_people() -> None:
     measured.valid_3d[0] = False
     measured.valid_3d[1, PELVIS] = False
     measured.valid_2d[2, 4:] = False  # no thorax in the picture
-    assert {row["people"] for row in measure.scores_3d(measured).values()} == {2}
+    rows = partly_known(measured, STANDING).values()
+    assert {METRICS["mpjpe_mm"].function(row).people for row in rows} == {2} and len(rows) == 6
     measured.valid_3d[:] = False
-    assert measure.scores_3d(measured) == {} and space_rows("s", measured, None) == []
+    assert (
+        partly_known(measured) == {} and "mpjpe_mm" not in score_all(measured) and space_rows("s", measured, None) == []
+    )
+
+
+def test_joints_outside_the_photo_do_not_decide_the_scale() -> None:
+    """As in ``predict``; what is scaled to the labels does not change."""
+    true = perfect()
+    bones = bone_lengths(true.true_3d).mean(axis=0)
+    inside = np.ones((3, J))
+    inside[:, [joint("left_ankle"), joint("right_ankle")]] = 0.4
+    told = dataclasses.replace(true, bone_length_mm=bones, inside=inside, sum_length_mm=float(bones.sum()))
+    pose, scale = pose_mm(true.pred_2d, true.pred_depth, INPUT_PX, float(bones.sum()), PELVIS, bones, inside >= 0.5)
+    assert np.array_equal(told.pred_3d, pose) and np.array_equal(told.mm_per_unit, scale)
+    untold = dataclasses.replace(told, inside=None)
+    assert not np.allclose(untold.pred_3d, pose)
+    one, other = score_all(told), score_all(untold)
+    assert one.pop("symmetry_mm") != other.pop("symmetry_mm") and one == pytest.approx(other, abs=1e-9)
+    both = Measured.joined([told, told])
+    assert len(both) == 6 and np.array_equal(both.pred_3d[3:], pose) and both.depth_spread is None
+
+
+def test_a_metric_is_a_function_and_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stands in tables of one store and of several, in logs, and may be the best of a recipe."""
+
+    def confidence(measured: Measured) -> Value:
+        return Value(100 * float(measured.confidence.mean()), len(measured))
+
+    monkeypatch.setitem(METRICS, "toy", Metric("toy", "mean confidence", "%", False, confidence))
+    measured = perfect()
+    assert score_all(measured)["toy"] == pytest.approx(80) and "80.0 (3)" in picture_row("s", measured)
+    store = StorePredictions(
+        "s",
+        "f" * 64,
+        ("x.jpg",) * 3,
+        np.arange(3),
+        ("",) * 3,
+        ("",) * 3,
+        np.full(3, np.nan),
+        measured.pred_2d,
+        measured,
+    )
+    found = Predictions({"liftwild": "0", "weights": {"name": "net", "sha256": "0" * 64}, "protocol": "open",
+                         "flip_test": False, "sum_length_mm": 4000.0, "mean_pose_mm": None}, (store,))  # fmt: skip
+    one = score(Path("p.arrow"), found)
+    assert "| mean confidence, % |" in tables_text([one])
+    (table,) = compare([one])
+    assert table.rows[0][1]["mean confidence, %"].value == pytest.approx(80)
+    recipe = tiny_recipe("three.arrow", "two.arrow", best="val:toy")
+    recipe["stores"]["val"] = {"path": "val.arrow", "use": "val"}
+    assert recipe_from_dict(recipe).best == "val:toy"
+    assert METRICS["toy"].is_better(1, 2) and not METRICS["toy"].is_better(3, 2) and METRICS["toy"].is_better(3, None)
+    assert not METRICS["toy"].is_better(float("nan"), None) and METRICS["pckh"].is_better(3, 2)
+
+
+def test_every_metric_is_explained() -> None:
+    page = (ROOT / "docs/evaluation.md").read_text(encoding="utf-8")
+    assert all(f"| {metric.column} |" in page for metric in METRICS.values())
 
 
 # --- The predictions file ---
@@ -179,9 +244,15 @@ def predictions(stores: list[Path], tiny_weights: Path) -> Predictions:
     net, _ = load_weights(tiny_weights)
     about = {
         "liftwild": "0", "weights": {"name": "tiny", "sha256": "abc"}, "protocol": "open", "flip_test": False,
-        "input_px": 64, "sum_length_mm": 4000.0, "mean_pose_mm": STANDING.tolist(),
+        "input_px": 64, "sum_length_mm": 4000.0, "bone_length_mm": None, "mean_pose_mm": STANDING.tolist(),
     }  # fmt: skip
     return Predictions(about, tuple(predict_store(net, Store(path), 4000.0, batch_size=2) for path in stores))
+
+
+def replace_measured(predictions: Predictions, store: StorePredictions, **changes: Any) -> Predictions:
+    """One store of the predictions, something of its people changed."""
+    changed = dataclasses.replace(store, measured=dataclasses.replace(store.measured, **changes))
+    return dataclasses.replace(predictions.of(changed), about=dict(predictions.about))
 
 
 def test_scores_from_the_file_are_the_scores(predictions: Predictions, tmp_path: Path) -> None:
@@ -195,6 +266,14 @@ def test_scores_from_the_file_are_the_scores(predictions: Predictions, tmp_path:
         np.testing.assert_allclose(one.pred_2d_picture, other.pred_2d_picture, atol=1e-4)
         for field in dataclasses.fields(Measured):
             np.testing.assert_array_equal(getattr(one.measured, field.name), getattr(other.measured, field.name))
+    first = predictions.stores[0]
+    inside = np.random.default_rng(0).random((5, J), dtype=np.float32)
+    told = replace_measured(predictions, first, inside=inside, bone_length_mm=np.arange(14.0))
+    told.about["bone_length_mm"] = list(range(14))
+    path.write_bytes(encode(told))
+    again = read_predictions(path).stores[0].measured
+    np.testing.assert_array_equal(again.inside, inside)
+    np.testing.assert_array_equal(again.pred_3d, told.stores[0].measured.pred_3d)
     tables = PROTOCOLS["open"].tables
     assert tables(read) == tables(predictions)
     for words in ("| studio | mean pose |", "studio (5 people", "| wild | network |", "PCK@0.2-torso by joint, wild"):
@@ -244,14 +323,14 @@ def test_what_is_no_predictions_file(predictions: Predictions, stores: list[Path
         (tmp_path / "cut", "is not a predictions file"),
         (tmp_path, "is not a predictions file"),
         (stores[0], "is an Arrow file, but not a predictions file"),
-        (write_arrow(tmp_path / "new", content, {"liftwild_predictions": "1"}), "of version 1; this liftwild reads 2"),
+        (write_arrow(tmp_path / "new", content, {"liftwild_predictions": "2"}), "of version 2; this liftwild reads 3"),
         (write_arrow(tmp_path / "few", content, {"about": json.dumps(about)}), "does not hold the predictions"),
         (write_arrow(tmp_path / "odd", content, {"about": "{"}), "does not hold the predictions"),
     ):
         with pytest.raises(LiftwildError, match=words) as caught:
             read_predictions(path)
         assert str(path) in str(caught.value) and "\n" not in str(caught.value)
-    assert len(SCHEMA) == 15
+    assert len(SCHEMA) == 16
 
 
 def test_stores_of_one_name() -> None:
@@ -308,31 +387,31 @@ def test_nothing_foreign_is_written_over(stores: list[Path], tiny_weights: Path,
 
 
 def test_who_is_on_the_pages() -> None:
-    assert page.choose(500, 0) == page.choose(500, 0) == sorted(set(page.choose(500, 0)))
-    assert len(page.choose(500, 0)) == 48 and page.choose(500, 0) != page.choose(500, 1)
-    assert page.choose(3, 0) == [0, 1, 2]
+    assert pictures.choose(500, 0) == pictures.choose(500, 0) == sorted(set(pictures.choose(500, 0)))
+    assert len(pictures.choose(500, 0)) == 48 and pictures.choose(500, 0) != pictures.choose(500, 1)
+    assert pictures.choose(3, 0) == [0, 1, 2]
     pck = np.array([0.5, np.nan, 0.0, 0.5, 0.2])
-    assert page.worst(pck, np.array([9, 1, 5, 3, 4])) == [2, 4, 3, 0]
-    assert page.worst(pck, np.array([9, 1, 5, 3, 4]), most=2) == [2, 4]
+    assert pictures.worst(pck, np.array([9, 1, 5, 3, 4])) == [2, 4, 3, 0]
+    assert pictures.worst(pck, np.array([9, 1, 5, 3, 4]), most=2) == [2, 4]
 
 
 def test_a_page_is_small_enough(predictions: Predictions, stores: list[Path], tmp_path: Path) -> None:
-    page.write_page(tmp_path, Store(stores[0]), predictions.stores[0], "tiny")
+    pictures.write_people_page(tmp_path, Store(stores[0]), predictions.stores[0], "tiny")
     for name in ("chosen", "worst"):
         path = tmp_path / f"{name}.jpg"
         assert path.stat().st_size < 1_500_000 and cv2.imread(str(path)).shape[1] == 2400
     noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
-    assert len(page.jpeg(noise, 30_000)) < 30_000 < len(page.jpeg(noise))
+    assert len(pictures.small_jpeg(noise, 30_000)) < 30_000 < len(pictures.small_jpeg(noise))
 
 
 def test_the_page_shows_prediction_and_labels(stores: list[Path], predictions: Predictions) -> None:
     """The right side red, the left blue, in the photo and in space; a person without a torso says so."""
     store, own = Store(stores[0]), predictions.stores[0]
-    drawn = page.draw_page(store, own, [0, 1], 2, "title")
-    assert drawn.shape[:2] == (page.TITLE_PX + page.CAPTION_PX + page.GAP_PX + 596, 2400)
+    drawn = pictures.draw_people_page(store, own, [0, 1], 2, "title")
+    assert drawn.shape[:2] == (pictures.TITLE_PX + pictures.CAPTION_PX + pictures.GAP_PX + 596, 2400)
     for half in (drawn[:, :596], drawn[:, 596:1192]):
-        for colour in (page.RED, (0, 114, 178)):
+        for colour in (pictures.RED, (0, 114, 178)):
             assert (np.abs(half.astype(int) - colour).max(axis=-1) < 40).sum() > 50
     measured = dataclasses.replace(own.measured, valid_2d=np.zeros((5, J), dtype=bool))
-    bare = page.draw_page(store, dataclasses.replace(own, measured=measured), [0, 1], 2, "title")
+    bare = pictures.draw_people_page(store, dataclasses.replace(own, measured=measured), [0, 1], 2, "title")
     assert not np.array_equal(bare, drawn)

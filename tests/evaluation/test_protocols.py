@@ -20,7 +20,6 @@ from liftwild.evaluation.predictions import StorePredictions
 from liftwild.evaluation.protocols import PROTOCOLS, mpii
 from liftwild.evaluation.protocols.h36m import PEOPLE, action
 from liftwild.evaluation.protocols.mpi_inf_3dhp import MOVED, NECK, SCENES, SHARE, scene
-from liftwild.evaluation.protocols.protocol import miscounted
 from liftwild.losses import geometric_loss
 from liftwild.skeleton import MPII_16, PELVIS, RATIO_GROUPS, SCALE_BONES, SYMMETRIC_BONES, THORAX
 from tests.support.poses import STANDING
@@ -36,7 +35,7 @@ def scores(measured: Measured, protocol: str, *args: Any, **switches: str) -> di
 
 
 def pose_of(measured: Measured) -> np.ndarray:
-    return measured.pose(measured.pred_2d, measured.pred_depth)
+    return measured.pred_3d
 
 
 def with_pose(true: Measured, pose: np.ndarray) -> Measured:
@@ -273,7 +272,7 @@ def test_in_parts_as_in_one(protocol: str) -> None:
     several = dataclasses.replace(whole, stores=(part(slice(0, 1)), part(slice(1, 4)), part(slice(4, 6))))
     for table, row in rules.scores(several, chosen).items():
         assert row == pytest.approx(expected[table])
-    if rules.aligned is not None:
+    if rules.align is not None:
         poses = rules.aligned(whole, chosen)[protocol]
         for i in range(6):
             one = rules.aligned(dataclasses.replace(whole, stores=(part(slice(i, i + 1)),)), chosen)[protocol]
@@ -336,14 +335,20 @@ def test_readers_and_protocols_speak_of_the_same() -> None:
 
 def test_counts() -> None:
     for name, people in (("h36m", PEOPLE), ("mpi-inf-3dhp", 2929), ("symmetry", 2929)):
-        assert PROTOCOLS[name].miscounted([(people - 9, True), (9, True)]) == ""
-        assert PROTOCOLS[name].miscounted([(12, True)]) == f"12 people instead of {people:,}"
-    assert PROTOCOLS["mpii"].miscounted([(2958, False)]) == PROTOCOLS["symmetry"].miscounted([(2958, False)]) == ""
-    assert PROTOCOLS["symmetry"].miscounted([(2958, False), (2929, True)]) == ""
-    assert PROTOCOLS["open"].miscounted([(7, False), (8, True)]) == ""
+        assert PROTOCOLS[name].check_people([(people - 9, True), (9, True)], any_count=True) == ""
+        assert PROTOCOLS[name].check_people([(12, True)], any_count=True) == f"12 people instead of {people:,}"
+    assert (
+        PROTOCOLS["mpii"].check_people([(2958, False)], any_count=True)
+        == PROTOCOLS["symmetry"].check_people([(2958, False)], any_count=True)
+        == ""
+    )
+    assert PROTOCOLS["symmetry"].check_people([(2958, False), (2929, True)], any_count=True) == ""
+    assert PROTOCOLS["open"].check_people([(7, False), (8, True)], any_count=True) == ""
     with pytest.raises(LiftwildError, match="protocol h36m does not measure people without 3D labels, and there are 5"):
-        PROTOCOLS["h36m"].miscounted([(5, False)])
-    assert miscounted(PROTOCOLS["mpii"], predictions(perfect(), "mpii")) == "6 people instead of 2,958"
+        PROTOCOLS["h36m"].check_people([(5, False)], any_count=True)
+    assert predictions(perfect(), "mpii").counts == [(6, True)]
+    with pytest.raises(LiftwildError, match="protocol mpii: 6 people instead of 2,958; give its whole test set"):
+        PROTOCOLS["mpii"].check_people([(6, True)], any_count=False)
 
 
 def test_switches() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from liftwild.cli.main import cli
 from liftwild.data.store import Store, StoreWriter, stored_row
 from liftwild.errors import LiftwildError
 from liftwild.evaluation import paper
-from liftwild.evaluation import report as reports
-from liftwild.evaluation.evaluate import evaluate_stores, report
 from liftwild.evaluation.predictions import Predictions, encode, predict_store, read_predictions
+from liftwild.evaluation.report import REPORT_MARK, report
+from liftwild.evaluation.run import evaluate_stores
+from liftwild.evaluation.tables import Table, as_csv, as_latex, as_markdown, mean_cell
 from liftwild.weights import load_weights
 from tests.support.paths import ROOT
 from tests.support.predictions import SEQUENCES, joint, perfect, predictions
@@ -138,13 +140,13 @@ def test_the_paper_stands_in_the_package() -> None:
 
 
 def test_tables_in_three_forms() -> None:
-    table = paper.Table("t", "A & B", ("one, %", "two"), digits=1)
-    table.rows = [("a_b", {"one, %": paper.cell([1.0, 2.0]), "two": paper.cell([3.0])}), ("c", {})]
-    assert paper.markdown(table).splitlines()[2:] == [
+    table = Table("t", "A & B", ("one, %", "two"), digits=1)
+    table.rows = [("a_b", {"one, %": mean_cell([1.0, 2.0]), "two": mean_cell([3.0])}), ("c", {})]
+    assert as_markdown(table).splitlines()[2:] == [
         "|  | one, % | two |", "| --- | --- | --- |", "| a_b | 1.5 ± 0.7 | 3.0 |", "| c | - | - |"
     ]  # fmt: skip
-    assert r"a\_b & 1.5 $\pm$ 0.7 & 3.0 \\" in paper.latex(table) and r"c & -- & -- \\" in paper.latex(table)
-    assert paper.as_csv(table).splitlines() == [
+    assert r"a\_b & 1.5 $\pm$ 0.7 & 3.0 \\" in as_latex(table) and r"c & -- & -- \\" in as_latex(table)
+    assert as_csv(table).splitlines() == [
         'row,runs,"one, %",two,"one, % (sd)",two (sd)', "a_b,2,1.5000,3.0000,0.7071,", "c,0,,,,"
     ]  # fmt: skip
 
@@ -169,7 +171,9 @@ def test_runs_of_one_recipe_are_averaged(tmp_path: Path) -> None:
         report([tmp_path])
 
 
-def test_a_report_in_a_folder(studio: Path, tiny_weights: Path, tmp_path: Path) -> None:
+def test_a_report_in_a_folder(
+    studio: Path, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     runs, out = tmp_path / "runs", tmp_path / "report"
     runs.mkdir()
     for protocol in ("mpi-inf-3dhp", "symmetry", "open", "mpii"):
@@ -182,7 +186,7 @@ def test_a_report_in_a_folder(studio: Path, tiny_weights: Path, tmp_path: Path) 
     pictures = {"pck-mpi-inf-3dhp.png", "joints-mpi-inf-3dhp.png", "pck-ts.png", "joints-ts.png", "people-ts.jpg"}
     assert names == {"report.md", *tables, *pictures}
     text = (out / "report.md").read_text()
-    assert text.startswith(reports.MARK) and all(f"]({name})" in text for name in pictures)
+    assert text.startswith(REPORT_MARK) and all(f"]({name})" in text for name in pictures)
     for name in pictures:
         assert cv2.imread(str(out / name)).shape[1] > 400
     assert ",0," in (out / "table1.csv").read_text().splitlines()[-1]
@@ -197,3 +201,7 @@ def test_a_report_in_a_folder(studio: Path, tiny_weights: Path, tmp_path: Path) 
         assert done.exit_code == 1 and words in done.output, done.output
     with pytest.raises(LiftwildError, match=r"no predictions in .*mine"):
         report([tmp_path / "mine"])
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # all but the charts
+    done = CliRunner().invoke(cli, ["report", str(runs), "-o", str(tmp_path / "bare")])
+    assert done.exit_code == 0 and "the report has no charts: charts need matplotlib: pip install" in done.output
+    assert {path.name for path in (tmp_path / "bare").iterdir()} == {"report.md", *tables}

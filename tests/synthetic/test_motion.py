@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from liftwild.errors import LiftwildError
+from liftwild.rotation import matrix_about
 from liftwild.synthetic.mocap.motion import read_asf_amc, read_bvh, read_motion, retarget, spread_frames
-from liftwild.synthetic.mocap.motion_clip import axis_rotations
 from tests.support.files import Write
 from tests.support.puppet import HEADS, NAMES, PARENTS, puppet
 
@@ -351,13 +351,13 @@ def test_spread_frames_keeps_frames_that_differ(write: Write) -> None:
     figure = puppet(frames=41)  # 0.05 s a frame
     figure.local[:] = np.eye(3)
     elbow = figure.names.index("LeftForeArm")
-    figure.local[:, elbow] = axis_rotations(1, np.radians(np.r_[np.arange(0, 41, 2), np.arange(38, -1, -2)]))
-    figure.local[:, 0] = axis_rotations(1, np.radians(np.arange(41) * 9.0))  # turning on the spot is no change
+    figure.local[:, elbow] = matrix_about(1, np.radians(np.r_[np.arange(0, 41, 2), np.arange(38, -1, -2)]))
+    figure.local[:, 0] = matrix_about(1, np.radians(np.arange(41) * 9.0))  # turning on the spot is no change
     motion = read_bvh(write(figure.text()))
     # 4 degrees a step of 0.1 s: 16 of them from the first, then 32; on the way back nothing is new.
     assert spread_frames(motion).tolist() == [0, 8, 16]
     assert spread_frames(motion, min_change_deg=0).tolist() == list(range(0, 41, 2))
     assert spread_frames(motion, step_s=1, min_change_deg=0).tolist() == [0, 20, 40]
     assert spread_frames(motion, step_s=0.001, min_change_deg=39).tolist() == [0, 20]
-    figure.local[30, 0] = axis_rotations(0, np.radians(80))  # lying down is
+    figure.local[30, 0] = matrix_about(0, np.radians(80))  # lying down is
     assert spread_frames(read_bvh(write(figure.text()))).tolist() == [0, 8, 16, 30]

@@ -13,14 +13,14 @@ from liftwild.errors import LiftwildError
 from liftwild.network.lifter import Lifter, Reading
 from liftwild.skeleton import DEPTH_ROOT, MPII_16, PELVIS, SCALE_BONES
 from liftwild.synthetic.body.body import load_body
-from liftwild.synthetic.poses.pose_bank import draw_joints, read_poses, write_poses
-from liftwild.synthetic.poses.pose_views import PoseView, draw_views, see, spoil
+from liftwild.synthetic.poses.pose_bank import read_poses, sample_joints, write_poses
+from liftwild.synthetic.poses.pose_views import PoseView, corrupt_joints, project_poses, sample_views
 from liftwild.training.objective import lifter_loss
 
 
 @pytest.fixture(scope="module")
 def poses() -> torch.Tensor:
-    return torch.from_numpy(draw_joints(load_body(), 64, "wild", (0, 0))).float()
+    return torch.from_numpy(sample_joints(load_body(), 64, "wild", (0, 0))).float()
 
 
 def test_poses_are_peoples(poses: torch.Tensor) -> None:
@@ -38,9 +38,9 @@ def test_poses_are_peoples(poses: torch.Tensor) -> None:
 
 
 def test_the_same_seed_draws_the_same(poses: torch.Tensor) -> None:
-    again = torch.from_numpy(draw_joints(load_body(), 64, "wild", (0, 0))).float()
+    again = torch.from_numpy(sample_joints(load_body(), 64, "wild", (0, 0))).float()
     assert torch.equal(poses, again)
-    assert not torch.equal(poses, torch.from_numpy(draw_joints(load_body(), 64, "wild", (0, 1))).float())
+    assert not torch.equal(poses, torch.from_numpy(sample_joints(load_body(), 64, "wild", (0, 1))).float())
 
 
 def test_banks_are_written_whole_and_read_back(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_banks_are_written_whole_and_read_back(tmp_path: Path) -> None:
 def test_views_are_of_the_pose(poses: torch.Tensor) -> None:
     """Flat joints and depths, put together, are the pose in another frame, but for perspective: bones keep their
     ratios within it."""
-    joints, depth = see(poses, torch.Generator().manual_seed(1))
+    joints, depth = project_poses(poses, torch.Generator().manual_seed(1))
     assert not depth[:, DEPTH_ROOT].any()
     assert (joints.abs() <= 1 + 1e-5).all()
     sides = (joints.amax(1) - joints.amin(1)).amax(1) / 2
@@ -72,8 +72,8 @@ def test_views_are_of_the_pose(poses: torch.Tensor) -> None:
 
 def test_errors_are_of_the_kinds_that_networks_make(poses: torch.Tensor) -> None:
     rng = torch.Generator().manual_seed(2)
-    joints, _ = see(poses.repeat(40, 1, 1), rng)
-    reading, inside = spoil(joints, rng)
+    joints, _ = project_poses(poses.repeat(40, 1, 1), rng)
+    reading, inside = corrupt_joints(joints, rng)
     size = (joints.amax(1) - joints.amin(1)).amax(1)[:, None]
     away = (reading.joints - joints).norm(dim=-1) / size
     ok = inside & (reading.mass > 0.5)
@@ -90,7 +90,7 @@ def test_errors_are_of_the_kinds_that_networks_make(poses: torch.Tensor) -> None
 
 
 def test_views_depend_on_the_generator_alone(poses: torch.Tensor) -> None:
-    one, other = (draw_views(poses, torch.Generator().manual_seed(3)) for _ in range(2))
+    one, other = (sample_views(poses, torch.Generator().manual_seed(3)) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(one.reading, other.reading, strict=True))
     assert torch.equal(one.depth, other.depth) and torch.equal(one.inside, other.inside)
 
@@ -98,7 +98,7 @@ def test_views_depend_on_the_generator_alone(poses: torch.Tensor) -> None:
 def test_a_lifters_loss_is_a_mean_over_people(poses: torch.Tensor) -> None:
     torch.manual_seed(0)
     lifter = Lifter(16, 32)
-    view = draw_views(poses[:4], torch.Generator().manual_seed(5))
+    view = sample_views(poses[:4], torch.Generator().manual_seed(5))
     twice = PoseView(
         Reading(*(torch.cat([each, each]) for each in view.reading)),
         *(torch.cat([each, each]) for each in view[1:]),

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from liftwild.errors import LiftwildError
+from liftwild.rotation import matrix_about, matrix_between
 from liftwild.synthetic.mocap.motion import read_asf_amc, read_bvh, retarget
-from liftwild.synthetic.mocap.motion_clip import axis_rotations, turn_between
 from tests.support.files import Write
 from tests.support.puppet import (
     HEADS,
@@ -58,7 +58,7 @@ def test_limbs_point_where_the_source_does_whatever_its_rest_pose(
     turns = np.tile(np.eye(3), (len(figure.names), 1, 1))
     for part, (axis, degrees) in pose.items():
         for side, sign in (("Left", 1), ("Right", -1)):
-            turns[figure.names.index(MIXAMO[part].format(side))] = axis_rotations(axis, np.radians(sign * degrees)).T
+            turns[figure.names.index(MIXAMO[part].format(side))] = matrix_about(axis, np.radians(sign * degrees)).T
     motion = read_bvh(write(figure.rested(turns).text()))
     np.testing.assert_allclose(motion.positions(), read_bvh(write(figure.text(), "t.bvh")).positions(), atol=1e-6)
     same_directions(body_directions(retarget(motion, NAMES, PARENTS, HEADS)), source_directions(motion))
@@ -67,8 +67,8 @@ def test_limbs_point_where_the_source_does_whatever_its_rest_pose(
 def test_left_stays_left_and_twist_is_the_source_s(write: Write) -> None:
     figure = puppet(frames=3)
     figure.local[:] = np.eye(3)
-    figure.local[1, figure.names.index("LeftArm")] = axis_rotations(2, np.radians(60))  # left arm up
-    figure.local[2, figure.names.index("LeftArm")] = axis_rotations(0, np.radians(50))  # twisted about itself
+    figure.local[1, figure.names.index("LeftArm")] = matrix_about(2, np.radians(60))  # left arm up
+    figure.local[2, figure.names.index("LeftArm")] = matrix_about(0, np.radians(50))  # twisted about itself
     rotations = retarget(read_bvh(write(figure.text())), NAMES, PARENTS, HEADS)
     heads = posed(rotations)
     lifted = heads[1] - heads[0]
@@ -77,7 +77,7 @@ def test_left_stays_left_and_twist_is_the_source_s(write: Write) -> None:
     assert heads[0, NAMES.index("wrist.L"), 0] > 0.5 and heads[0, NAMES.index("wrist.R"), 0] < -0.5
     for bone in ("upperarm01.L", "upperarm02.L", "lowerarm01.L", "wrist.L", "finger3-1.L"):
         twist = rotations[2, NAMES.index(bone)] @ rotations[0, NAMES.index(bone)].T
-        np.testing.assert_allclose(twist, axis_rotations(0, np.radians(50)), atol=1e-6)
+        np.testing.assert_allclose(twist, matrix_about(0, np.radians(50)), atol=1e-6)
 
 
 def test_rest_correction_bends_limbs_and_does_not_twist_them(write: Write) -> None:
@@ -94,7 +94,7 @@ TURNS = {
     "y up, facing -z": np.diag([-1, 1, -1]),
     "x up": np.array([[0, 1, 0], [-1, 0, 0], [0, 0, 1]]),
     "y down": np.diag([-1, -1, 1]),
-    "facing askew": axis_rotations(1, np.radians(37)),
+    "facing askew": matrix_about(1, np.radians(37)),
 }  # fmt: skip
 
 
@@ -132,14 +132,14 @@ def test_a_rest_pose_that_is_no_person_is_replaced_by_a_standing_frame(write: Wr
     for joint in range(len(figure.names)):
         children = [child for child, parent in enumerate(figure.parents) if parent == joint]
         end = figure.offsets[children[0]] if children else figure.ends.get(joint, np.array([0, 1.0, 0]))
-        turns[joint] = turn_between(np.array([1.0, 0, 0]), end)
+        turns[joint] = matrix_between(np.array([1.0, 0, 0]), end)
     motion = read_bvh(write(figure.rested(turns).text(), "local.bvh"))
     assert motion.axes.reference == 0
     np.testing.assert_allclose(motion.axes.up, [0, 1, 0], atol=1e-9)
     np.testing.assert_allclose(retarget(motion, NAMES, PARENTS, HEADS), expected, atol=1e-5)
     bent = figure.local.copy()
     for side in ("Left", "Right"):
-        bent[:, figure.names.index(f"{side}UpLeg")] = axis_rotations(0, np.radians(-100))
+        bent[:, figure.names.index(f"{side}UpLeg")] = matrix_about(0, np.radians(-100))
     motion = read_bvh(write(replace(figure, local=bent).rested(turns).text(), "sitting.bvh"))
     with pytest.raises(LiftwildError, match="nor any frame is a standing person"):
         retarget(motion, NAMES, PARENTS, HEADS)
@@ -162,13 +162,13 @@ def test_spine_and_neck_share_the_bend_of_the_source(write: Write) -> None:
     few = {part: name for part, name in MIXAMO.items() if part not in ("spine1", "spine2", "neck")}
     figure = puppet(few, frames=2)
     figure.local[1] = np.eye(3)
-    figure.local[1, figure.names.index("Spine2")] = axis_rotations(0, np.radians(50))
-    figure.local[1, figure.names.index("Head")] = axis_rotations(0, np.radians(-40))
+    figure.local[1, figure.names.index("Spine2")] = matrix_about(0, np.radians(50))
+    figure.local[1, figure.names.index("Head")] = matrix_about(0, np.radians(-40))
     rotations = retarget(read_bvh(write(figure.text())), NAMES, PARENTS, HEADS)[1]
     bends = {"spine05": 10, "spine04": 20, "spine03": 30, "spine02": 40, "spine01": 50, "clavicle.L": 50,
              "neck01": 40, "neck02": 30, "neck03": 20, "head": 10}  # fmt: skip
     for bone, degrees in bends.items():
-        expected = axis_rotations(0, np.radians(degrees))
+        expected = matrix_about(0, np.radians(degrees))
         np.testing.assert_allclose(rotations[NAMES.index(bone)], expected, atol=1e-6, err_msg=bone)
     whole = read_bvh(write(puppet(seed=4).text()))
     rotations = retarget(whole, NAMES, PARENTS, HEADS)

@@ -12,7 +12,7 @@ import pytest
 
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
-from liftwild.synthetic.render.generate import CPU_BATCH, RenderedSample, render
+from liftwild.synthetic.render.generate import CPU_BATCH, RenderedSample, render_people
 from liftwild.synthetic.render.write import rendered_row, write_store
 from liftwild.training import budget, render_stores
 from liftwild.training import train as runs
@@ -42,7 +42,7 @@ def test_photos_to_weights(tmp_path: Path, tiny_weights: Path, capsys: pytest.Ca
     assert [Store(out / "photos-val.arrow")[i].source for i in (0, 1)] == ["12.png", "2.png"]
     made = {path: path.stat().st_mtime_ns for path in (*out.glob("*.arrow"), tmp_path / "stores" / "r.arrow")}
     # What was rendered is what liftwild render would have.
-    write_store(render("wild", 3, 5), tmp_path / "again.arrow")
+    write_store(render_people("wild", 3, 5), tmp_path / "again.arrow")
     assert Store(tmp_path / "stores" / "r.arrow").fingerprint() == Store(tmp_path / "again.arrow").fingerprint()
 
     trainer = adapt(adapt_recipe(tmp_path), out, tiny_weights, resume=True, photos=photos)
@@ -57,7 +57,7 @@ def test_rendering_leaves_half_of_the_time(
     tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """At a second a person and a budget of a minute: 30 people, shared by the stores as they ask for people."""
-    clock, people, processes = Clock(), list(render("wild", 8)), []
+    clock, people, processes = Clock(), list(render_people("wild", 8)), []
 
     def slow(mode: str, count: int, *_: Any, **how: Any) -> Iterator[RenderedSample]:
         processes.append(how["processes"])
@@ -96,7 +96,7 @@ def test_without_time_a_batch_is_rendered(tmp_path: Path) -> None:
 
 def test_how_long_rendering_takes_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """From the pace after the first ones; the wait before them, for processes to start, is not counted in."""
-    clock, person = Clock(), next(iter(render("wild", 1)))
+    clock, person = Clock(), next(iter(render_people("wild", 1)))
 
     def samples() -> Iterator[RenderedSample]:
         clock.time += 100.0

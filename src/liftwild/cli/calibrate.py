@@ -33,7 +33,7 @@ def calibrate_command(
     photos by a fit on the other. docs/confidence.md explains it.
     """
     wait_kindly()
-    from liftwild.evaluation.calibrate import calibrate_weights
+    from liftwild.evaluation.calibration import calibrate_weights
 
     tables = calibrate_weights(
         weights, stores, depth, picture=out, device=device, batch_size=batch_size, most=most

@@ -27,7 +27,7 @@ def _protocols() -> Iterable[str]:
     show_default=True,
     help="What is measured.",
 )
-@click.option("--switch", "chosen", multiple=True, metavar="NAME=VALUE", help="Of the protocol: docs/evaluation.md.")
+@click.option("--switch", "chosen", multiple=True, metavar="NAME=VALUE", help="Of the protocol: docs/paper-tables.md.")
 @click.option("--any-count", is_flag=True, help="Score people other than the protocol's; the tables say so.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Keep the predictions, x.arrow, for 'report'.")
 @click.option("--card", type=click.Path(path_type=Path), help="Also write the tables into this file (Markdown).")
@@ -55,7 +55,7 @@ def evaluate_command(
     WEIGHTS: name of shipped weights, a .safetensors file, or a run's folder. docs/evaluation.md explains the tables.
     """
     wait_kindly()
-    from liftwild.evaluation.evaluate import evaluate_stores
+    from liftwild.evaluation.run import evaluate_stores
 
     tables = evaluate_stores(
         weights, stores, protocol, out=out, card=card, page=page, page_seed=page_seed, flip_test=flip_test,

@@ -36,7 +36,7 @@ def export_command(
         raise LiftwildError("--photos is the folder of the photos of COCO labels that --int8 names")
     trial = None
     if int8 is not None:
-        from liftwild.evaluation.int8 import int8_trial  # needs pyarrow
+        from liftwild.evaluation.quantization import int8_trial  # needs pyarrow
 
         trial = int8_trial(int8, photos)
     done = export_weights(weights, to, out, trial)

@@ -47,17 +47,17 @@ def render_command(
     from tqdm import tqdm
 
     from liftwild.files import write_whole
-    from liftwild.synthetic.render.generate import render
-    from liftwild.synthetic.render.sheet import MOST, contact_sheet, png
+    from liftwild.synthetic.render.generate import render_people
+    from liftwild.synthetic.render.sheet import MAX_PICTURES, contact_sheet, png
     from liftwild.synthetic.render.write import with_pictures, write_store
 
-    samples = render(
-        mode, count, seed, split=split, size=size, backgrounds=backgrounds, poses=poses, processes=processes,
+    samples = render_people(
+        mode, count, seed, split=split, size=size, backdrops=backgrounds, poses=poses, processes=processes,
         device=device,
     )  # fmt: skip
     with closing(samples):  # after Ctrl-C its processes end at once
         kept = samples if pictures is None else with_pictures(samples, pictures)
-        shown = write_store(tqdm(kept, total=count, unit="picture"), out, keep=MOST if sheet else 0)
+        shown = write_store(tqdm(kept, total=count, unit="picture"), out, keep=MAX_PICTURES if sheet else 0)
     if sheet is not None:
         write_whole(sheet, png(contact_sheet(shown, sheet_joints)))
     click.echo(f"{count} pictures in {out}" + (f"; {len(shown)} of them in {sheet}" if sheet else ""))

@@ -32,7 +32,7 @@ def report_command(
     Several of them stand beside each other and the paper; runs of one recipe as mean and standard deviation.
     """
     wait_kindly()
-    from liftwild.evaluation.evaluate import report
+    from liftwild.evaluation.report import report
 
     tables = report(
         predictions, card, out=out, stores=stores, seed=seed, switches=switches(chosen, "--switch"), any_count=any_count

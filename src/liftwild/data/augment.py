@@ -96,36 +96,51 @@ MIN_LEFT = 4  # joints
 
 
 def cut_off(sample: Sample, rng: np.random.Generator) -> Sample:
-    """``sample`` in a photo that ends within the person: black beyond, and its box around what is left of it.
+    """``sample`` in a photo that ends within the person, as ``end_photo`` makes it.
 
     Unchanged where fewer than ``MIN_LEFT`` labelled joints would be left.
     """
-    kind, _, least, most = CUTS[int(rng.choice(len(CUTS), p=[share for _, share, _, _ in CUTS]))]
-    left = rng.uniform(least, most)
+    side, _, least, most = CUTS[int(rng.choice(len(CUTS), p=[share for _, share, _, _ in CUTS]))]
+    part = end_photo(sample, side, rng.uniform(least, most))
+    return sample if (part.joints_2d_valid & is_in_photo(part)).sum() < MIN_LEFT else part
+
+
+def end_photo(sample: Sample, side: str, kept: float) -> Sample:
+    """``sample`` in a photo that ends within the person: black beyond, ``photo`` and box end there.
+
+    ``side``: "below", "above", "left" or "right"; ``kept``: share of the box, in (0, 1], that is
+    left. Unchanged where less than 2 px of it would be.
+    """
     x, y, w, h = sample.box
     height, width = sample.image.shape[:2]
     low, high = np.zeros(2), np.array([width, height], dtype=np.float64)
-    if kind == "below":
-        high[1] = y + left * h
-    elif kind == "above":
-        low[1] = y + (1 - left) * h
-    elif kind == "left":
-        low[0] = x + (1 - left) * w
+    if side == "below":
+        high[1] = y + kept * h
+    elif side == "above":
+        low[1] = y + (1 - kept) * h
+    elif side == "left":
+        low[0] = x + (1 - kept) * w
     else:
-        high[0] = x + left * w
+        high[0] = x + kept * w
     low, high = np.clip(np.round(low), 0, high), np.clip(np.round(high), 0, [width, height])
-    inside = ((sample.joints_2d >= low) & (sample.joints_2d < high)).all(axis=1) & sample.joints_2d_valid
-    if inside.sum() < MIN_LEFT:
-        return sample
     (x0, y0), (x1, y1) = low.astype(int), high.astype(int)
+    rest = (float(x0), float(y0), float(x1 - x0), float(y1 - y0))
+    photo = clipped(rest, sample.photo or (0.0, 0.0, float(width), float(height)))
+    box = clipped(sample.box, rest)
+    if photo is None or box is None or min(box[2:]) < 2:
+        return sample
     image = np.zeros_like(sample.image)
     image[y0:y1, x0:x1] = sample.image[y0:y1, x0:x1]
-    photo = sample.photo or (0.0, 0.0, float(width), float(height))
-    part = clipped((float(x0), float(y0), float(x1 - x0), float(y1 - y0)), photo)
-    box = clipped(sample.box, (float(x0), float(y0), float(x1 - x0), float(y1 - y0)))
-    if part is None or box is None or min(box[2:]) < 2:
-        return sample
-    return dataclasses.replace(sample, image=image, photo=part, box=box)
+    return dataclasses.replace(sample, image=image, photo=photo, box=box)
+
+
+def is_in_photo(sample: Sample, joints_2d: np.ndarray | None = None) -> np.ndarray:
+    """Which joints, the sample's or ``joints_2d`` (J, 2) in px of its image, lie in its photo, (J,) bool."""
+    height, width = sample.image.shape[:2]
+    x, y, w, h = sample.photo or (0.0, 0.0, width, height)
+    joints_2d = sample.joints_2d if joints_2d is None else joints_2d
+    inside: np.ndarray = (joints_2d >= (x, y)) & (joints_2d < (x + w, y + h))
+    return inside.all(axis=1)  # type: ignore[return-value]
 
 
 def places(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
@@ -143,11 +158,8 @@ def places(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
 
 def _presence(sample: Sample) -> np.ndarray:
     """``Sample.presence``: which joints lie in the photo."""
-    height, width = sample.image.shape[:2]
-    x, y, w, h = sample.photo or (0.0, 0.0, width, height)
     joints_2d, known = places(sample)
-    inside = ((joints_2d >= (x, y)) & (joints_2d < (x + w, y + h))).all(axis=1)
-    return np.where(known, np.where(inside, 2, 1), 0).astype(np.uint8)
+    return np.where(known, np.where(is_in_photo(sample, joints_2d), 2, 1), 0).astype(np.uint8)
 
 
 def cover(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

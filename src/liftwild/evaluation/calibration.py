@@ -1,256 +1,290 @@
-"""What a network's confidence is worth: peaks against hits, depths against truth, on labelled people.
+"""Calibrate a network's confidence: predict labelled people, fit, measure, write it into the weights' json, draw it.
 
 What is measured of a fit is of photos that it has not seen: each half of them by the fit on the other. What is kept is
-the fit on all. docs/confidence.md says what the model was chosen by.
+the fit on all.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
+from tqdm import tqdm
 
-from liftwild.camera import in_unit, mm_per_unit
+from liftwild.data.augment import end_photo, is_in_photo
+from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
-from liftwild.evaluation import metrics
-from liftwild.evaluation.measure import Measured
-from liftwild.inference.confidence import Chance
+from liftwild.evaluation import confidence_fit, measure, reliability
+from liftwild.evaluation.metric_table import RIGHT_TORSOS
+from liftwild.evaluation.predictions import check_names
+from liftwild.evaluation.reliability import Bin, Observed
+from liftwild.evaluation.tables import markdown_table
+from liftwild.inference.confidence import EDGES, Calibration
+from liftwild.inference.runtime import find_device
+from liftwild.network.posenet import PoseNet
 from liftwild.sample import Sample
-from liftwild.skeleton import MPII_16, PELVIS, THORAX
+from liftwild.viz.plots import check_matplotlib, write_reliability
+from liftwild.weights import find_weights, load_weights, write_card
 
-RIGHT_TORSOS = 0.2  # a joint is right that is no farther off than this: PCK@0.2-torso
-BINS = 10
-MIN_JOINTS = 100  # labelled joints below which nothing is fitted
-PULL = 10.0  # of each kind of joint toward what all have in common; as much as so many joints of its kind say
-PULLS = 8  # times it is made four times stronger, where a kind's slope comes out with the wrong sign
-STEPS = 50
-KNOTS = 7  # of the curve from fitted to found chances, at the quantiles of the fitted ones
-CURVE_PULL = 20.0  # of each knot toward no change, in joints
-SURE = (0.01, 0.99)  # nothing is surer
-
+SEED = 0  # of where photos are cut
+WHOLE = EDGES[0]
+ENDS = {WHOLE: "around the person", "bottom": "below", "top": "above", "side": "at a side"}
 # Photos that end within the person: at which edge, in turn, and how much of the box is left; 1 and more: all of it, for
 # boxes that reach the edge with nothing beyond.
 CUT_EDGES = ("bottom", "side", "bottom", "top")
-CUT_LEFT = (0.35, 1.1)
+CUT_KEPT = (0.35, 1.1)
 
-_KIND_NAMES = [name.removeprefix("left_").removeprefix("right_") for name in MPII_16.names]
-KINDS = np.array([sorted(set(_KIND_NAMES)).index(name) for name in _KIND_NAMES])  # (J,): knees are one kind
-
-Line = tuple[np.ndarray, np.ndarray]
-Step = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+# Those by which the first and the second half of the photos are measured: fitted on the other half.
+Halves = tuple[Calibration, Calibration]
 
 
-class Observed(NamedTuple):
-    """What was seen of N people: ``peaks`` (N, J) of the heatmaps; ``hits`` (N, J) which joints are right; ``counted``
-    (N, J) which have a label to tell by; ``first`` (N,) who is in the first half of the photos. All but the peaks
-    bool."""
+class _Run(NamedTuple):
+    """What was seen in one way of looking: ``edge`` (N,) at which edge the photo ends; ``beyond`` (N, J) bool, joints
+    that the photo leaves out."""
+
+    seen: Observed
+    edge: np.ndarray
+    beyond: np.ndarray
+
+    def of(self, people: np.ndarray) -> _Run:
+        """Some of the people."""
+        return _Run(self.seen.of(people), self.edge[people], self.beyond[people])
+
+
+class _Depths(NamedTuple):
+    """(N, J) each, ``first`` (N,): peaks; depth errors, mm; which are known; who is in the first half; the spread that
+    the network states, mm, or None."""
 
     peaks: np.ndarray
-    hits: np.ndarray
-    counted: np.ndarray
+    errors_mm: np.ndarray
+    known: np.ndarray
     first: np.ndarray
-
-    def half(self, first: bool) -> Observed:
-        """The people in one half of the photos."""
-        return Observed(*(values[self.first == first] for values in self))
+    stated_mm: np.ndarray | None
 
 
-class Bin(NamedTuple):
-    """Joints with a similar stated chance: its mean, the part of them that are right, and how many they are."""
+@dataclass
+class _Looker:
+    """The network, and how people are shown to it."""
 
-    stated: float
-    found: float
-    joints: int
+    net: PoseNet
+    card: dict[str, Any]
+    batch_size: int
+    most: int
+    bar: tqdm
+
+    def observe(self, store: Store, flip: bool, cut: bool) -> _Run:
+        """Peaks and hits of the people of a store, as they are or in photos that end within them."""
+        sources, edges, beyond = [], [], []
+
+        def shown() -> Iterator[Sample]:
+            for number, sample in enumerate(measure.rows(store, self.most)):
+                edge, out = WHOLE, np.zeros(len(sample.joints_2d), dtype=bool)
+                if cut:
+                    edge = CUT_EDGES[number % len(CUT_EDGES)]
+                    sample, out = cut_at(sample, edge, np.random.default_rng((SEED, number)))
+                sources.append(sample.source)
+                edges.append(edge)
+                beyond.append(out)
+                yield sample
+
+        measured = self._run(shown(), flip)
+        return _Run(reliability.observe(measured, sources), np.array(edges), np.stack(beyond))
+
+    def depths(self, store: Store) -> _Depths:
+        """Depths of the people of a store with 3D labels."""
+        sources: list[str] = []
+
+        def shown() -> Iterator[Sample]:
+            for sample in measure.rows(store, self.most):
+                sources.append(sample.source)
+                yield sample
+
+        measured = self._run(shown(), False)
+        spread = None if measured.depth_spread is None else measured.depth_spread * measured.mm_per_unit[:, None]
+        errors_mm, known = reliability.depth_errors(measured)
+        return _Depths(measured.confidence, errors_mm, known, measure.in_first_half(sources), spread)
+
+    def _run(self, people: Iterable[Sample], flip: bool) -> measure.Measured:
+        bones = self.card.get("bone_length_mm")
+        return measure.run(
+            self.net, measure.counted_on(self.bar)(people), self.card["sum_length_mm"], self.batch_size, flip,
+            bone_length_mm=None if bones is None else np.array(bones, dtype=np.float64),
+        )  # fmt: skip
 
 
-def observe(measured: Measured, sources: Sequence[str]) -> Observed:
-    """Peaks and hits of ``measured``, whose people are in the photos ``sources`` (N); predictions files have both.
+def calibrate_weights(
+    weights: str,
+    stores: Sequence[Path],
+    depth: Sequence[Path] = (),
+    *,
+    picture: Path | None = None,
+    device: str | None = None,
+    batch_size: int = 32,
+    most: int = 0,
+) -> str:
+    """Fit what ``weights``' confidence is worth and keep it as ``calibration`` in their json; returns the tables.
 
-    People whose torso is not labelled are not counted.
+    ``stores``: labelled photos that were not trained on, for the chance that a joint is right; ``depth``: stores with
+    3D labels, for the spread of depths, which stays unknown without. All photos fit; the tables are of each half of
+    them by the fit on the other. ``picture``: PNG for the curve; ``most``: so many people of a store at most, 0 for
+    all. The json is written whole or not at all, and only in the end. LiftwildError if something is missing or cannot
+    be fitted.
     """
-    limit = RIGHT_TORSOS * metrics.torso_size(measured.true_2d, measured.valid_2d)
-    found = metrics.joint_hits(measured.pred_2d, measured.true_2d, measured.valid_2d, limit=limit, inclusive=True)
-    return Observed(measured.confidence, found.hits, found.counted, in_first_half(sources))
+    _check(weights, stores, depth, picture)
+    net, card = load_weights(weights)
+    net = net.to(find_device(device)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    opened, with_depth = [Store(path) for path in stores], [Store(path) for path in depth]
+    for store in with_depth:
+        if not store.column("depth_valid").any():
+            raise LiftwildError(f"{store.path} has no 3D labels to measure depths by; give it without --depth")
+
+    def size(store: Store) -> int:
+        return min(len(store), most) if most > 0 else len(store)
+
+    with tqdm(total=4 * sum(map(size, opened)) + sum(map(size, with_depth)), unit="person", disable=None) as bar:
+        looker = _Looker(net, card, batch_size, most, bar)
+        runs = _runs(looker, opened)
+        depths = [looker.depths(store) for store in with_depth]
+    first, second = (
+        Calibration({key: confidence_fit.fit_chance(run.seen.half(half)) for key, run in runs.items()})
+        for half in (False, True)
+    )
+    held_out = first, second
+    result = Calibration({key: confidence_fit.fit_chance(run.seen) for key, run in runs.items()})
+    spread_rows: list[tuple[float, float, int]] = []
+    if depths:
+        result, spread_rows = _with_spread(result, depths)
+    before, after = _bins(runs[False, WHOLE], None), _bins(runs[False, WHOLE], held_out)
+    error_before, error_after = reliability.expected_error(before), reliability.expected_error(after)
+    about = {
+        "stores": [{"name": s.path.stem, "people": size(s), "fingerprint": s.fingerprint()} for s in opened],
+        "depth_stores": [{"name": s.path.stem, "people": size(s), "fingerprint": s.fingerprint()} for s in with_depth],
+        "ece_of_peak": round(error_before, 4),
+        "ece": round(error_after, 4),
+        "joints": sum(each.joints for each in after),
+    }
+    path = find_weights(weights).with_suffix(".json")
+    kept: dict[str, Any] = json.loads(path.read_text())
+    kept["calibration"] = {**result.card(), "measured": about}
+    if picture is not None:
+        bins = {
+            f"{name}   off by {100 * error:.1f} % on average (ECE)": table
+            for name, error, table in (("calibrated", error_after, after), ("peak alone", error_before, before))
+        }
+        write_reliability(picture, f"{card.get('name', path.stem)}: is a joint right?", bins)
+    write_card(path, kept)
+    return _tables(weights, held_out, runs, spread_rows)
 
 
-def in_first_half(sources: Sequence[str]) -> np.ndarray:
-    """Which photos are in the first half, (N,) bool; by their names, so the same ones every time."""
-    return np.array([hashlib.sha256(source.encode()).digest()[0] % 2 == 0 for source in sources], dtype=bool)
+def _check(weights: str, stores: Sequence[Path], depth: Sequence[Path], picture: Path | None) -> None:
+    """Before minutes of work: arguments in order, and what the picture needs."""
+    if Path(weights).suffix == ".arrow":
+        raise LiftwildError(f"{weights} is a store; the weights come first: liftwild calibrate WEIGHTS {weights}")
+    if not stores:
+        raise LiftwildError(f"no store to calibrate {weights} on: liftwild calibrate {weights} STORE...")
+    check_names(stores)
+    check_names(depth)
+    if picture is not None:
+        check_matplotlib()
+        if not picture.parent.is_dir():
+            raise LiftwildError(f"no folder {picture.parent} to write {picture.name} into")
 
 
-def joined(parts: Sequence[Observed]) -> Observed:
-    """Several of them one after the other."""
-    return Observed(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+def cut_at(sample: Sample, edge: str, rng: np.random.Generator) -> tuple[Sample, np.ndarray]:
+    """The sample as if its photo ended within the person, at ``edge`` (of ``confidence.EDGES``, not the first), and
+    which joints (J,) bool are labelled and beyond."""
+    kept = min(1.0, rng.uniform(*CUT_KEPT))
+    right = bool(rng.integers(2))  # which side
+    side = {"bottom": "below", "top": "above", "side": "right" if right else "left"}[edge]
+    part = end_photo(sample, side, kept)
+    return part, sample.joints_2d_valid & ~is_in_photo(part)
 
 
-def fit_chance(seen: Observed) -> Chance:
-    """The chance that a joint is right, by its peak: a logistic regression with a level and a slope for each kind of
-    joint, pulled toward common ones, then one rising curve for all joints that mends what is not logistic about it.
-
-    LiftwildError below ``MIN_JOINTS`` labelled joints.
-    """
-    count = int(seen.counted.sum())
-    if count < MIN_JOINTS:
-        raise LiftwildError(
-            f"{count} labelled joints are too few to fit on, {MIN_JOINTS} are the least; about 80 people in all do"
-        )
-    _, joint = np.nonzero(seen.counted)
-    peaks, right = seen.peaks[seen.counted].astype(np.float64), seen.hits[seen.counted].astype(np.float64)
-
-    def step(at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        chance = 1 / (1 + np.exp(-np.clip(at, -30, 30)))
-        return chance - right, np.maximum(chance * (1 - chance), 1e-6)
-
-    level, slope = _fit(peaks, KINDS[joint], step, 1.0)
-    chance = 1 / (1 + np.exp(-(level[joint] + slope[joint] * peaks)))
-    return Chance(level, slope, *_curve(chance, right))
+def _runs(looker: _Looker, stores: Sequence[Store]) -> dict[tuple[bool, str], _Run]:
+    """What is seen of all stores, by whether flip-tested and by the edge at which photos end."""
+    runs: dict[tuple[bool, str], _Run] = {}
+    for flip in (False, True):
+        for cut in (False, True):
+            seen, edge, beyond = zip(*(looker.observe(store, flip, cut) for store in stores), strict=True)
+            observed = Observed(*(np.concatenate(columns) for columns in zip(*seen, strict=True)))
+            run = _Run(observed, np.concatenate(edge), np.concatenate(beyond))
+            runs |= {(flip, edge): run.of(run.edge == edge) for edge in (EDGES[1:] if cut else EDGES[:1])}
+    return runs
 
 
-def _curve(chance: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Knots (K,) and values (K,), which never fall, of the piecewise linear curve from ``chance`` (n,) to ``right``."""
-    knots = np.unique(np.round(np.quantile(chance, np.linspace(0, 1, KNOTS)), 4))
-    gaps = np.maximum(np.diff(knots), 1e-9)
-    below, above = np.append(1.0, gaps), np.append(gaps, 1.0)
-    inside = np.clip(chance, knots[0], knots[-1])[:, None] - knots
-    share = np.maximum(0, 1 - np.abs(inside) / np.where(inside < 0, below, above))  # of each knot in each joint
-    change = np.linalg.solve(share.T @ share + CURVE_PULL * np.eye(len(knots)), share.T @ (right - share @ knots))
-    return knots, np.clip(_rising(knots + change, share.sum(axis=0) + 1e-9), *SURE)
+def _with_spread(result: Calibration, depths: Sequence[_Depths]) -> tuple[Calibration, list[tuple[float, float, int]]]:
+    """The calibration with the spread of depths, and rows of stated and found ones."""
+    peaks, errors_mm, known, first = (np.concatenate(column) for column in list(zip(*depths, strict=True))[:4])
+    own = [each.stated_mm for each in depths if each.stated_mm is not None]
+    by_network = len(own) == len(depths)
+    by = -np.log(np.concatenate(own)) if by_network else result.confidence(peaks)
+    stated = np.zeros_like(by)
+    for half in (first, ~first):
+        spread = confidence_fit.fit_spread(by[~half], errors_mm[~half], known[~half])
+        stated[half] = Calibration({}, spread).depth_sd_mm(by[half])
+    counted = known & (stated > 0)
+    result = Calibration(result.chance, confidence_fit.fit_spread(by, errors_mm, known), by_network)
+    return result, reliability.spread_rows(stated[counted], errors_mm[counted])
 
 
-def _rising(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The nearest values (K,) that never fall, by pooling neighbours that do."""
-    pools: list[tuple[float, float, int]] = []
-    for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
-        pool = (value, weight, 1)
-        while pools and pools[-1][0] >= pool[0]:
-            before = pools.pop()
-            total = before[1] + pool[1]
-            pool = ((before[0] * before[1] + pool[0] * pool[1]) / total, total, before[2] + pool[2])
-        pools.append(pool)
-    return np.concatenate([np.full(count, value) for value, _, count in pools])
+def _stated(run: _Run, by: Halves | None, flip: bool = False, edge: str = WHOLE) -> np.ndarray:
+    """Chances (N, J) of people, each by the calibration of the half that they are not in; the peaks themselves, at most
+    1, without one."""
+    peaks, first = run.seen.peaks, run.seen.first
+    if by is None:
+        return np.clip(peaks, 0, 1)
+    of_first, of_second = (each.confidence(peaks, flip, (edge,)) for each in by)
+    return np.where(first[:, None], of_first, of_second)
 
 
-def fit_spread(confidence: np.ndarray, errors_mm: np.ndarray, counted: np.ndarray) -> Line:
-    """Level and slope (J,) each of the log of the depths' standard deviation in mm, by confidence (N, J): the most
-    likely one for ``errors_mm`` (N, J), for each kind of joint as in ``fit_chance``. Slopes are 0 or less.
-
-    LiftwildError as there.
-    """
-    counted = counted.copy()
-    counted[:, PELVIS] = False  # the zero itself
-    count = int(counted.sum())
-    if count < MIN_JOINTS:
-        raise LiftwildError(f"{count} joints with depth are too few to fit their spread; {MIN_JOINTS} at least")
-    _, joint = np.nonzero(counted)
-    squares = np.maximum(errors_mm[counted] ** 2, 1.0)
-    usual = np.log(squares.mean()) / 2
-
-    def step(at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return 1 - squares * np.exp(-2 * np.clip(at + usual, -5, 12)), np.full(len(at), 2.0)
-
-    level, slope = _fit(confidence[counted].astype(np.float64), KINDS[joint], step, -1.0)
-    return level + usual, slope
+def _bins(run: _Run, by: Halves | None, flip: bool = False, edge: str = WHOLE) -> list[Bin]:
+    counted = reliability.scored(run.seen)
+    return reliability.bin_chances(_stated(run, by, flip, edge)[counted], run.seen.hits[counted])
 
 
-def _fit(x: np.ndarray, kind: np.ndarray, step: Step, sign: float) -> Line:
-    """Level and slope (J,) of the linear predictor whose gradient and curvature (n,) ``step`` gives, by Newton."""
-    mean, spread = x.mean(), max(float(x.std()), 1e-6)
-    own = np.eye(KINDS.max() + 1)[kind]
-    z = ((x - mean) / spread)[:, None]
-    design = np.concatenate([np.ones_like(z), z, own, own * z], axis=1)
-    kinds = own.shape[1]
-    pull = np.concatenate([[1e-2, 1e-2], np.full(2 * kinds, PULL)])
-    for _ in range(PULLS):
-        found = np.zeros(design.shape[1])
-        for _ in range(STEPS):
-            gradient, curvature = step(design @ found)
-            change = np.linalg.solve(
-                design.T @ (design * curvature[:, None]) + np.diag(pull), design.T @ gradient + pull * found
-            )
-            found = found - np.clip(change, -2, 2)
-            if np.abs(change).max() < 1e-9:
-                break
-        slope = (found[1] + found[2 + kinds :]) / spread
-        if (sign * slope >= 0).all():
-            break
-        pull[2 + kinds :] *= 4
-    level = found[0] + found[2 : 2 + kinds] - np.where(sign * slope >= 0, slope, 0.0) * mean
-    return level[KINDS], np.where(sign * slope >= 0, slope, 0.0)[KINDS]
+def _tables(
+    weights: str, held_out: Halves, runs: dict[tuple[bool, str], _Run], spread: Sequence[tuple[float, float, int]]
+) -> str:
+    """What was measured on photos that were not fitted on, as Markdown."""
+    whole = runs[False, WHOLE]
+    parts = [
+        f"Confidence of {weights}: {len(whole.edge)} people, each half of the photos measured by the fit on the other. "
+        f"Right: at most {RIGHT_TORSOS:g} torsos off.",
+        markdown_table(
+            ("stated, %", "found, %", "joints", "peak alone: stated, %", "found, %", "joints"),
+            [
+                _cells(after) + _cells(before)
+                for after, before in zip(_bins(whole, held_out), _bins(whole, None), strict=True)
+            ],
+        ),
+    ]
+    rows = []
+    for (flip, edge), run in runs.items():
+        errors = (100 * reliability.expected_error(_bins(run, by, flip, edge)) for by in (None, held_out))
+        rows.append([ENDS[edge], "flip-tested" if flip else "plain", *(f"{error:.1f}" for error in errors)])
+    parts.append(markdown_table(("photo ends", "peaks", "ECE of the peak, %", "calibrated, %"), rows))
+    rows = []
+    for edge in EDGES[1:]:
+        run = runs[False, edge]
+        stated = _stated(run, held_out, edge=edge)
+        for name, which in (("in the photo", ~run.beyond), ("beyond its edge", run.beyond)):
+            which = which & reliability.scored(run.seen)
+            if which.any():
+                each = Bin(float(stated[which].mean()), float(run.seen.hits[which].mean()), int(which.sum()))
+                rows.append([ENDS[edge], name, *_cells(each)])
+    parts.append(markdown_table(("photo ends", "joints", "stated, %", "found, %", "joints"), rows))
+    if spread:
+        cells = [[f"{stated_mm:.0f}", f"{found_mm:.0f}", f"{count}"] for stated_mm, found_mm, count in spread]
+        parts.append(markdown_table(("depth spread: stated, mm", "found, mm", "joints"), cells))
+    return "\n\n".join(parts) + "\n"
 
 
-def reliability(stated: np.ndarray, hits: np.ndarray, bins: int = BINS) -> list[Bin]:
-    """Stated chances (n,) in [0, 1] against hits (n,) bool, in ``bins`` of equal width; an empty one is NaN, NaN, 0."""
-    place = np.minimum((np.asarray(stated) * bins).astype(int), bins - 1)
-    table = []
-    for number in range(bins):
-        inside = place == number
-        count = int(inside.sum())
-        table.append(
-            Bin(float(stated[inside].mean()), float(hits[inside].mean()), count) if count else Bin(np.nan, np.nan, 0)
-        )
-    return table
-
-
-def expected_error(table: Sequence[Bin]) -> float:
-    """ECE: the mean over joints of |stated - found| of their bins, in [0, 1]."""
-    total = sum(each.joints for each in table)
-    return sum(each.joints * abs(each.stated - each.found) for each in table if each.joints) / max(total, 1)
-
-
-def log_loss(stated: np.ndarray, hits: np.ndarray) -> float:
-    """Mean of -log of the chance given to what happened."""
-    stated = np.clip(stated, 1e-6, 1 - 1e-6)
-    return float(-np.log(np.where(hits, stated, 1 - stated)).mean())
-
-
-def scored(seen: Observed) -> np.ndarray:
-    """Which joints (N, J) the table counts: those of PCK@0.2-torso, without pelvis and thorax."""
-    counted = seen.counted.copy()
-    counted[:, [PELVIS, THORAX]] = False
-    return counted
-
-
-def depth_errors(measured: Measured) -> tuple[np.ndarray, np.ndarray]:
-    """Predicted minus true depth about the pelvis (N, J) mm, as a user gets it, and which are known (N, J)."""
-    pose = measured.pose(measured.pred_2d, measured.pred_depth)
-    true = measured.true_3d[..., 2] - measured.true_3d[:, PELVIS, None, 2]
-    known = measured.valid_3d & measured.valid_3d[:, PELVIS, None]
-    return np.where(known, pose[..., 2] - true, 0.0), known
-
-
-def stated_spread_mm(measured: Measured) -> np.ndarray | None:
-    """Spread of depths (N, J) that the network itself states, mm; None if it states none."""
-    if measured.depth_spread is None:
-        return None
-    scale = mm_per_unit(in_unit(measured.pred_2d, measured.pred_depth, measured.input_px), measured.sum_length_mm)
-    return measured.depth_spread * scale[:, None]
-
-
-def cut(sample: Sample, edge: str, rng: np.random.Generator) -> tuple[Sample, np.ndarray]:
-    """The sample as if its photo ended within the person, at ``edge`` (of ``confidence.EDGES``, not the first): black
-    beyond, and the box ends there.
-
-    Returns the sample and which joints (J,) bool are labelled and beyond.
-    """
-    left = min(1.0, rng.uniform(*CUT_LEFT))
-    mirrored = bool(rng.integers(2))  # which side
-    x, y, w, h = sample.box
-    image = sample.image.copy()
-    height, width = image.shape[:2]
-    if edge == "bottom":
-        end = int(np.clip(round(y + h * left), 0, height))
-        image[end:], box, beyond = 0, (x, y, w, end - y), sample.joints_2d[:, 1] > end
-    elif edge == "top":
-        end = int(np.clip(round(y + h * (1 - left)), 0, height))
-        image[:end], box, beyond = 0, (x, end, w, y + h - end), sample.joints_2d[:, 1] < end
-    elif mirrored:
-        end = int(np.clip(round(x + w * left), 0, width))
-        image[:, end:], box, beyond = 0, (x, y, end - x, h), sample.joints_2d[:, 0] > end
-    else:
-        end = int(np.clip(round(x + w * (1 - left)), 0, width))
-        image[:, :end], box, beyond = 0, (end, y, x + w - end, h), sample.joints_2d[:, 0] < end
-    box = (float(box[0]), float(box[1]), max(1.0, float(box[2])), max(1.0, float(box[3])))
-    return dataclasses.replace(sample, image=image, box=box), beyond & sample.joints_2d_valid
+def _cells(each: Bin) -> list[str]:
+    if not each.joints:
+        return ["-", "-", "0"]
+    return [f"{100 * each.stated:.0f}", f"{100 * each.found:.0f}", f"{each.joints}"]

@@ -49,13 +49,6 @@ class Matched:
         precision = np.maximum.accumulate(precision[::-1])[::-1]
         return float(precision[right].sum() / len(self.wanted))
 
-    def best_threshold(self) -> float:
-        """The lowest score that is kept where the harmonic mean of recall and precision is highest."""
-        order = np.argsort(-self.scores, kind="stable")
-        right = np.cumsum(self.right[order])
-        f1 = 2 * right / (np.arange(1, len(right) + 1) + len(self.wanted))
-        return float(self.scores[order][int(f1.argmax())]) if len(f1) else 1.0
-
 
 def match(
     found: np.ndarray,
@@ -64,7 +57,7 @@ def match(
     counts: np.ndarray,
     sizes: np.ndarray | None = None,
     ignored: np.ndarray | None = None,
-    least_iou: float = 0.5,
+    min_iou: float = 0.5,
     optional: np.ndarray | None = None,
 ) -> Matched:
     """Judge the boxes found in one photo, best first, each against the free labelled one that it overlaps most.
@@ -89,7 +82,7 @@ def match(
         free = np.where(taken, 0.0, table[i])
         # One who counts goes before one who does not, as in COCO's own evaluation.
         for whom in (counts, ~counts):
-            fits = whom & (free >= least_iou)
+            fits = whom & (free >= min_iou)
             if fits.any():
                 best = int(np.where(fits, free, 0).argmax())
                 taken[best] = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from liftwild.crop import BOX_MARGIN, Crop
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.evaluation import measure
-from liftwild.evaluation.measure import Measured
+from liftwild.evaluation.measure import Measured, Watch
 from liftwild.network.posenet import PoseNet
 from liftwild.sample import Sample
 from liftwild.skeleton import MPII_16
@@ -25,7 +25,7 @@ try:
 except ImportError:  # pragma: no cover - shown by the wheel check
     raise LiftwildError("predictions need pyarrow: pip install 'liftwild[train]'") from None
 
-VERSION = 2  # 2: subject, group, head_size_px
+VERSION = 3  # 2: subject, group, head_size_px; 3: inside, and bone_length_mm in ``about``
 J = len(MPII_16)
 INPUT_PX = {"is": "x, y in px of the network's input"}
 CAMERA_MM = {"is": "x, y, z in mm, camera space"}
@@ -42,7 +42,8 @@ SCHEMA = pa.schema(
         pa.field("pred_2d_picture", pa.list_(pa.float32(), 2 * J), metadata={"is": "x, y in px of the stored picture"}),
         pa.field("confidence", pa.list_(pa.float32(), J), metadata={"is": "height of the heatmap's peak"}),
         pa.field("pred_depth", pa.list_(pa.float32(), J), metadata={"is": "1 is half the network's input"}),
-        # Follows from pred_2d and pred_depth, from which scores are made; here for other readers.
+        pa.field("inside", pa.list_(pa.float32(), J), metadata={"is": "chance to lie in the photo, null: unknown"}),
+        # Follows from pred_2d, pred_depth and inside, from which scores are made; here for other readers.
         pa.field("pred_3d", pa.list_(pa.float32(), 3 * J), metadata={"is": "x, y, z in mm, camera axes, pelvis at 0"}),
         pa.field("true_2d", pa.list_(pa.float64(), 2 * J), metadata=INPUT_PX),
         pa.field("valid_2d", pa.list_(pa.bool_(), J)),
@@ -51,7 +52,9 @@ SCHEMA = pa.schema(
     ]
 )
 WIDTHS = {field.name: field.type.list_size // J for field in SCHEMA if pa.types.is_fixed_size_list(field.type)}
-ABOUT = ("liftwild", "weights", "protocol", "flip_test", "input_px", "sum_length_mm", "mean_pose_mm", "stores")
+OWN = ("pred_2d_picture", "pred_3d")  # columns that ``Measured`` does not keep
+ABOUT = ("liftwild", "weights", "protocol", "flip_test", "input_px", "sum_length_mm", "bone_length_mm", "mean_pose_mm",
+         "stores")  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +86,9 @@ class StorePredictions:
 class Predictions:
     """What one network predicted on some stores.
 
-    ``about``: liftwild (version), weights {name, sha256}, protocol, flip_test, input_px, sum_length_mm, mean_pose_mm
-    (J lists of 3, or None); perhaps switches (of the protocol, by name) and any_count (bool).
+    ``about``: liftwild (version), weights {name, sha256}, protocol, flip_test, input_px, sum_length_mm, bone_length_mm
+    (14, or None), mean_pose_mm (J lists of 3, or None); perhaps switches (of the protocol, by name) and any_count
+    (bool).
     """
 
     about: dict[str, Any]
@@ -96,6 +100,30 @@ class Predictions:
         pose = self.about["mean_pose_mm"]
         return None if pose is None else np.array(pose, dtype=np.float64)
 
+    @property
+    def counts(self) -> list[tuple[int, bool]]:
+        """How many people each store has, and whether there are 3D labels."""
+        return [(len(store.source), store.has_3d) for store in self.stores]
+
+    @property
+    def measured(self) -> Measured:
+        """Everybody of all stores."""
+        return Measured.joined([store.measured for store in self.stores])
+
+    @property
+    def group(self) -> list[str]:
+        """Which group everybody is of (N)."""
+        return [group for store in self.stores for group in store.group]
+
+    @property
+    def head_size_px(self) -> np.ndarray:
+        """Everybody's head size (N,), px of the network's input, NaN: unknown."""
+        return np.concatenate([store.head_size_px for store in self.stores])
+
+    def of(self, *stores: StorePredictions) -> Predictions:
+        """Only these stores."""
+        return replace(self, stores=stores)
+
 
 def predict_store(
     net: PoseNet,
@@ -103,9 +131,11 @@ def predict_store(
     sum_length_mm: float,
     batch_size: int = 32,
     flip_test: bool = False,
-    watch: Callable[[Iterable[Sample]], Iterable[Sample]] = iter,
+    watch: Watch = iter,
+    bone_length_mm: np.ndarray | None = None,
 ) -> StorePredictions:
-    """Predict everybody in ``store``; ``watch`` sees the people go by, for a progress bar."""
+    """Predict everybody in ``store``; ``watch`` sees the people go by, for a progress bar; the rest as in
+    ``measure.run``."""
     labels: list[tuple[str, int, str, str, float]] = []
     crops: list[Crop] = []
 
@@ -117,9 +147,8 @@ def predict_store(
             crops.append(crop)
             yield sample
 
-    measured = measure.run(net, watch(noted()), sum_length_mm, batch_size, flip_test)
-    # Kept are joints and depths, which every network gives.
-    measured = replace(measured, depth_spread=None, inside=None, visible=None, presence=None)
+    measured = measure.run(net, watch(noted()), sum_length_mm, batch_size, flip_test, bone_length_mm=bone_length_mm)
+    measured = replace(measured, depth_spread=None, visible=None, presence=None)  # a file does not keep them
     in_picture = [
         crop.to_photo(joints, measured.input_px) for crop, joints in zip(crops, measured.pred_2d, strict=True)
     ]
@@ -144,7 +173,8 @@ def encode(predictions: Predictions) -> bytes:
     schema = SCHEMA.with_metadata(about)
     with pa.ipc.new_file(sink, schema) as writer:
         for each in predictions.stores:
-            columns = [_column(field, _values(each)[field.name]) for field in SCHEMA]
+            values = _values(each)
+            columns = [_column(field, values[field.name], len(each.source)) for field in SCHEMA]
             writer.write_batch(pa.record_batch(columns, schema=schema))
     return sink.getvalue().to_pybytes()
 
@@ -160,17 +190,35 @@ def _values(each: StorePredictions) -> dict[str, Any]:
         "group": each.group,
         "head_size_px": [None if np.isnan(size) else size for size in each.head_size_px.tolist()],
         "pred_2d_picture": each.pred_2d_picture,
-        "pred_3d": measured.pose(measured.pred_2d, measured.pred_depth),
-        **{name: getattr(measured, name) for name in WIDTHS if name not in ("pred_2d_picture", "pred_3d")},
+        "pred_3d": measured.pred_3d,
+        **{name: getattr(measured, name) for name in WIDTHS if name not in OWN},
     }
 
 
-def _column(field: pa.Field, values: Any) -> pa.Array:
+def _column(field: pa.Field, values: Any, people: int) -> pa.Array:
+    if values is None:
+        return pa.nulls(people, field.type)
     if field.name not in WIDTHS:
         return pa.array(values, field.type)
     kind = field.type.value_type
     flat = np.ascontiguousarray(values).ravel().astype(kind.to_pandas_dtype())
     return pa.FixedSizeListArray.from_arrays(pa.array(flat, kind), type=field.type)
+
+
+def find_predictions(paths: Sequence[Path]) -> list[Path]:
+    """The predictions files in ``paths``, which are such files or folders that hold some, however deep.
+
+    LiftwildError if one holds none.
+    """
+    found: list[Path] = []
+    for path in paths:
+        own = [path]
+        if path.is_dir():
+            own = [file for file in sorted(path.rglob("*.arrow")) if is_predictions_file(file)]
+            if not own:
+                raise LiftwildError(f"no predictions in {path}; 'liftwild evaluate ... -o {path}/x.arrow' makes them")
+        found += [file for file in own if file not in found]
+    return found
 
 
 def is_predictions_file(path: Path) -> bool:
@@ -228,10 +276,13 @@ def _store(table: pa.Table, about: dict[str, Any], own: dict[str, Any]) -> Store
         shape = (len(rows), J) if WIDTHS[name] == 1 else (len(rows), J, WIDTHS[name])
         return flat.to_numpy(zero_copy_only=False).reshape(shape)
 
+    absent = {"inside"} if rows["inside"].null_count == len(rows) else set()
+    bones = about["bone_length_mm"]
     measured = Measured(
-        **{name: array(name) for name in WIDTHS if name not in ("pred_2d_picture", "pred_3d")},
+        **{name: array(name) for name in WIDTHS if name not in OWN and name not in absent},
         input_px=about["input_px"],
         sum_length_mm=about["sum_length_mm"],
+        bone_length_mm=None if bones is None else np.array(bones, dtype=np.float64),
     )
     return StorePredictions(
         own["name"], own["fingerprint"], tuple(rows["source"].to_pylist()), rows["annotation_id"].to_numpy(),

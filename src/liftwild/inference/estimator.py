@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from liftwild.boxes import Box, Detected
-from liftwild.camera import in_unit, mm_per_unit
+from liftwild.camera import pose_mm
 from liftwild.crop import BOX_MARGIN, Crop, blackened, grown
 from liftwild.errors import LiftwildError
 from liftwild.inference.confidence import CHANCE_IS, PEAK_IS, calibration_of
@@ -216,11 +216,9 @@ class Estimator:
         inside, visible, stated = (
             None if part is None else part.cpu().numpy() for part in (found.inside, found.visible, found.depth_spread)
         )
-        out = in_unit(joints_2d, depth, self.input_px)
-        scale = mm_per_unit(
-            out, self.card["sum_length_mm"], self.bone_length_mm, None if inside is None else inside >= 0.5
+        joints_3d, scale = pose_mm(
+            joints_2d, depth, self.input_px, self.card["sum_length_mm"], PELVIS, self.bone_length_mm, inside
         )
-        joints_3d = (out - out[:, PELVIS, None]) * scale[:, None, None]
         in_photo = np.array(
             [person.crop.to_photo(joints, self.input_px) for person, joints in zip(people, joints_2d, strict=True)]
         )

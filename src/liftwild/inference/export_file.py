@@ -49,9 +49,9 @@ class Difference(NamedTuple):
 
 def trial_crops(input_px: int) -> np.ndarray:
     """Crops (B, S, S, 3) uint8 to compare runtimes on: rendered people, and noise."""
-    from liftwild.synthetic.render.generate import render
+    from liftwild.synthetic.render.generate import render_people
 
-    people = (each.sample for each in render("wild", RENDERED, split="test", size=256))
+    people = (each.sample for each in render_people("wild", RENDERED, split="test", size=256))
     crops = [Crop.around(person.box, BOX_MARGIN).apply(person.image, input_px) for person in people]
     noise = np.random.default_rng(0).integers(0, 256, (NOISE, input_px, input_px, 3), dtype=np.uint8)
     return np.concatenate([np.stack(crops), noise])

@@ -10,9 +10,9 @@ import numpy as np
 from liftwild.io.description import frame_ranges
 from liftwild.io.format import File, Format
 from liftwild.kinematics.animation import Animation, animate
-from liftwild.kinematics.quaternion import to_euler_deg
 from liftwild.kinematics.rig import Rig
 from liftwild.pose import Recording
+from liftwild.rotation import quaternion_to_euler_zxy_deg
 from liftwild.skeleton import MPII_16, Skeleton
 
 MIN_ERROR_MM = 0.05  # smaller differences are those of rounding
@@ -63,7 +63,7 @@ def _hierarchy(rig: Rig) -> str:
 
 
 def _motion(animation: Animation) -> str:
-    angles = to_euler_deg(animation.rig.rotations).reshape(len(animation), -1)
+    angles = quaternion_to_euler_zxy_deg(animation.rig.rotations).reshape(len(animation), -1)
     rows = np.concatenate([animation.pelvis_m, angles], axis=1)
     rows = np.round(rows, 6) + 0.0  # no -0.0
     form = " ".join(["%.6f"] * rows.shape[1])

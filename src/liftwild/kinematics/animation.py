@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from liftwild.joint_mapping import track_in_skeleton
-from liftwild.kinematics.quaternion import interpolate
 from liftwild.kinematics.rig import Rig, solve
 from liftwild.kinematics.upright import upright
 from liftwild.pose import PoseTrack
+from liftwild.rotation import quaternion_slerp
 from liftwild.skeleton import MPII_16
 
 DEFAULT_FRAME_TIME_S = 1 / 30  # of a single frame
@@ -52,7 +52,7 @@ def animate(track: PoseTrack, times_s: np.ndarray) -> Animation:
     mean, largest = _errors_mm(rig, joints)
     known = np.isfinite(pelvis).all(axis=1)
     places = np.stack([np.interp(to, at[known], pelvis[known, axis]) for axis in range(3)], axis=1)
-    moving = Rig(rig.nodes, interpolate(rig.rotations, at, to))
+    moving = Rig(rig.nodes, quaternion_slerp(rig.rotations, at, to))
     return Animation(moving, places, frame_time_s, mean, largest, track.frames, is_resampled)
 
 

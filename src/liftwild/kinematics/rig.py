@@ -4,7 +4,7 @@ A node turns all its children together, and the joints about the pelvis or the t
 a joint has several children, and at the root, each child hangs from a node of its own at the joint's place, called
 ``to_<child>``: then every bone turns freely, and constant bone lengths are all that is needed for exact positions.
 
-Zero rotations are a person in T-pose, y up, facing z. Rotations are quaternions (``liftwild.kinematics.quaternion``).
+Zero rotations are a person in T-pose, y up, facing z. Rotations are quaternions (``liftwild.rotation``).
 """
 
 from __future__ import annotations
@@ -14,7 +14,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from liftwild.kinematics.quaternion import from_matrix, identity, interpolate, inverse, multiply, rotate, swing
+from liftwild.rotation import (
+    quaternion_about,
+    quaternion_between,
+    quaternion_from_matrix,
+    quaternion_identity,
+    quaternion_inverse,
+    quaternion_multiply,
+    quaternion_rotate,
+    quaternion_slerp,
+)
 from liftwild.skeleton import Skeleton, canonical_name
 
 # Directions of bones in T-pose are those between these places, m.
@@ -68,8 +77,8 @@ class Rig:
                 turned.append(own)
                 places.append(np.zeros((len(own), 3)))
                 continue
-            turned.append(multiply(turned[node.parent], own))
-            places.append(places[node.parent] + rotate(turned[node.parent], node.offset))
+            turned.append(quaternion_multiply(turned[node.parent], own))
+            places.append(places[node.parent] + quaternion_rotate(turned[node.parent], node.offset))
         return np.stack(places, axis=1)
 
 
@@ -106,7 +115,8 @@ class _Solver:
 
     def rig(self) -> Rig:
         """All nodes, solved from the root outward."""
-        self._add(self.skeleton.root, -1, np.zeros(3), identity(len(self.joints)), np.zeros((len(self.joints), 3)))
+        count = len(self.joints)
+        self._add(self.skeleton.root, -1, np.zeros(3), quaternion_identity(count), np.zeros((count, 3)))
         return Rig(tuple(self.nodes), np.stack(self.rotations, axis=1))
 
     def _add(self, joint: int, parent: int, offset: np.ndarray, above: np.ndarray, place: np.ndarray) -> None:
@@ -121,20 +131,20 @@ class _Solver:
         if len(children) == 1 and parent >= 0:
             own = self._aim(joint, children[0], above, place)
             self._push(Node(name, parent, joint, offset, end), own)
-            self._hang(joint, children[0], at, multiply(above, own), place)
+            self._hang(joint, children[0], at, quaternion_multiply(above, own), place)
             return
         own = self._fit(joint, children, above, place)
         self._push(Node(name, parent, joint, offset, end), own)
-        turned = multiply(above, own)
+        turned = quaternion_multiply(above, own)
         for child in children:
             aimed = self._aim(joint, child, turned, place)
             self._push(Node(f"to_{self.skeleton.names[child]}", at, None, np.zeros(3), None), aimed)
-            self._hang(joint, child, len(self.nodes) - 1, multiply(turned, aimed), place)
+            self._hang(joint, child, len(self.nodes) - 1, quaternion_multiply(turned, aimed), place)
 
     def _hang(self, joint: int, child: int, node: int, turned: np.ndarray, place: np.ndarray) -> None:
         """Add ``child`` below ``node``, which lies at ``joint`` and is ``turned`` (T, 4) in space."""
         bone = self._bone(joint, child)
-        self._add(child, node, bone, turned, place + rotate(turned, bone))
+        self._add(child, node, bone, turned, place + quaternion_rotate(turned, bone))
 
     def _push(self, node: Node, rotation: np.ndarray) -> None:
         self.nodes.append(node)
@@ -164,23 +174,23 @@ class _Solver:
         directions, known = (values[:, 0] for values in self._directions(place, [child]))
         rest = _rest(self.skeleton, joint, child)
         rest = rest / np.linalg.norm(rest)
-        local = rotate(inverse(above), directions)[known]
-        aimed = swing(np.broadcast_to(rest, local.shape), local)
-        return interpolate(_without_jumps(aimed, rest, local), self.times[known], self.times)
+        local = quaternion_rotate(quaternion_inverse(above), directions)[known]
+        aimed = quaternion_between(np.broadcast_to(rest, local.shape), local)
+        return quaternion_slerp(_without_jumps(aimed, rest, local), self.times[known], self.times)
 
     def _fit(self, joint: int, children: Sequence[int], above: np.ndarray, place: np.ndarray) -> np.ndarray:
         """The rotation (T, 4) that brings all ``children`` next to where they are."""
         if len(children) < 2:
-            return identity(len(self.joints))
+            return quaternion_identity(len(self.joints))
         directions, known = self._directions(place, children)
         rest = np.array([_rest(self.skeleton, joint, child) for child in children])
         rest = rest / np.linalg.norm(rest, axis=-1, keepdims=True)
-        local = rotate(inverse(above)[:, None], directions)
+        local = quaternion_rotate(quaternion_inverse(above)[:, None], directions)
         left, size, right = np.linalg.svd(np.einsum("tki,kj->tij", local, rest))
         mirror = np.linalg.det(left @ right)
         left[..., 2] *= mirror[:, None]
         clear = (known.sum(axis=1) >= 2) & (size[:, 1] > FLAT * size[:, 0])
-        return interpolate(from_matrix((left @ right)[clear]), self.times[clear], self.times)
+        return quaternion_slerp(quaternion_from_matrix((left @ right)[clear]), self.times[clear], self.times)
 
 
 def _rest(skeleton: Skeleton, joint: int, child: int) -> np.ndarray:
@@ -202,8 +212,9 @@ def _without_jumps(aimed: np.ndarray, rest: np.ndarray, local: np.ndarray) -> np
     """``aimed`` (T, 4), which take ``rest`` (3,) to ``local`` (T, 3), without jumps of the twist between frames."""
     if len(aimed) < 2:
         return aimed
-    carried = multiply(swing(local[:-1], local[1:]), aimed[:-1])  # the last frame's, brought over the shortest way
-    between = multiply(inverse(aimed[1:]), carried)
+    # The last frame's rotations, brought over the shortest way.
+    carried = quaternion_multiply(quaternion_between(local[:-1], local[1:]), aimed[:-1])
+    between = quaternion_multiply(quaternion_inverse(aimed[1:]), carried)
     twists = _wrapped(2 * np.arctan2(between[:, 1:] @ rest, between[:, 0]))
     if (np.abs(twists) <= MAX_TWIST).all():
         return aimed
@@ -211,8 +222,7 @@ def _without_jumps(aimed: np.ndarray, rest: np.ndarray, local: np.ndarray) -> np
     for i, twist in enumerate(twists.tolist(), 1):
         whole = float(_wrapped(np.asarray(twist + extra[i - 1])))
         extra[i] = np.sign(whole) * max(abs(whole) - MAX_TWIST, 0.0)
-    about = np.concatenate([np.cos(extra / 2)[:, None], np.sin(extra / 2)[:, None] * rest], axis=-1)
-    return multiply(aimed, about)
+    return quaternion_multiply(aimed, quaternion_about(rest, extra))
 
 
 def _wrapped(angles: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Random numbers that depend on the sample alone: not on the batch it is drawn in, nor on the process that draws it."""
+"""Random numbers that depend on the sample alone, not on its batch nor on the process that renders it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch import Tensor
 
 
 class SampleRng:
-    """B rows of uniform numbers, one row a sample, handed out column by column in the order in which code asks.
+    """B rows of uniform numbers in [0, 1), one row a sample, used up column by column.
 
-    Every row comes from its own seed, and all rows are asked for the same number of columns, so a sample's numbers do
-    not depend on its neighbours. RuntimeError when the columns run out.
+    Each row has its own seed, and each call takes as many columns of every row, so a sample's numbers do not depend on
+    its neighbours. RuntimeError when the columns run out.
     """
 
     def __init__(self, numbers: Tensor) -> None:
@@ -21,7 +21,7 @@ class SampleRng:
         self.used = 0
 
     @classmethod
-    def roll(cls, seeds: Sequence[Sequence[int]], columns: int, device: torch.device | str = "cpu") -> SampleRng:
+    def from_seeds(cls, seeds: Sequence[Sequence[int]], columns: int, device: torch.device | str = "cpu") -> SampleRng:
         """A row for each of ``seeds`` (tuples of whole numbers from 0 on), ``columns`` numbers long."""
         rows = [np.random.default_rng(tuple(seed)).random(columns, dtype=np.float32) for seed in seeds]
         return cls(torch.from_numpy(np.stack(rows)).to(device))
@@ -33,7 +33,7 @@ class SampleRng:
 
     @property
     def device(self) -> torch.device:
-        """Where the numbers lie."""
+        """Device of the numbers."""
         return self.numbers.device
 
     def unit(self, *shape: int) -> Tensor:
@@ -41,7 +41,7 @@ class SampleRng:
         count = int(np.prod(shape))
         start, self.used = self.used, self.used + count
         if self.used > self.numbers.shape[1]:
-            raise RuntimeError(f"{self.used} numbers asked for, {self.numbers.shape[1]} rolled")
+            raise RuntimeError(f"{self.used} numbers asked for, {self.numbers.shape[1]} there")
         return self.numbers[:, start : self.used].reshape(-1, *shape)
 
     def uniform(self, low: float, high: float, *shape: int) -> Tensor:
@@ -71,15 +71,15 @@ class SampleRng:
         return (self.unit(*shape) * count).long().clamp(max=count - 1)
 
     def skip(self, columns: int) -> None:
-        """Leave out ``columns`` numbers, which others have taken through ``take``."""
+        """Leave out ``columns`` numbers: those that a part made by ``take`` may have used."""
         self.used += columns
 
     def take(self, rows: Tensor) -> SampleRng:
-        """The dice of ``rows`` (long), as far used as these."""
+        """The numbers of ``rows`` (long), as far used as these."""
         part = SampleRng(self.numbers[rows])
         part.used = self.used
         return part
 
     def branch(self, count: int, columns: int) -> SampleRng:
-        """SampleRng of B * count rows (row-major) of ``columns`` numbers: several tries for each row."""
+        """B * count rows (row-major) of ``columns`` numbers: ``count`` tries for each row."""
         return SampleRng(self.unit(count, columns).reshape(-1, columns))

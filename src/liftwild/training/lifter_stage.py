@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from liftwild.synthetic.poses.pose_bank import read_poses
-from liftwild.synthetic.poses.pose_views import draw_views
+from liftwild.synthetic.poses.pose_views import sample_views
 from liftwild.training import checkpoint as checkpoints
 from liftwild.training.monitor import Monitor
 from liftwild.training.objective import lifter_loss
@@ -34,7 +34,7 @@ def train_lifter(trainer: Trainer, index: int, first: int, resume: Path | None, 
         seed = np.random.SeedSequence([recipe.seed, index, step]).generate_state(1)[0]
         rng = torch.Generator().manual_seed(int(seed))
         chosen = torch.randint(len(poses), (stage.batch_size,), generator=rng).numpy()
-        view = draw_views(torch.from_numpy(poses[chosen].astype(np.float32)), rng)
+        view = sample_views(torch.from_numpy(poses[chosen].astype(np.float32)), rng)
         loss, report = lifter_loss(net.lifter, view)
         trainer.optimizer_step(net, optimizer, loss, stage)
         monitor.step(stage, trainer.steps, stage.batch_size, report, stage.lr_at(step))

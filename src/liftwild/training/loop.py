@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from liftwild.data.store import Store, fingerprint, mean_bone_lengths_mm, sum_length_mm
 from liftwild.errors import LiftwildError
 from liftwild.evaluation import measure
+from liftwild.evaluation.metric_table import METRICS, score_all
 from liftwild.network.posenet import PoseNet
 from liftwild.sample import Batch
 from liftwild.synthetic.poses.pose_bank import read_poses
@@ -29,7 +30,7 @@ from liftwild.training.lifter_stage import train_lifter
 from liftwild.training.monitor import PICTURES, Monitor
 from liftwild.training.objective import step_losses, total_loss
 from liftwild.training.optimizer import make_optimizer
-from liftwild.training.recipe import METRICS, Recipe
+from liftwild.training.recipe import Recipe
 from liftwild.training.run_weights import origin_of, write_run_weights
 from liftwild.training.stage import Stage
 from liftwild.weights import check_shards
@@ -71,7 +72,8 @@ class Trainer:
     def _check_best(self) -> None:
         """Whether the store of ``recipe.best`` can have that metric, before hours are spent."""
         store, _, metric = self.recipe.best.rpartition(":")
-        if metric.endswith("_mm") and not self.stores[store].column("depth_valid").any():
+        needs_3d = bool(metric) and METRICS[metric].needs == "3d"
+        if needs_3d and not self.stores[store].column("depth_valid").any():
             raise LiftwildError(f"best = {self.recipe.best!r}: store {store} has no 3D labels to measure it on")
 
     def count_people(self, name: str) -> int:
@@ -270,10 +272,9 @@ class Trainer:
             if entry.use != "val":
                 continue
             people = measure.rows(self.stores[name], VAL_PEOPLE)
-            measured = measure.run(net, people, self.sum_length_mm, input_px=input_px)
-            scores = measure.scores_2d(measured)
-            if input_px == net.config.input_px:
-                scores.update(measure.scores_3d(measured).get("network", {}))
+            bones = self.bone_length_mm
+            measured = measure.run(net, people, self.sum_length_mm, input_px=input_px, bone_length_mm=bones)
+            scores = {"people": len(measured), **score_all(measured, with_depth=input_px == net.config.input_px)}
             found[name] = {"step": self.steps, **{key: round(value, 2) for key, value in scores.items()}}
             monitor.scores(name, scores, self.steps)
         self.timer.measuring_s = budget.now() - start
@@ -283,8 +284,7 @@ class Trainer:
         """Export the network if it was just measured to be the best so far, as ``recipe.best`` says."""
         store, _, metric = self.recipe.best.rpartition(":")
         value = self.metrics.get(store, {}).get(metric, math.nan)  # at a smaller input there are no depths
-        so_far = self.best.get("value", -math.inf if METRICS.get(metric) else math.inf)
-        if value > so_far if METRICS.get(metric) else value < so_far:
+        if metric and METRICS[metric].is_better(value, self.best.get("value")):
             self.best = {"of": self.recipe.best, "value": value, "step": self.steps}
             self.exported = write_run_weights(self, "best")
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from liftwild.evaluation.metric_table import METRICS
 from liftwild.files import write_whole
 from liftwild.heatmap import decode
 from liftwild.network.posenet import Prediction
@@ -144,10 +145,7 @@ class Monitor:
 
 def before_and_after(before: dict[str, Any], after: dict[str, Any]) -> str:
     """A small table of the scores of val stores (by name, then metric) before a run and after it."""
-    columns = {
-        "PCK@0.2-torso, %": "pck_torso", "sides swapped, %": "sides_swapped", "MPJPE, mm": "mpjpe_mm",
-        "PA-MPJPE, mm": "pa_mpjpe_mm",
-    }  # fmt: skip
+    columns = {METRICS[key].column: key for key in ("pck_torso", "sides_swapped", "mpjpe_mm", "pa_mpjpe_mm")}
     rows = [["val store", *columns]]
     for name, scores in before.items():
         cells = [

@@ -6,14 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from liftwild.data.augment import Augmentation
+from liftwild.evaluation.metric_table import METRICS
 from liftwild.network.posenet import PoseNetConfig
 from liftwild.training.stage import Stage
 
 PHOTOS, PHOTOS_VAL = "photos", "photos_val"  # stores that --photos fills; they need no path of their own
-# What is measured on a val store while training, and whether more of it is better.
-METRICS = {
-    "pck_torso": True, "pck_torso_sides_ignored": True, "sides_swapped": False, "mpjpe_mm": False, "pa_mpjpe_mm": False,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)

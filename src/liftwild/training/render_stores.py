@@ -11,7 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from liftwild.synthetic.poses.pose_bank import write_poses
-from liftwild.synthetic.render.generate import RenderedSample, batch_size, render
+from liftwild.synthetic.render.generate import RenderedSample, batch_size, render_people
 from liftwild.synthetic.render.write import rendered_row, write_store
 from liftwild.threads import usable_cores
 from liftwild.training import budget
@@ -53,8 +53,8 @@ def render_store(entry: StoreEntry, device: str = "cpu", until: float | None = N
     assert entry.render
     little = until is not None and until - budget.now() < SOON_S
     processes = 1 if little or device != "cpu" else min(MAX_PROCESSES, usable_cores())
-    samples = render(
-        entry.render, entry.count, entry.render_seed, split=entry.split, backgrounds=entry.backgrounds or None,
+    samples = render_people(
+        entry.render, entry.count, entry.render_seed, split=entry.split, backdrops=entry.backgrounds or None,
         processes=processes, device=device,
     )  # fmt: skip
     path = Path(entry.path)

@@ -1,105 +1,118 @@
-"""Figures of measurements: PCK over the threshold, and the error by joint."""
+"""Charts of measurements as PNG, drawn by matplotlib, which ``liftwild[figures]`` brings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
-from liftwild.evaluation.page import shrunk
-from liftwild.viz.draw import FAINT, FINE, GRID, INK, PAPER, Colour, disc, line, text
+from liftwild.errors import LiftwildError
+from liftwild.files import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Okabe and Ito 2008, in an order in which neighbours differ in lightness too.
-COLOURS: tuple[Colour, ...] = (
-    (0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (213, 94, 0), (60, 60, 60),
-    (170, 150, 20),
-)  # fmt: skip
-WIDTH_PX, PLOT_PX, LEGEND_PX, LINE_PX = 860, 420, 24, 26
-DOT_PX = 7  # between the dots of one joint, so that none hides another
-LEFT_PX, RIGHT_PX, TOP_PX, BOTTOM_PX = 70, 24, 50, 58
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#3c3c3c", "#aa9614")
+FAINT = "#7d828a"
+# Over matplotlib's own defaults, so that nobody's settings change a chart. DejaVu Sans comes with matplotlib.
+SETTINGS: dict[str, Any] = {
+    "font.family": "DejaVu Sans", "font.size": 9, "axes.titlesize": 11, "axes.titlelocation": "left",
+    "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": FAINT, "axes.grid": True,
+    "axes.axisbelow": True, "grid.color": "#d0d4da", "grid.linewidth": 0.6, "lines.linewidth": 1.8,
+    "lines.markersize": 4, "legend.frameon": False, "xtick.color": FAINT, "ytick.color": FAINT,
+    "xtick.labelcolor": "black", "ytick.labelcolor": "black",
+}  # fmt: skip
+DPI = 130
 
 
-def draw_pck_curves(title: str, thresholds_mm: Sequence[float], curves: Mapping[str, np.ndarray]) -> np.ndarray:
-    """PCK in percent (T,) of each name over ``thresholds_mm`` (T,): (H, W, 3) uint8 RGB."""
-    height = TOP_PX + PLOT_PX + BOTTOM_PX + LEGEND_PX * len(curves) + 8
-    canvas = np.full((height * FINE, WIDTH_PX * FINE, 3), PAPER, np.uint8)
-    text(canvas, title, (LEFT_PX * FINE, 30 * FINE), 0.65, INK)
-    most = max(thresholds_mm)
-
-    def place(x: float, y: float) -> np.ndarray:
-        across = LEFT_PX + (WIDTH_PX - LEFT_PX - RIGHT_PX) * x / most
-        return np.array([across, TOP_PX + PLOT_PX * (1 - y / 100)]) * FINE
-
-    for y in range(0, 101, 20):
-        line(canvas, place(0, y), place(most, y), GRID, FINE)
-        _right(canvas, str(y), place(0, y) + np.array([-10, 5]) * FINE)
-    for x in np.linspace(0, most, 6):
-        line(canvas, place(x, 0), place(x, 100), GRID, FINE)
-        text(canvas, f"{x:.0f}", tuple(place(x, 0) + np.array([0, 16]) * FINE), 0.45, FAINT, centred=True)
-    text(canvas, "%", tuple(place(0, 100) + np.array([-26, -16]) * FINE), 0.45, FAINT)
-    text(canvas, "joints less than so many mm off", tuple(place(most / 2, 0) + np.array([0, 38]) * FINE), 0.48, FAINT,
-         centred=True)  # fmt: skip
-    for curve, colour in zip(curves.values(), COLOURS, strict=False):
-        points = [place(x, y) for x, y in zip(thresholds_mm, curve, strict=True) if np.isfinite(y)]
-        for start, end in pairwise(points):
-            line(canvas, start, end, colour, 2.4 * FINE)
-        for point in points[::5]:
-            disc(canvas, point, 3.4 * FINE, colour)
-    words = [f"{name}   {curve[-1]:.1f} % at {most:.0f} mm" for name, curve in curves.items()]
-    _legend(canvas, TOP_PX + PLOT_PX + BOTTOM_PX, words)
-    return shrunk(canvas)
+class MissingMatplotlibError(LiftwildError):
+    """A chart is wanted and matplotlib is not installed."""
 
 
-def draw_joint_errors(title: str, joints: Sequence[str], errors: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Mean error in mm (J,) of each name for ``joints``, one line a joint: (H, W, 3) uint8 RGB. NaN: not measured."""
-    values = np.array(list(errors.values()))
-    counted = [j for j in range(len(joints)) if np.isfinite(values[:, j]).any()]
-    most = _round_up(float(np.nanmax(values)) if counted else 100.0)
-    left, high = 130, max(LINE_PX, DOT_PX * len(errors) + 8)
-    height = TOP_PX + high * len(counted) + BOTTOM_PX + LEGEND_PX * len(errors) + 8
-    canvas = np.full((height * FINE, WIDTH_PX * FINE, 3), PAPER, np.uint8)
-    text(canvas, title, (24 * FINE, 30 * FINE), 0.65, INK)
-    bottom = TOP_PX + high * len(counted)
-
-    def place(mm: float, y: float) -> np.ndarray:
-        return np.array([left + (WIDTH_PX - left - RIGHT_PX) * mm / most, y]) * FINE
-
-    for mm in np.linspace(0, most, 6):
-        line(canvas, place(mm, TOP_PX), place(mm, bottom), GRID, FINE)
-        text(canvas, f"{mm:.0f}", tuple(place(mm, bottom + 16)), 0.45, FAINT, centred=True)
-    text(canvas, "mean error, mm", tuple(place(most / 2, bottom + 38)), 0.48, FAINT, centred=True)
-    for number, joint in enumerate(counted):
-        y = TOP_PX + high * (number + 0.5)
-        line(canvas, place(0, y + high / 2), place(most, y + high / 2), GRID, FINE)
-        _right(canvas, joints[joint].replace("_", " "), place(0, y + 5) - np.array([10 * FINE, 0]))
-        for place_in_row, (own, colour) in enumerate(zip(values[:, joint], COLOURS, strict=False)):
-            if np.isfinite(own):
-                disc(canvas, place(own, y + DOT_PX * (place_in_row - (len(errors) - 1) / 2)), 3.6 * FINE, colour)
-    means = {
-        name: f"{name}   mean of these {np.nanmean(own):.1f} mm"
-        for name, own in errors.items()
-        if np.isfinite(own).any()
-    }
-    _legend(canvas, bottom + BOTTOM_PX, [means.get(name, name) for name in errors])
-    return shrunk(canvas)
+def check_matplotlib() -> None:
+    """MissingMatplotlibError, one line that names the extra, if no chart can be drawn here."""
+    try:
+        import matplotlib  # noqa: F401
+    except ModuleNotFoundError:
+        raise MissingMatplotlibError("charts need matplotlib: pip install 'liftwild[figures]'") from None
 
 
-def _legend(canvas: np.ndarray, top: float, names: Sequence[str]) -> None:
-    for number, (name, colour) in enumerate(zip(names, COLOURS, strict=False)):
-        y = (top + LEGEND_PX * (number + 0.5)) * FINE
-        line(canvas, np.array([30 * FINE, y]), np.array([56 * FINE, y]), colour, 4 * FINE)
-        text(canvas, name, (68 * FINE, y + 5 * FINE), 0.48, INK)
+@contextmanager
+def chart(
+    path: Path, inches: tuple[float, float], columns: int = 1, rows: int = 1, **grid: Any
+) -> Iterator[list[Axes]]:
+    """Axes to draw on, row by row; in the end the chart is written to ``path``, whole or not at all.
+
+    ``inches``: width and height; ``grid``: as for ``matplotlib.figure.Figure.subplots``. MissingMatplotlibError without
+    matplotlib; LiftwildError if ``path`` cannot be written.
+    """
+    check_matplotlib()
+    from matplotlib import style
+    from matplotlib.figure import Figure
+
+    content = BytesIO()
+    with style.context(["default", SETTINGS]):
+        figure = Figure(figsize=inches, layout="constrained")  # no pyplot: no windows, nothing global
+        yield list(figure.subplots(rows, columns, squeeze=False, **grid).flat)
+        figure.savefig(content, format="png", dpi=DPI, metadata={"Software": None})
+    write_whole(path, content.getvalue())
 
 
-def _right(canvas: np.ndarray, words: str, at: np.ndarray) -> None:
-    """Text that ends at ``at``."""
-    (width, _), _ = cv2.getTextSize(words, cv2.FONT_HERSHEY_SIMPLEX, 0.45 * FINE, FINE)
-    text(canvas, words, (float(at[0]) - width, float(at[1])), 0.45, FAINT)
+def put_legend_below(axes: Axes) -> None:
+    """The legend, one name a line, under the axes of a chart."""
+    handles, names = axes.get_legend_handles_labels()
+    axes.figure.legend(handles, names, loc="outside lower left")
 
 
-def _round_up(value: float) -> float:
-    """The next of 1, 2, 2.5, 5 times a power of ten."""
-    power = 10 ** np.floor(np.log10(max(value, 1.0)))
-    return float(next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= value))
+def write_pck_curves(path: Path, title: str, thresholds_mm: Sequence[float], curves: Mapping[str, np.ndarray]) -> None:
+    """A chart of PCK in percent (T,) of each name over ``thresholds_mm`` (T,). Errors as in ``chart``."""
+    with chart(path, (7, 4.2 + 0.2 * len(curves))) as (axes,):
+        for (name, curve), colour in zip(curves.items(), COLOURS, strict=False):
+            label = f"{name}   {curve[-1]:.1f} % at {thresholds_mm[-1]:g} mm"
+            axes.plot(thresholds_mm, curve, color=colour, marker="o", markevery=5, label=label, clip_on=False)
+        axes.set(title=title, xlabel="joints less than so many mm off", ylabel="%", ylim=(0, 100))
+        axes.set(xlim=(0, max(thresholds_mm)), xticks=np.linspace(0, max(thresholds_mm), 6))
+        put_legend_below(axes)
+
+
+def write_joint_errors(path: Path, title: str, joints: Sequence[str], errors: Mapping[str, np.ndarray]) -> None:
+    """A chart of the mean error in mm (J,) of each name, one line a joint; NaN: not measured.
+
+    Errors as in ``chart``.
+    """
+    shown = [joint for joint in range(len(joints)) if any(np.isfinite(own[joint]) for own in errors.values())]
+    with chart(path, (7, 1.2 + 0.3 * len(shown) + 0.2 * len(errors))) as (axes,):
+        for number, ((name, own), colour) in enumerate(zip(errors.items(), COLOURS, strict=False)):
+            mean = f"   mean of these {np.nanmean(own):.1f} mm" if np.isfinite(own).any() else ""
+            # Side by side within a joint's line, so that none hides another.
+            places = np.arange(len(shown)) + 0.1 * (number - (len(errors) - 1) / 2)
+            axes.plot(own[shown], places, "o", color=colour, label=name + mean)
+        axes.set(title=title, xlabel="mean error, mm")
+        axes.set_yticks(range(len(shown)), [joints[joint].replace("_", " ") for joint in shown])
+        axes.set_ylim(len(shown) - 0.4, -0.6)
+        axes.set_xlim(left=0)
+        put_legend_below(axes)
+
+
+def write_reliability(path: Path, title: str, tables: Mapping[str, Sequence[tuple[float, float, int]]]) -> None:
+    """A chart of found over stated chances, and of how many joints state them.
+
+    ``tables``: by name, bins of equal width as (stated, found, joints), chances in [0, 1]. Errors as in ``chart``.
+    """
+    with chart(path, (5, 6.4), rows=2, sharex=True, height_ratios=(4, 1)) as (curve, bars):
+        curve.plot([0, 100], [0, 100], color=FAINT, linewidth=1)
+        for number, ((name, table), colour) in enumerate(zip(tables.items(), COLOURS, strict=False)):
+            stated, found, joints = (np.array(column, dtype=np.float64) for column in zip(*table, strict=True))
+            curve.plot(100 * stated[joints > 0], 100 * found[joints > 0], "o-", color=colour, label=name)
+            width = 100 / len(table)
+            share = 0.8 / len(tables)
+            middle = (np.arange(len(table)) + 0.1 + share * (number + 0.5)) * width
+            bars.bar(middle, joints, share * width, color=colour)
+        curve.set(title=title, ylabel="right, %", xlim=(0, 100), ylim=(0, 100))
+        bars.set(xlabel="confidence, %", ylabel="joints")
+        put_legend_below(curve)

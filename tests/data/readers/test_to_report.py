@@ -19,7 +19,7 @@ from liftwild.data.readers import h36m, h36m_videos, lsp, mpi_inf_3dhp, mpii
 from liftwild.data.store import Store
 from liftwild.evaluation import metrics, paper
 from liftwild.evaluation.predictions import encode, read_predictions
-from liftwild.evaluation.protocols.open import MAIN
+from liftwild.evaluation.scored import open_table
 from liftwild.skeleton import MPII_16
 from liftwild.synthetic.render.generate import RenderedSample
 from tests.support.commands import liftwild
@@ -126,7 +126,7 @@ def check_report(folder: Path, name: str, case: Case) -> None:
     assert {"report.md", *(f"{key}{suffix}" for key in keys for suffix in (".tex", ".csv"))} <= written
     shown = read_markdown((folder / "report.md").read_text())
     for key in keys:
-        table = paper.paper_table(key) if case.protocol != "open" else paper.Table(key, "x: open protocol", tuple(MAIN))
+        table = paper.paper_table(key) if case.protocol != "open" else open_table(key, "x: open protocol")
         rows, tex = read_csv(folder / f"{key}.csv"), read_latex(folder / f"{key}.tex")
         own = {column: rows[name][column] for column in table.columns if column in rows.get(name, {})}
         assert tuple(own) == tuple(c for c in table.columns if c in case.filled.get(key, ())), (key, rows)

@@ -11,11 +11,11 @@ import numpy as np
 
 from liftwild.camera import bone_lengths
 from liftwild.errors import LiftwildError
-from liftwild.evaluation import measure, metrics
+from liftwild.evaluation import metric_table, metrics
 from liftwild.evaluation.measure import Measured
 from liftwild.evaluation.paper import TABLE_1_ACTIONS
 from liftwild.evaluation.predictions import Predictions
-from liftwild.evaluation.protocols.protocol import Aligned, Protocol, Scores, Switches, groups, known, rooted, together
+from liftwild.evaluation.protocols.protocol import Aligned, Protocol, Scores, Switches, known, rooted
 from liftwild.skeleton import MPII_16, PELVIS, SCALE_BONES, THORAX
 
 NECK = MPII_16.index("upper_neck")
@@ -27,11 +27,11 @@ ALIASES = {"takingphoto": "photo", "photoing": "photo", "walkingdog": "walkdog",
            "direction": "directions", "purchase": "purchases"}  # fmt: skip
 
 
-def aligned(predictions: Predictions, switches: Switches) -> Aligned:
+def _align(predictions: Predictions, switches: Switches) -> Aligned:
     """Everybody's pose, its summed bone length that of the training people, and label, both about the label's root."""
-    measured = together(predictions.stores)
+    measured = predictions.measured
     true, valid = measured.true_3d.copy(), measured.valid_3d.copy()
-    pred = measured.pose(measured.pred_2d, measured.pred_depth)
+    pred = measured.pred_3d
     if switches["thorax"] == "middle":
         for pose in (pred, true):
             pose[:, THORAX] = (pose[:, PELVIS] + pose[:, NECK]) / 2
@@ -70,15 +70,14 @@ def action(group: str) -> str:
     )
 
 
-def scores(predictions: Predictions, switches: Switches) -> Scores:
+def _scores(predictions: Predictions, switches: Switches) -> Scores:
     """MPJPE in mm of each action (mean over frames) and their mean; PCKh@0.5 in percent.
 
     The head is the distance from upper neck to head top in the labels; pelvis and thorax are left out, as in MPII's.
     """
-    errors = metrics.mpjpe(*aligned(predictions, switches))
-    of = groups(predictions.stores)
-    frames = {name: [action(name) == column for column in TABLE_1_ACTIONS] for name in set(of.tolist())}
-    columns = np.array([frames[name] for name in of.tolist()])
+    errors = metrics.mpjpe(*_align(predictions, switches))
+    frames = {name: [action(name) == column for column in TABLE_1_ACTIONS] for name in set(predictions.group)}
+    columns = np.array([frames[name] for name in predictions.group])
     usable = np.isfinite(errors)
     found = {
         name: float(errors[own].mean())
@@ -87,11 +86,11 @@ def scores(predictions: Predictions, switches: Switches) -> Scores:
     }
     if found:
         found["Average"] = float(np.mean(list(found.values())))
-    head = measure.head_hits(together(predictions.stores)).pooled()
+    head = metric_table.head_hits(predictions.measured).pooled()
     return {"table1": found, "table2": {"PCKh@0.5": 100 * head} if np.isfinite(head) else {}}
 
 
 H36M = Protocol(
-    "h36m", (None, PEOPLE), scores, lambda predictions, switches: {"h36m": aligned(predictions, switches)},
-    {"root": ("depth", "whole"), "thorax": ("network", "middle")}, group=action,
+    "h36m", (None, PEOPLE), _scores, _align, group=action,
+    switches={"root": ("depth", "whole"), "thorax": ("network", "middle")},
 )  # fmt: skip

@@ -11,8 +11,8 @@ import numpy as np
 
 from liftwild.errors import LiftwildError
 from liftwild.evaluation import metrics
-from liftwild.evaluation.predictions import Predictions, StorePredictions
-from liftwild.evaluation.protocols.protocol import Aligned, Protocol, Scores, Switches, groups, known, rooted, together
+from liftwild.evaluation.predictions import Predictions
+from liftwild.evaluation.protocols.protocol import Aligned, Protocol, Scores, Switches, known, rooted, with_label_size
 from liftwild.skeleton import MPII_16, PELVIS, THORAX
 
 PEOPLE = 2929
@@ -23,28 +23,21 @@ SHARE = 0.2
 THRESHOLD_MM = 150.0
 
 
-def known_scale(stores: tuple[StorePredictions, ...]) -> np.ndarray:
-    """Poses (N, J, 3) in mm, pelvis at 0, with the summed bone length of their labels; NaN where those have no bone."""
-    measured = together(stores)
-    pred = measured.pose(measured.pred_2d, measured.pred_depth)
-    return metrics.scale_to_bone_sum(pred, measured.true_3d, measured.valid_3d)
-
-
-def toward_neck(pose: np.ndarray) -> np.ndarray:
+def _toward_neck(pose: np.ndarray) -> np.ndarray:
     """``pose`` (N, J, 3) with pelvis and hips moved 0.2 of the way to the upper neck."""
     moved = pose.copy()
     moved[:, MOVED] += SHARE * (pose[:, NECK : NECK + 1] - pose[:, MOVED])
     return moved
 
 
-def aligned(predictions: Predictions, switches: Switches) -> Aligned:
+def align_at_pelvis(predictions: Predictions, switches: Switches) -> Aligned:
     """Everybody's pose and label about their pelvis; pelvis and thorax are not compared."""
-    measured = together(predictions.stores)
-    pred, true, valid = known_scale(predictions.stores), measured.true_3d, measured.valid_3d.copy()
+    measured = predictions.measured
+    pred, true, valid = with_label_size(measured), measured.true_3d, measured.valid_3d.copy()
     if switches["hips"] == "prediction":
-        pred = toward_neck(pred)
+        pred = _toward_neck(pred)
     if switches["hips"] == "labels":
-        true = np.where(valid[:, NECK, None, None], toward_neck(true), np.nan)
+        true = np.where(valid[:, NECK, None, None], _toward_neck(true), np.nan)
     true = rooted(true, valid)
     valid[:, [PELVIS, THORAX]] = False
     return known(Aligned(rooted(pred), true, valid))
@@ -61,12 +54,11 @@ def scene(group: str) -> str:
     )
 
 
-def scores(predictions: Predictions, switches: Switches) -> Scores:
+def _scores(predictions: Predictions, switches: Switches) -> Scores:
     """PCK of each scene and of all frames, AUC of all, in percent; all joints of all frames count alike."""
-    poses = aligned(predictions, switches)
-    of = groups(predictions.stores)
-    scenes = {name: scene(name) for name in set(of.tolist())}
-    frames = np.array([scenes[name] for name in of.tolist()])
+    poses = align_at_pelvis(predictions, switches)
+    scenes = {name: scene(name) for name in set(predictions.group)}
+    frames = np.array([scenes[name] for name in predictions.group])
     hits = poses.hits(THRESHOLD_MM)
     found = {
         name: metrics.JointHits(hits.hits[frames == name], hits.counted[frames == name]).pooled() for name in SCENES
@@ -77,7 +69,6 @@ def scores(predictions: Predictions, switches: Switches) -> Scores:
 
 
 MPI_INF_3DHP = Protocol(
-    "mpi-inf-3dhp", (None, PEOPLE), scores,
-    lambda predictions, switches: {"mpi-inf-3dhp": aligned(predictions, switches)},
-    {"hips": ("prediction", "labels", "none")}, group=scene,
+    "mpi-inf-3dhp", (None, PEOPLE), _scores, align_at_pelvis, group=scene,
+    switches={"hips": ("prediction", "labels", "none")},
 )  # fmt: skip

@@ -6,9 +6,10 @@ import numpy as np
 
 from liftwild.errors import LiftwildError
 from liftwild.evaluation import metrics
+from liftwild.evaluation.metric_table import scored_joints
 from liftwild.evaluation.predictions import Predictions
-from liftwild.evaluation.protocols.protocol import Protocol, Scores, Switches, head_sizes, together
-from liftwild.skeleton import MPII_16, PELVIS, THORAX
+from liftwild.evaluation.protocols.protocol import Protocol, Scores, Switches
+from liftwild.skeleton import MPII_16
 
 PEOPLE = 2958
 THRESHOLD = 0.5
@@ -20,21 +21,19 @@ COLUMNS = {
 }  # fmt: skip
 
 
-def scores(predictions: Predictions, switches: Switches) -> Scores:
+def _scores(predictions: Predictions, switches: Switches) -> Scores:
     """Percent of labelled joints at most half a head size off; all joints of all people count alike.
 
     LiftwildError where nobody's head size is known. Source: Andriluka et al. 2014.
     """
-    measured, sizes = together(predictions.stores), head_sizes(predictions.stores)
+    measured, sizes = predictions.measured, predictions.head_size_px
     if not (sizes > 0).any():
         raise LiftwildError(
             "protocol mpii: no head sizes in the predictions; prepare the store with 'liftwild prepare mpii' and "
             "evaluate it again"
         )
-    valid = measured.valid_2d.copy()
-    valid[:, [PELVIS, THORAX]] = False
     limit = THRESHOLD * np.where(sizes > 0, sizes, np.nan)
-    hits = metrics.joint_hits(measured.pred_2d, measured.true_2d, valid, limit=limit, inclusive=True)
+    hits = metrics.joint_hits(measured.pred_2d, measured.true_2d, scored_joints(measured), limit=limit, inclusive=True)
     found = {}
     for name, joints in COLUMNS.items():
         own = [MPII_16.index(joint) for joint in joints]
@@ -43,4 +42,4 @@ def scores(predictions: Predictions, switches: Switches) -> Scores:
     return {"mpii": {name: 100 * part for name, part in found.items() if np.isfinite(part)}}
 
 
-MPII = Protocol("mpii", (PEOPLE, PEOPLE), scores, head_sizes=True)
+MPII = Protocol("mpii", (PEOPLE, PEOPLE), _scores, needs_head_size=True)

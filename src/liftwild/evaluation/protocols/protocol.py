@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.evaluation import metrics
 from liftwild.evaluation.measure import Measured
-from liftwild.evaluation.predictions import Predictions, StorePredictions
+from liftwild.evaluation.predictions import Predictions
 from liftwild.skeleton import PELVIS
 
 Switches: TypeAlias = Mapping[str, str]
@@ -31,25 +31,33 @@ class Aligned(NamedTuple):
         """Joints less than ``limit_mm`` off: 3D PCK."""
         return metrics.joint_hits(*self, limit=limit_mm)
 
+    def joint_errors(self) -> np.ndarray:
+        """Mean distance of each joint (J,) in mm, NaN where it is never compared."""
+        distance = np.linalg.norm(self.pred - self.true, axis=-1)
+        count = self.valid.sum(0)
+        total = np.where(self.valid, distance, 0.0).sum(0)
+        return np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
+
 
 @dataclass(frozen=True)
 class Protocol:
     """One way to measure.
 
     ``published``: how many people without and with 3D labels it is over; 0: any number, None: it does not measure
-    such. ``switches``: the values of each, the paper's first. ``scores``: its numbers by table and column.
-    ``aligned``: by name of a set of people, poses as it compares them. ``group``: tells the name that it has for a
-    ``Sample.group``; LiftwildError if it has none. ``head_sizes``: it needs these. ``tables``: Markdown of its own,
-    where it does not go by the tables of the paper.
+    such. ``scores``: its numbers by table and column. ``align``: everybody's poses as it compares them; ``per_store``:
+    of each store by itself, not of all together. ``switches``: the values of each, the paper's first. ``group``: tells
+    the name that it has for a ``Sample.group``; LiftwildError if it has none. ``needs_head_size``: of somebody in each
+    store. ``tables``: Markdown of its own, where it does not go by the tables of the paper.
     """
 
     name: str
     published: tuple[int | None, int | None]
     scores: Callable[[Predictions, Switches], Scores]
-    aligned: Callable[[Predictions, Switches], dict[str, Aligned]] | None = None
+    align: Callable[[Predictions, Switches], Aligned] | None = None
+    per_store: bool = False
     switches: dict[str, tuple[str, ...]] = field(default_factory=dict)
     group: Callable[[str], str] | None = None
-    head_sizes: bool = False
+    needs_head_size: bool = False
     tables: Callable[[Predictions], str] | None = None
 
     def chosen(self, given: Switches) -> dict[str, str]:
@@ -62,13 +70,14 @@ class Protocol:
                 raise LiftwildError(f"switch {name} is {' or '.join(self.switches[name])}, not {value!r}")
         return {name: given.get(name, values[0]) for name, values in self.switches.items()}
 
-    def miscounted(self, stores: Iterable[tuple[int, bool]]) -> str:
-        """PersonSelection this protocol is over and whom it got instead, "" if that is the same.
+    def check_people(self, counts: Iterable[tuple[int, bool]], any_count: bool) -> str:
+        """Whom this protocol is over and whom it got instead, "" if that is the same.
 
-        ``stores``: people, and whether there are 3D labels. LiftwildError if it cannot measure such people at all.
+        ``counts``: people of each store, and whether there are 3D labels. LiftwildError if it cannot measure such
+        people at all, or if they are others than its own and not ``any_count``.
         """
         found = [0, 0]
-        for people, has_3d in stores:
+        for people, has_3d in counts:
             found[has_3d] += people
         faults = []
         for kind, people, published in zip(("without 3D labels", "with 3D labels"), found, self.published, strict=True):
@@ -76,53 +85,35 @@ class Protocol:
                 raise LiftwildError(f"protocol {self.name} does not measure people {kind}, and there are {people}")
             if people and published and people != published:
                 faults.append(f"{people:,} people instead of {published:,}")
-        return ", ".join(faults)
+        fault = ", ".join(faults)
+        if fault and not any_count:
+            raise LiftwildError(
+                f"protocol {self.name}: {fault}; give its whole test set, or --any-count to score what there is"
+            )
+        return fault
 
     def check_labels(self, store: Store) -> None:
         """LiftwildError if ``store`` lacks what this protocol needs beside the joints: before it is predicted on."""
         if self.group is not None:
             for name in sorted(set(store.column("group").tolist())):
                 self.group(name)
-        if self.head_sizes and not (store.column("head_size_px") > 0).any():
+        if self.needs_head_size and not (store.column("head_size_px") > 0).any():
             raise LiftwildError(f"protocol {self.name}: {store.path} has no head sizes; prepare it with "
                                 f"'liftwild prepare {self.name}'")  # fmt: skip
 
-
-def miscounted(protocol: Protocol, predictions: Predictions) -> str:
-    """``Protocol.miscounted`` of predictions."""
-    return protocol.miscounted((len(store.source), store.has_3d) for store in predictions.stores)
-
-
-def check_people(protocol: Protocol, fault: str, any_count: bool) -> None:
-    """LiftwildError if there is a ``fault`` in the numbers of people, unless they may be any."""
-    if fault and not any_count:
-        raise LiftwildError(
-            f"protocol {protocol.name}: {fault}; give its whole test set, or --any-count to score what there is"
-        )
+    def aligned(self, predictions: Predictions, switches: Switches) -> dict[str, Aligned]:
+        """Poses as they are compared, by name of the set of people; empty where none are."""
+        if self.align is None:
+            return {}
+        if self.per_store:
+            stores = (store for store in predictions.stores if store.has_3d)
+            return {store.name: self.align(predictions.of(store), switches) for store in stores}
+        return {self.name: self.align(predictions, switches)}
 
 
-def together(stores: Sequence[StorePredictions]) -> Measured:
-    """The people of several stores as one."""
-    first = stores[0].measured  # what is not by person is of the network, the same for all
-    parts = {
-        item.name: [getattr(store.measured, item.name) for store in stores]
-        for item in fields(Measured)
-        if item.name not in ("input_px", "sum_length_mm")
-    }
-    arrays: dict[str, Any] = {  # what only some of the stores have is left out
-        name: None if any(each is None for each in part) else np.concatenate(part) for name, part in parts.items()
-    }
-    return Measured(**arrays, input_px=first.input_px, sum_length_mm=first.sum_length_mm)
-
-
-def groups(stores: Sequence[StorePredictions]) -> np.ndarray:
-    """Which group everybody in ``stores`` is of, (N,) str."""
-    return np.array([group for store in stores for group in store.group])
-
-
-def head_sizes(stores: Sequence[StorePredictions]) -> np.ndarray:
-    """Head sizes of everybody in ``stores``, (N,) px of the network's input, NaN: unknown."""
-    return np.concatenate([store.head_size_px for store in stores])
+def with_label_size(measured: Measured) -> np.ndarray:
+    """Poses (N, J, 3) in mm, pelvis at 0, with the summed bone length of their labels; NaN where those have no bone."""
+    return metrics.scale_to_bone_sum(measured.pred_3d, measured.true_3d, measured.valid_3d)
 
 
 def rooted(pose: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray:

@@ -10,21 +10,20 @@ import numpy as np
 
 from liftwild.evaluation import metrics
 from liftwild.evaluation.predictions import Predictions
-from liftwild.evaluation.protocols import mpi_inf_3dhp, mpii
-from liftwild.evaluation.protocols.protocol import Protocol, Scores, Switches, together
+from liftwild.evaluation.protocols.mpi_inf_3dhp import MPI_INF_3DHP
+from liftwild.evaluation.protocols.mpii import MPII
+from liftwild.evaluation.protocols.protocol import Protocol, Scores, Switches, with_label_size
 
 CROP_PX = 256
 
 
-def scores(predictions: Predictions, switches: Switches) -> Scores:
+def _scores(predictions: Predictions, switches: Switches) -> Scores:
     """Means over people, in the unit of each table."""
     found: Scores = {}
-    in_mm = tuple(store for store in predictions.stores if store.has_3d)
-    if in_mm:
-        found["table4-mm"] = _means(mpi_inf_3dhp.known_scale(in_mm))
-    in_px = [store for store in predictions.stores if not store.has_3d]
-    if in_px:
-        measured = together(in_px)
+    if in_mm := [store for store in predictions.stores if store.has_3d]:
+        found["table4-mm"] = _means(with_label_size(predictions.of(*in_mm).measured))
+    if in_px := [store for store in predictions.stores if not store.has_3d]:
+        measured = predictions.of(*in_px).measured
         depth_px = measured.pred_depth * (measured.input_px / 2)
         pose = np.concatenate([measured.pred_2d, depth_px[..., None]], axis=-1).astype(np.float64)
         found["table4-px"] = _means(pose * (CROP_PX / measured.input_px))
@@ -39,4 +38,4 @@ def _means(poses: np.ndarray) -> dict[str, float]:
     return {name: float(difference.mean()) for name, difference in metrics.bone_symmetry(usable).items()}
 
 
-SYMMETRY = Protocol("symmetry", (mpii.PEOPLE, mpi_inf_3dhp.PEOPLE), scores)
+SYMMETRY = Protocol("symmetry", (MPII.published[0], MPI_INF_3DHP.published[1]), _scores)

@@ -1,1 +1,1 @@
-"""The body, and what it wears."""
+"""The body, its clothes and its colours."""

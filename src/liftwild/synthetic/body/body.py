@@ -33,7 +33,7 @@ JOINT_BONES = {
 NECK_SHARE = 0.76
 HEAD_TOP_VERTICES = 12
 
-# Statures (mean, deviation, m) that bodies are drawn by: the shape space itself is wider than people are.
+# Statures (mean, deviation, m) that bodies are sampled by: the shape space holds more extreme bodies than there are.
 MEN_M, WOMEN_M, CHILDREN_M = (1.77, 0.075), (1.65, 0.075), (1.35, 0.2)
 ADULT_AGE = 0.55  # of anny's age scale
 CHILDREN_SHARE = 0.35
@@ -95,9 +95,9 @@ class Body:
         self.is_adult = torch.as_tensor(column["age"] > ADULT_AGE).to(self.device)
         return torch.as_tensor(np.where(column["age"] > ADULT_AGE, adult, child), dtype=torch.float32)
 
-    def draw(self, dice: SampleRng) -> Tensor:
-        """Which of the sampled bodies each row has: long (B,)."""
-        return dice.pick(self._likely)
+    def sample(self, rng: SampleRng) -> Tensor:
+        """Index of a body for each row, by how likely its stature is: long (B,)."""
+        return rng.pick(self._likely)
 
     def shape(self, coefficients: Tensor) -> tuple[Tensor, Tensor]:
         """Vertices (B, V, 3) and bone heads (B, N, 3) at rest, m, of shape ``coefficients`` (B, K)."""

@@ -1,4 +1,4 @@
-"""What people wear, as shapes: which part of each shell is there, and how far it stands off the body.
+"""The shapes of clothes and hair: which part of each shell is there, and how far it is from the body.
 
 A shell is the body's own surface moved out along its normals. A value at each vertex (``cuts``) says where it ends: it
 is interpolated inside a triangle, and what is not above 0 is left out, so hems are smooth whatever the mesh.
@@ -6,12 +6,13 @@ is interpolated inside a triangle, and what is not above 0 is left out, so hems 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from liftwild.synthetic.body.layers import L_HAIR, L_LOWER, L_SKIN, L_SKIRT, L_UPPER, Layers
+from liftwild.synthetic.rows import Rows
 from liftwild.synthetic.sample_rng import SampleRng
 
 BALD, SHORT, FULL, CHIN_LONG, LONG, HAT = range(6)
@@ -21,15 +22,14 @@ _UNDER = 0.03  # m: skin ends so far inside a hem
 
 
 @dataclass(frozen=True, eq=False)
-class Outfit:
+class Outfit(Rows):
     """The clothes and hair of P people; lengths in m on the mean body.
 
     ``sleeve``: from the shoulder, ``hem``: height at which the top ends, ``neckline``: depth of the front, ``tucked``
     bool; ``leg_length``: from the hip, ``waist``: height; ``skirt`` bool, ``skirt_length``: below the hip;
     ``loose_top``, ``loose_legs``, ``flare``: how far clothes stand off; ``folds``: height of the folds; ``wave``
-    (P, 12): phases and frequencies of hems and folds; ``hair``: style; ``hair_length``: below the head's centre,
-    ``hair_volume``;
-    ``shoes`` bool.
+    (P, 12): phases and frequencies of hems and folds; ``hair``: style; ``hair_length``: below the head's centre;
+    ``hair_volume``; ``shoes`` bool.
     """
 
     sleeve: Tensor
@@ -50,36 +50,32 @@ class Outfit:
     hair_volume: Tensor
     shoes: Tensor
 
-    def take(self, rows: Tensor) -> Outfit:
-        """The outfits of ``rows``."""
-        return Outfit(**{each.name: getattr(self, each.name)[rows] for each in fields(self)})
 
-
-def draw_outfit(layers: Layers, dice: SampleRng, woman: Tensor) -> Outfit:
-    """What each row wears; ``woman`` (B,) bool leans hair and skirts."""
+def sample_outfit(layers: Layers, rng: SampleRng, woman: Tensor) -> Outfit:
+    """An outfit for each row; ``woman`` (B,) bool makes long hair and skirts likelier."""
     at_wrist, ankle, knee, hip = layers.arm_wrist, layers.leg_ankle, layers.leg_knee, layers.hip_z
 
     def choose(weights: tuple[float, ...], *ranges: tuple[float, float]) -> Tensor:
-        table = torch.tensor(ranges, device=dice.device)[dice.pick(weights)]
-        return table[:, 0] + (table[:, 1] - table[:, 0]) * dice.unit()
+        table = torch.tensor(ranges, device=rng.device)[rng.pick(weights)]
+        return table[:, 0] + (table[:, 1] - table[:, 0]) * rng.unit()
 
     sleeve = choose((0.24, 0.42, 0.08, 0.26), (-0.01, 0.03), (0.1, 0.25), (0.3, 0.42), (at_wrist - 0.06, at_wrist))
-    tucked = dice.chance(0.28)
-    hem = torch.where(tucked, torch.full_like(sleeve, hip + 0.1), dice.uniform(layers.crotch_z + 0.01, hip + 0.1))
-    skirt = dice.unit() < torch.where(woman, 0.3, 0.02)
+    tucked = rng.chance(0.28)
+    hem = torch.where(tucked, torch.full_like(sleeve, hip + 0.1), rng.uniform(layers.crotch_z + 0.01, hip + 0.1))
+    skirt = rng.unit() < torch.where(woman, 0.3, 0.02)
     shorts, cropped, long = (0.14, knee + 0.03), (knee + 0.08, ankle - 0.12), (ankle - 0.05, ankle + 0.015)
     trousers = choose((0.42, 0.07, 0.51), shorts, cropped, long)
     # Under a skirt: bare legs, or leggings.
-    leg_length = torch.where(skirt, torch.where(dice.chance(0.6), 0.1, ankle - 0.02), trousers)
-    style = torch.where(woman, dice.pick(HAIR_OF_WOMEN), dice.pick(HAIR_OF_MEN))
-    length = torch.where(style == LONG, dice.uniform(0.15, 0.36), dice.uniform(0.04, 0.13))
+    leg_length = torch.where(skirt, torch.where(rng.chance(0.6), 0.1, ankle - 0.02), trousers)
+    style = torch.where(woman, rng.pick(HAIR_OF_WOMEN), rng.pick(HAIR_OF_MEN))
+    length = torch.where(style == LONG, rng.uniform(0.15, 0.36), rng.uniform(0.04, 0.13))
     return Outfit(
-        sleeve=sleeve, hem=hem, neckline=dice.unit() ** 2 * 0.11, tucked=tucked, leg_length=leg_length,
-        waist=dice.uniform(hip + 0.08, hip + 0.16), skirt=skirt, skirt_length=dice.uniform(0.28, 0.85),
-        loose_top=dice.unit() ** 1.5 * 0.034,
-        loose_legs=torch.where(skirt, torch.zeros_like(sleeve), dice.unit() ** 1.5 * 0.03),
-        flare=dice.unit() ** 3 * 0.045, folds=dice.uniform(0.002, 0.009), wave=dice.unit(12), hair=style,
-        hair_length=length, hair_volume=dice.uniform(0.6, 1.6), shoes=dice.chance(0.9),
+        sleeve=sleeve, hem=hem, neckline=rng.unit() ** 2 * 0.11, tucked=tucked, leg_length=leg_length,
+        waist=rng.uniform(hip + 0.08, hip + 0.16), skirt=skirt, skirt_length=rng.uniform(0.28, 0.85),
+        loose_top=rng.unit() ** 1.5 * 0.034,
+        loose_legs=torch.where(skirt, torch.zeros_like(sleeve), rng.unit() ** 1.5 * 0.03),
+        flare=rng.unit() ** 3 * 0.045, folds=rng.uniform(0.002, 0.009), wave=rng.unit(12), hair=style,
+        hair_length=length, hair_volume=rng.uniform(0.6, 1.6), shoes=rng.chance(0.9),
     )  # fmt: skip
 
 

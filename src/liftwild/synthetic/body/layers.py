@@ -1,5 +1,4 @@
-"""The mesh that is drawn: the body and, around it, the shells that become clothes and hair, with what is known of each
-vertex at rest."""
+"""The rendered mesh: the body, the shells around it that become clothes and hair, and fields over its vertices."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ from torch import Tensor
 from liftwild.synthetic.body.body import HAIR, LEFT_EYE, RIGHT_EYE, SKIN, SKIRT, TIGHTS, Body, load_body
 from liftwild.synthetic.render.raster import vertex_fans, vertex_normals
 
-# Layers of the drawn mesh; the tights' shell is there twice. Eyes are a layer of faces, their vertices are the body's.
+# Layers of the rendered mesh; the tights' shell is there twice. Eyes are a layer of faces; their vertices are L_SKIN's.
 L_SKIN, L_UPPER, L_LOWER, L_SKIRT, L_HAIR, L_EYES = range(6)
 
 
@@ -22,7 +21,7 @@ class Layers:
     ``rest``, ``normal`` (V, 3). ``arm``, ``leg`` (V,): distance along the limb from shoulder, hip; ``arm_elbow``,
     ``arm_wrist``, ``leg_knee``, ``leg_ankle``: where on it those lie. ``on_arm``, ``on_leg``, ``on_head`` (V,): how
     far a vertex follows those bones, 0 to 1. ``scalp`` (V,): above 0 where short hair grows. ``seat``: the
-    vertices one sits on. ``fields`` (V, 7): what colours depend on, side by side: rest, leg, on_leg, scalp, on_head.
+    vertices that a seat carries. ``fields`` (V, 7): what colours depend on: rest, leg, on_leg, scalp, on_head.
     """
 
     def __init__(self, body: Body) -> None:
@@ -106,5 +105,5 @@ class Layers:
 
 @lru_cache(maxsize=2)
 def load_layers(device: str = "cpu") -> Layers:
-    """The drawn mesh on ``device``, built once."""
+    """The rendered mesh on ``device``, built once."""
     return Layers(load_body(device))

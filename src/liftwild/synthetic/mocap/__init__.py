@@ -1,1 +1,1 @@
-"""Motion of the user's own: recordings read and put on the body."""
+"""Motion capture of the user's own: files read and retargeted to the body."""

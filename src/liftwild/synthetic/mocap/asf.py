@@ -14,15 +14,16 @@ from pathlib import Path
 import numpy as np
 
 from liftwild.errors import LiftwildError
+from liftwild.rotation import matrix_about
 from liftwild.synthetic.mocap.bvh import fail, number, read_lines
-from liftwild.synthetic.mocap.motion_clip import Motion, axis_rotations
+from liftwild.synthetic.mocap.motion_clip import Motion
 
 CMU_FRAME_TIME_S = 1 / 120  # AMC files do not say theirs
 _ROTATIONS = {"rx": 0, "ry": 1, "rz": 2}
 _TRANSLATIONS = {"tx": 0, "ty": 1, "tz": 2}
 _FREEDOMS = {*_ROTATIONS, *_TRANSLATIONS, "l"}
 
-Line = tuple[int, list[str]]  # its number and its words
+_Line = tuple[int, list[str]]  # its number and its words
 
 
 @dataclass
@@ -68,11 +69,11 @@ def read_asf_amc(asf: str | Path, amc: str | Path, frame_time_s: float = CMU_FRA
         turned = np.tile(np.eye(3), (frames, 1, 1))
         for column, freedom in enumerate(bone.freedoms):
             if name in values and freedom in _ROTATIONS:
-                turned = axis_rotations(_ROTATIONS[freedom], values[name][:, column] * scale) @ turned
+                turned = matrix_about(_ROTATIONS[freedom], values[name][:, column] * scale) @ turned
         frame = np.eye(3)
         for letter in bone.order:
             angle = bone.axis["xyz".index(letter)] * (1.0 if skeleton.radians else np.pi / 180)
-            frame = axis_rotations("xyz".index(letter), np.array(angle)) @ frame
+            frame = matrix_about("xyz".index(letter), np.array(angle)) @ frame
         # A preset orientation of the root turns the whole motion; a bone's axis is only where its angles are measured.
         rotations[:, joint] = frame @ turned if joint == 0 else rotations[:, parents[joint]] @ frame @ turned @ frame.T
     root_positions = np.tile(np.array(skeleton.position), (frames, 1))
@@ -105,14 +106,14 @@ def find_asf(amc: Path) -> Path:
     raise LiftwildError(f"{amc}: {what} in its folder; put its skeleton there as {amc.stem.split('_')[0]}.asf")
 
 
-def _words(path: Path) -> list[Line]:
+def _words(path: Path) -> list[_Line]:
     """The lines that hold words, without comments; commas and parentheses are spaces."""
     table = str.maketrans(",()", "   ")
     numbered = ((count, line.split("#")[0].translate(table).split()) for count, line in enumerate(read_lines(path), 1))
     return [(count, words) for count, words in numbered if words]
 
 
-def _numbers(path: Path, line: Line, count: int) -> list[float]:
+def _numbers(path: Path, line: _Line, count: int) -> list[float]:
     """The first ``count`` numbers after a line's first word."""
     at, words = line
     if len(words) <= count:
@@ -122,7 +123,7 @@ def _numbers(path: Path, line: Line, count: int) -> list[float]:
 
 def _read_skeleton(path: Path) -> _Skeleton:
     """What an ASF file says."""
-    sections: dict[str, list[Line]] = {}
+    sections: dict[str, list[_Line]] = {}
     last = 1
     for last, words in _words(path):
         if words[0].startswith(":"):
@@ -154,7 +155,7 @@ def _read_skeleton(path: Path) -> _Skeleton:
     return _Skeleton({"root": root, **_ordered(path, bones, sections[":hierarchy"])}, position, radians)
 
 
-def _bones(path: Path, lines: list[Line], last: int) -> dict[str, _Bone]:
+def _bones(path: Path, lines: list[_Line], last: int) -> dict[str, _Bone]:
     """The bones of :bonedata by lower-case name."""
     bones: dict[str, _Bone] = {}
     bone: _Bone | None = None
@@ -195,7 +196,7 @@ def _order(path: Path, line: int, word: str) -> str:
     return word.lower()
 
 
-def _freedoms(path: Path, line: Line) -> list[str]:
+def _freedoms(path: Path, line: _Line) -> list[str]:
     """Degrees of freedom, in lower case."""
     found = [word.lower() for word in line[1][1:]]
     for word in found:
@@ -204,7 +205,7 @@ def _freedoms(path: Path, line: Line) -> list[str]:
     return found
 
 
-def _ordered(path: Path, bones: dict[str, _Bone], lines: list[Line]) -> dict[str, _Bone]:
+def _ordered(path: Path, bones: dict[str, _Bone], lines: list[_Line]) -> dict[str, _Bone]:
     """The bones that hang together with the root, parents first, each with its parent."""
     children: dict[str, list[str]] = {}
     for at, words in lines:

@@ -15,7 +15,8 @@ from typing import NoReturn
 import numpy as np
 
 from liftwild.errors import LiftwildError
-from liftwild.synthetic.mocap.motion_clip import Motion, axis_rotations
+from liftwild.rotation import matrix_about
+from liftwild.synthetic.mocap.motion_clip import Motion
 
 _HEADER = {"Frames": r"frames\s*:?\s*(\S+)", "Frame Time": r"frame\s*time\s*:?\s*(\S+)"}
 _CHANNEL = re.compile(r"([XYZ])(position|rotation)", re.IGNORECASE)
@@ -239,7 +240,7 @@ def _clip(path: Path, joints: list[_Joint], values: np.ndarray, frame_time_s: fl
         places = []
         for axis, kind in joint.channels:
             if kind == "rotation":
-                turned = turned @ axis_rotations(axis, np.radians(values[:, column]))
+                turned = turned @ matrix_about(axis, np.radians(values[:, column]))
             elif index:
                 shifts[:, index, axis] = values[:, column]
                 places.append(axis)

@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from liftwild.errors import LiftwildError
+from liftwild.rotation import matrix_between
 from liftwild.synthetic.mocap.joint_names import REQUIRED, Parts, find_parts
 
 # A body stands if its legs point away from its trunk and its hips lie across it, within these cosines.
@@ -94,34 +95,6 @@ class Motion:
         return _guess_axes(self)
 
 
-def axis_rotations(axis: int, angles: np.ndarray) -> np.ndarray:
-    """Rotations (..., 3, 3) by ``angles`` (...) in rad about coordinate axis 0, 1 or 2."""
-    second, third = (axis + 1) % 3, (axis + 2) % 3
-    out = np.zeros((*np.shape(angles), 3, 3))
-    out[..., axis, axis] = 1
-    out[..., second, second] = out[..., third, third] = np.cos(angles)
-    out[..., third, second] = np.sin(angles)
-    out[..., second, third] = -out[..., third, second]
-    return out
-
-
-def turn_between(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """The smallest rotation (3, 3) that takes direction ``start`` (3,) to ``end`` (3,).
-
-    Between opposite directions, where no rotation is the smallest, one about the axis nearest to y.
-    """
-    start, end = start / np.linalg.norm(start), end / np.linalg.norm(end)
-    cosine = float(start @ end)
-    if cosine < -1 + 1e-9:
-        helper = np.eye(3)[1] if abs(start[1]) < 0.9 else np.eye(3)[0]
-        axis = helper - (helper @ start) * start
-        axis /= np.linalg.norm(axis)
-        return 2 * np.outer(axis, axis) - np.eye(3)
-    x, y, z = np.cross(start, end)
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + cross + cross @ cross / (1 + cosine)
-
-
 def spread_frames(motion: Motion, step_s: float = 0.1, min_change_deg: float = 15.0) -> np.ndarray:
     """Indices (K,) of frames that differ: at least ``step_s`` apart, and from every frame kept before, a limb, spine
     or neck joint bent or the body tilted by ``min_change_deg`` or more. Heading and place do not count."""
@@ -195,7 +168,7 @@ def _guess_axes(motion: Motion) -> Axes:
         rest_up = _nearest_axis(rest.trunk)
         turn, facing = _to_body(rest_up, rest.across)
         up = _turned_up(motion, builds, sampled, rest_up)
-        back = turn_between(up, rest_up)
+        back = matrix_between(up, rest_up)
         return Axes(up, back.T @ facing, turn, turn @ back, None)
     up = _nearest_axis(builds.trunk.mean(axis=0))
     # Some exporters write all bones along one axis, so zero rotations are no pose of a person.

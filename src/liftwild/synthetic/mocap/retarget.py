@@ -14,14 +14,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from liftwild.errors import LiftwildError
+from liftwild.rotation import matrix_about, matrix_between, matrix_slerp
 from liftwild.synthetic.mocap.joint_names import Parts
-from liftwild.synthetic.mocap.motion_clip import Motion, axis_rotations, turn_between
+from liftwild.synthetic.mocap.motion_clip import Motion
 
-SPINE = ("spine05", "spine04", "spine03", "spine02", "spine01")
-NECK = ("neck01", "neck02", "neck03", "head")
-TOES = ("toe1-1", "toe2-1", "toe3-1", "toe4-1", "toe5-1")
+_SPINE = ("spine05", "spine04", "spine03", "spine02", "spine01")
+_NECK = ("neck01", "neck02", "neck03", "head")
+_TOES = ("toe1-1", "toe2-1", "toe3-1", "toe4-1", "toe5-1")
 # Part: (the body's bones that it turns, bones whose heads are the start and end of the limb), without the side.
-LIMBS = {
+_LIMBS = {
     "thigh": (("upperleg01", "upperleg02"), ("upperleg01", "lowerleg01")),
     "shin": (("lowerleg01", "lowerleg02"), ("lowerleg01", "foot")),
     "upper arm": (("upperarm01", "upperarm02"), ("upperarm01", "lowerarm01")),
@@ -29,10 +30,10 @@ LIMBS = {
     "hand": (("wrist",), ("wrist", "finger3-1")),
 }
 # A limb, part by part from the trunk.
-CHAINS = (("thigh", "shin"), ("upper arm", "forearm", "hand"))
-NEXT = {"thigh": "shin", "shin": "foot", "upper arm": "forearm", "forearm": "hand"}
+_CHAINS = (("thigh", "shin"), ("upper arm", "forearm", "hand"))
+_NEXT = {"thigh": "shin", "shin": "foot", "upper arm": "forearm", "forearm": "hand"}
 # A foot's rest direction says where it points if this much of it is level; else it is only the height of the ankle.
-LEVEL_SHARE = 0.5
+_LEVEL_SHARE = 0.5
 
 
 def retarget(
@@ -62,20 +63,20 @@ def retarget(
 
     poses: dict[str, np.ndarray] = {"root": turned(parts.root)}
     spine = [poses["root"], *map(turned, parts.spine)]
-    poses |= _spread(SPINE, spine)
-    poses |= _spread(NECK, [spine[-1], *map(turned, parts.neck)])
+    poses |= _spread(_SPINE, spine)
+    poses |= _spread(_NECK, [spine[-1], *map(turned, parts.neck)])
     ends = _ends(motion, parts, rest, axes.rest)
     for side, letter in (("left", "L"), ("right", "R")):
-        for chain in CHAINS:
+        for chain in _CHAINS:
             correction = np.eye(3)
             for part in chain:
                 joint = parts.limbs.get(f"{side} {part}")
                 if joint is None:
                     continue
-                bones, (start, end) = LIMBS[part]
+                bones, (start, end) = _LIMBS[part]
                 body = correction @ (at[f"{end}.{letter}"] - at[f"{start}.{letter}"])
                 if (direction := ends.get(f"{side} {part}")) is not None:
-                    correction = turn_between(body, direction) @ correction
+                    correction = matrix_between(body, direction) @ correction
                 poses |= {f"{bone}.{letter}": turned(joint) @ correction for bone in bones}
         if (joint := parts.limbs.get(f"{side} clavicle")) is not None:
             poses |= {f"{bone}.{letter}": turned(joint) for bone in ("clavicle", "shoulder01")}
@@ -83,7 +84,7 @@ def retarget(
         if (joint := parts.limbs.get(f"{side} foot")) is not None:
             poses[f"foot.{letter}"] = turned(joint) @ correction
         if (joint := parts.limbs.get(f"{side} toes")) is not None:
-            poses |= {f"{bone}.{letter}": turned(joint) @ correction for bone in TOES}
+            poses |= {f"{bone}.{letter}": turned(joint) @ correction for bone in _TOES}
     out = np.empty((len(rotations), len(names), 3, 3), dtype=np.float32)
     for bone in _parents_first(parents):
         pose = poses.get(names[bone])
@@ -113,7 +114,7 @@ def _ends(motion: Motion, parts: Parts, rest: np.ndarray, axes: np.ndarray) -> d
     out = {}
     for name, joint in parts.limbs.items():
         side, part = name.split(" ", 1)
-        following = parts.limbs.get(f"{side} {NEXT.get(part, '')}")
+        following = parts.limbs.get(f"{side} {_NEXT.get(part, '')}")
         following = parts.limbs.get(f"{side} toes") if part == "foot" else following
         if following is not None:
             tips = [rest[following]]
@@ -130,7 +131,7 @@ def _ends(motion: Motion, parts: Parts, rest: np.ndarray, axes: np.ndarray) -> d
         direction = np.mean(tips, axis=0) - rest[joint] if tips else np.zeros(3)
         if np.linalg.norm(direction) > 1e-4 * size:
             out[name] = direction
-        elif following is not None and part in NEXT:
+        elif following is not None and part in _NEXT:
             raise LiftwildError(
                 f"{motion.source}: the {name} from {motion.names[joint]} to {motion.names[following]} has no length in "
                 f"the rest pose; export the skeleton with its offsets"
@@ -140,9 +141,9 @@ def _ends(motion: Motion, parts: Parts, rest: np.ndarray, axes: np.ndarray) -> d
 
 def _heading(body: np.ndarray, source: np.ndarray | None) -> np.ndarray:
     """The turn (3, 3) about z that points the body's foot, flat on the ground at rest, where the source's points."""
-    if source is None or np.hypot(*source[:2]) < LEVEL_SHARE * np.linalg.norm(source):
+    if source is None or np.hypot(*source[:2]) < _LEVEL_SHARE * np.linalg.norm(source):
         return np.eye(3)
-    return axis_rotations(2, np.arctan2(source[1], source[0]) - np.arctan2(body[1], body[0]))
+    return matrix_about(2, np.arctan2(source[1], source[0]) - np.arctan2(body[1], body[0]))
 
 
 def _spread(bones: Sequence[str], chain: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
@@ -153,16 +154,5 @@ def _spread(bones: Sequence[str], chain: Sequence[np.ndarray]) -> dict[str, np.n
         below = min(int(place), len(chain) - 1)
         out[bone] = chain[below]
         if place > below:
-            out[bone] = _between(chain[below], chain[below + 1], place - below)
+            out[bone] = matrix_slerp(chain[below], chain[below + 1], place - below)
     return out
-
-
-def _between(start: np.ndarray, end: np.ndarray, share: float) -> np.ndarray:
-    """The rotations (F, 3, 3) at ``share`` of the shortest way from ``start`` to ``end``."""
-    step = np.swapaxes(start, -1, -2) @ end
-    cross = (step - np.swapaxes(step, -1, -2)) / 2  # sine of the angle times the axis
-    sine = np.sqrt((cross**2).sum((-2, -1)) / 2)
-    angle = np.arctan2(sine, (np.trace(step, axis1=-2, axis2=-1) - 1) / 2)
-    cross = cross / np.maximum(sine, 1e-12)[:, None, None]
-    part = (angle * share)[:, None, None]
-    return start @ (np.eye(3) + np.sin(part) * cross + (1 - np.cos(part)) * cross @ cross)

@@ -1,1 +1,1 @@
-"""Poses that people take, made up by rules."""
+"""Procedural poses, and views of poses without pictures."""

@@ -3,40 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from liftwild.errors import LiftwildError
-from liftwild.files import atomic_path
+from liftwild.files import write_whole
 from liftwild.skeleton import MPII_16, PELVIS
 from liftwild.synthetic.body.body import Body, load_body
 from liftwild.synthetic.poses import poses, settle
 from liftwild.synthetic.render import crowd
 from liftwild.synthetic.sample_rng import SampleRng
 
-AT_ONCE = 256
-LAB_EVERY = 4  # batches of which one holds poses of the studio
-MAX_AIR_M = 0.9
+_BATCH = 256
+LAB_EVERY = 4  # every fourth batch holds poses of ``lab``
 
 
 @torch.inference_mode()
-def draw_joints(body: Body, count: int, mode: str, seed: tuple[int, ...]) -> np.ndarray:
+def sample_joints(body: Body, count: int, mode: str, seed: tuple[int, ...]) -> np.ndarray:
     """Joints (count, 16, 3) of procedural people in m: z up, the ground at 0, the pelvis above the origin, facing -y.
 
-    ``mode`` "lab" or "wild": whose poses. The same ``seed``, the same joints.
+    ``mode`` "lab" or "wild": the kinds of poses. The same ``seed`` gives the same joints.
     """
-    columns = settle.TRIES * poses.COLUMNS + 64
-    dice = SampleRng.roll([(*seed, row) for row in range(count)], columns, body.device)
-    coefficients = body.coefficients[body.draw(dice)]
+    columns = settle.TRIES * poses.POSE_COLUMNS + 64
+    rng = SampleRng.from_seeds([(*seed, row) for row in range(count)], columns, body.device)
+    coefficients = body.coefficients[body.sample(rng)]
     heads, top = body.heads_at_rest(coefficients)
-    family = poses.draw_families(dice, mode)
-    turns = settle.draw_settled(body, dice, family, heads)
-    posed = body.pose_heads(heads, turns)
-    joints = body.joints(heads, posed, body.transforms(heads, posed, turns), top)
+    family = poses.sample_families(rng, mode)
+    rotations = settle.sample_settled_poses(body, rng, family, heads)
+    posed = body.pose_heads(heads, rotations)
+    joints = body.joints(heads, posed, body.transforms(heads, posed, rotations), top)
     in_air = poses.contacts(family) == crowd.AIR
-    lift = torch.where(in_air, dice.unit() ** 2 * MAX_AIR_M, torch.zeros(count)) - posed[..., 2].amin(1)
+    lift = torch.where(in_air, rng.unit() ** 2 * crowd.MAX_AIR_M, torch.zeros(count)) - posed[..., 2].amin(1)
     joints[..., 2] += lift[:, None]
     joints[..., :2] -= joints[:, PELVIS, None, :2].clone()
     return joints.numpy()
@@ -51,18 +51,19 @@ def write_poses(
     torch.set_num_threads(1)
     try:
         parts = [
-            draw_joints(body, AT_ONCE, "wild" if number % LAB_EVERY else "lab", (seed, number))
-            for number in progress(range(-(-count // AT_ONCE)))
+            sample_joints(body, _BATCH, "wild" if number % LAB_EVERY else "lab", (seed, number))
+            for number in progress(range(-(-count // _BATCH)))
         ]
     finally:
         torch.set_num_threads(threads)
+    content = BytesIO()
+    np.save(content, np.concatenate(parts)[:count].astype(np.float16), allow_pickle=False)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as part, part.open("wb") as file:
-        np.save(file, np.concatenate(parts)[:count].astype(np.float16), allow_pickle=False)
+    write_whole(path, content.getvalue())
 
 
 def read_poses(path: str | Path) -> np.ndarray:
-    """The poses (N, 16, 3) float16 of a .npy file; LiftwildError if it is none of ``write_poses``'s shape."""
+    """The poses (N, 16, 3) float16 of a .npy file; LiftwildError if the file holds anything else."""
     try:
         found = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:

@@ -7,14 +7,13 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from liftwild.rotation import about, limb_frame, turn_between
+from liftwild.rotation import rotation_about, rotation_between, rotation_euler, rotation_of_limb
 from liftwild.synthetic.body.body import Body
 from liftwild.synthetic.poses.pose_families import ARM_NAMES, ARMS, CONTACTS, FAMILIES, Range
 from liftwild.synthetic.sample_rng import SampleRng
 
-COLUMNS = 96  # numbers that one pose takes
-FAMILY_NAMES = tuple(FAMILIES)
-_TRUNK = ("tilt", "bend", "side", "twist", "pitch", "roll", "look")
+POSE_COLUMNS = 96  # numbers that one pose takes
+_TRUNK = ("tilt", "bend", "side", "twist", "pitch", "roll", "nod")
 _DOWN = (0.0, 0.0, -1.0)
 _CLAVICLE_RISE = 0.215  # degrees of clavicle for each degree of an arm above 45 below the horizontal
 _ANKLE_BEND = (30.0, 45.0)  # how far a shin leans forward, backward over a flat foot before heel, toes rise
@@ -48,9 +47,9 @@ def _tables(device: torch.device) -> dict[str, Tensor]:
     return {name: torch.tensor(values, dtype=torch.float32, device=device) for name, values in table.items()}
 
 
-def draw_families(dice: SampleRng, mode: str) -> Tensor:
-    """Index into ``FAMILY_NAMES`` of each row: long (B,). ``mode``: "lab" or "wild"."""
-    return dice.pick(_tables(dice.device)[mode])
+def sample_families(rng: SampleRng, mode: str) -> Tensor:
+    """Index into ``FAMILIES`` of each row: long (B,). ``mode``: "lab" or "wild"."""
+    return rng.pick(_tables(rng.device)[mode])
 
 
 def contacts(family: Tensor) -> Tensor:
@@ -63,50 +62,49 @@ def _between(limits: Tensor, unit: Tensor) -> Tensor:
     return limits[..., 0] + (limits[..., 1] - limits[..., 0]) * unit
 
 
-def draw_poses(body: Body, dice: SampleRng, family: Tensor) -> Tensor:
-    """A pose of each row's ``family`` (B,): rotations (B, N, 3, 3) of the bones. Nothing says it stands or fits."""
-    table = _tables(dice.device)
-    trunk = dict(zip(_TRUNK, _between(table["trunk"][family], dice.unit(len(_TRUNK))).unbind(1), strict=True))
-    pelvis = about("x", trunk["pitch"]) @ about("y", trunk["roll"])
-    pelvis = pelvis @ about("x", trunk["tilt"]) @ about("y", dice.normal(0, 3))
+def sample_poses(body: Body, rng: SampleRng, family: Tensor) -> Tensor:
+    """A pose of each row's ``family`` (B,): rotations (B, N, 3, 3) of the bones. ``settle`` makes it stand and fit."""
+    table = _tables(rng.device)
+    trunk = dict(zip(_TRUNK, _between(table["trunk"][family], rng.unit(len(_TRUNK))).unbind(1), strict=True))
+    pelvis = rotation_euler("xyxy", trunk["pitch"], trunk["roll"], trunk["tilt"], rng.normal(0, 3))
+    bend = rotation_euler("xyz", trunk["bend"] / 3, trunk["side"] / 3, trunk["twist"] / 3)
     spine = [pelvis]
     for _ in range(3):
-        bend = about("x", trunk["bend"] / 3) @ about("y", trunk["side"] / 3) @ about("z", trunk["twist"] / 3)
         spine.append(spine[-1] @ bend)
     chest = spine[-1]
-    neck = chest @ about("x", trunk["look"] / 2) @ about("y", dice.normal(0, 5)) @ about("z", dice.normal(0, 15))
-    head = neck @ about("x", trunk["look"] / 2) @ about("z", dice.normal(0, 15)) @ about("y", dice.normal(0, 5))
+    neck = rotation_euler("xyz", trunk["nod"] / 2, rng.normal(0, 5), rng.normal(0, 15), start=chest)
+    head = rotation_euler("xzy", trunk["nod"] / 2, rng.normal(0, 15), rng.normal(0, 5), start=neck)
     bones = {
         "root": pelvis, "spine05": pelvis, "spine04": spine[1], "spine03": spine[2], "spine02": chest,
         "spine01": chest, "neck01": neck, "neck02": neck, "neck03": head, "head": head,
     }  # fmt: skip
-    bones |= _legs(body, dice, family, pelvis)
-    bones |= _arms(body, dice, family, chest)
+    bones |= _legs(body, rng, family, pelvis)
+    bones |= _arms(body, rng, family, chest)
     pose = spread_to_all(body, bones)
-    return torch.where(dice.chance(0.5)[:, None, None, None], mirrored(body, pose), pose)
+    return torch.where(rng.chance(0.5)[:, None, None, None], mirrored(body, pose), pose)
 
 
 def _rest_turn(body: Body, start: str, end: str, to: tuple[float, float, float]) -> Tensor:
     """The rotation that points the limb from bone ``start`` to bone ``end`` along ``to``."""
     direction = body.heads[body.bone[end]] - body.heads[body.bone[start]]
-    return turn_between(direction, torch.tensor(to, device=body.device))
+    return rotation_between(direction, torch.tensor(to, device=body.device))
 
 
-def _legs(body: Body, dice: SampleRng, family: Tensor, pelvis: Tensor) -> dict[str, Tensor]:
+def _legs(body: Body, rng: SampleRng, family: Tensor, pelvis: Tensor) -> dict[str, Tensor]:
     """Thighs, shins and relaxed feet; the left leg leads."""
-    table = _tables(dice.device)
-    unit = dice.unit(2, 3)
+    table = _tables(rng.device)
+    unit = rng.unit(2, 3)
     alike = (table["legs alike"][family] > 0)[:, None]
     unit = torch.stack([unit[:, 0], torch.where(alike, 0.85 * unit[:, 0] + 0.15 * unit[:, 1], unit[:, 1])], dim=1)
     angles = _between(table["legs"][family], unit)
     bones: dict[str, Tensor] = {}
     for side, (letter, sign) in enumerate((("L", 1.0), ("R", -1.0))):
         hip, knee, spread = angles[:, side].unbind(1)
-        turn = dice.normal(6, 8) + 0.25 * spread
-        thigh = pelvis @ about("y", -sign * spread) @ about("x", -hip) @ about("z", sign * turn)
-        shin = thigh @ about("x", knee)
+        turn = rng.normal(6, 8) + 0.25 * spread
+        thigh = rotation_euler("yxz", -sign * spread, -hip, sign * turn, start=pelvis)
+        shin = thigh @ rotation_about("x", knee)
         thigh = thigh @ _rest_turn(body, f"upperleg01.{letter}", f"lowerleg01.{letter}", _DOWN)
-        foot = shin @ about("x", dice.uniform(-5, 38))
+        foot = shin @ rotation_about("x", rng.uniform(-5, 38))
         shin = shin @ _rest_turn(body, f"lowerleg01.{letter}", f"foot.{letter}", _DOWN)
         bones |= {f"pelvis.{letter}": pelvis, f"foot.{letter}": foot}
         bones |= {f"upperleg0{part}.{letter}": thigh for part in (1, 2)}
@@ -114,13 +112,13 @@ def _legs(body: Body, dice: SampleRng, family: Tensor, pelvis: Tensor) -> dict[s
     return bones
 
 
-def _arms(body: Body, dice: SampleRng, family: Tensor, chest: Tensor) -> dict[str, Tensor]:
+def _arms(body: Body, rng: SampleRng, family: Tensor, chest: Tensor) -> dict[str, Tensor]:
     """Clavicles, arms and hands with curled fingers; the left arm goes with the leading leg."""
-    table = _tables(dice.device)
-    kinds = [dice.pick(table["lead arm"][family], 1)[:, 0], dice.pick(table["trail arm"][family], 1)[:, 0]]
-    alike = dice.unit() < table["arms alike"][family]
+    table = _tables(rng.device)
+    kinds = [rng.pick(table["lead arm"][family], 1)[:, 0], rng.pick(table["trail arm"][family], 1)[:, 0]]
+    alike = rng.unit() < table["arms alike"][family]
     kinds[1] = torch.where(alike, kinds[0], kinds[1])
-    unit, wobble = dice.unit(2, 3), dice.normal(0, 0.25, 2, 3)
+    unit, wobble = rng.unit(2, 3), rng.normal(0, 0.25, 2, 3)
     unit = torch.stack([unit[:, 0], torch.where(alike[:, None], unit[:, 0] * 0.9 + unit[:, 1] * 0.1, unit[:, 1])], 1)
     bones: dict[str, Tensor] = {}
     for side, (letter, sign) in enumerate((("L", 1.0), ("R", -1.0))):
@@ -130,14 +128,14 @@ def _arms(body: Body, dice: SampleRng, family: Tensor, chest: Tensor) -> dict[st
             [sign * torch.cos(rise) * torch.cos(turn), -torch.cos(rise) * torch.sin(turn), torch.sin(rise)], dim=-1
         )
         inward, ahead, above = (table["bend"][kinds[side]] + wobble[:, side]).unbind(1)
-        upper = limb_frame(direction, torch.stack([-sign * inward, -ahead, above], dim=-1))
+        upper = rotation_of_limb(direction, torch.stack([-sign * inward, -ahead, above], dim=-1))
         if sign < 0:  # the right arm's rest direction is -x
-            upper = upper @ torch.diag(torch.tensor([-1.0, 1.0, -1.0], device=dice.device))
+            upper = upper @ torch.diag(torch.tensor([-1.0, 1.0, -1.0], device=rng.device))
         upper = chest @ upper
-        lower = upper @ about("z", -sign * elbow)
-        clavicle = chest @ about("y", -sign * _CLAVICLE_RISE * (up + 45).clamp(min=0))
+        lower = upper @ rotation_about("z", -sign * elbow)
+        clavicle = chest @ rotation_about("y", -sign * _CLAVICLE_RISE * (up + 45).clamp(min=0))
         ahead_of = (sign, 0.0, 0.0)
-        hand = lower @ about("x", dice.normal(0, 35)) @ about("y", dice.normal(0, 15)) @ about("z", dice.normal(0, 12))
+        hand = rotation_euler("xyz", rng.normal(0, 35), rng.normal(0, 15), rng.normal(0, 12), start=lower)
         hand = hand @ _rest_turn(body, f"wrist.{letter}", f"finger3-1.{letter}", ahead_of)
         upper = upper @ _rest_turn(body, f"upperarm01.{letter}", f"lowerarm01.{letter}", ahead_of)
         rest = _rest_turn(body, f"lowerarm01.{letter}", f"wrist.{letter}", ahead_of)
@@ -145,17 +143,17 @@ def _arms(body: Body, dice: SampleRng, family: Tensor, chest: Tensor) -> dict[st
         bones |= {f"upperarm0{part}.{letter}": upper for part in (1, 2)}
         bones |= {f"lowerarm0{part}.{letter}": lower @ rest for part in (1, 2)}
         across = body.heads[body.bone[f"finger5-1.{letter}"]] - body.heads[body.bone[f"finger2-1.{letter}"]]
-        bones |= _fingers(letter, hand, across * sign, dice.uniform(0, 50))
+        bones |= _fingers(letter, hand, across * sign, rng.uniform(0, 50))
     return bones
 
 
 def _fingers(letter: str, hand: Tensor, across: Tensor, curl: Tensor) -> dict[str, Tensor]:
     """Fingers curled by ``curl`` (B,) degrees a joint about the line across the knuckles (3,)."""
     # A turn that takes x to that line makes a rotation about it one about x.
-    line = turn_between(torch.tensor([1.0, 0, 0], device=across.device), across)
+    line = rotation_between(torch.tensor([1.0, 0, 0], device=across.device), across)
     bones: dict[str, Tensor] = {}
     for joint in (1, 2, 3):
-        turned = hand @ line @ about("x", -curl * joint * 0.8) @ line.T
+        turned = hand @ line @ rotation_about("x", -curl * joint * 0.8) @ line.T
         bones |= {f"finger{finger}-{joint}.{letter}": turned for finger in range(2, 6)}
     return bones
 
@@ -183,4 +181,4 @@ def flat_foot(shin_up: Tensor, forward: Tensor) -> Tensor:
     along = torch.stack([forward[..., 0], forward[..., 1], torch.zeros_like(forward[..., 0])], dim=-1)
     lean = torch.rad2deg(torch.asin((shin_up * torch.nn.functional.normalize(along, dim=-1)).sum(-1).clamp(-1, 1)))
     pitch = (lean - _ANKLE_BEND[0]).clamp(min=0) - (-lean - _ANKLE_BEND[1]).clamp(min=0)
-    return about("z", heading) @ about("x", pitch)
+    return rotation_about("z", heading) @ rotation_about("x", pitch)

@@ -1,11 +1,11 @@
-"""Poses that could be: no limb runs through another, feet stand flat, bodies are balanced over what carries them."""
+"""Plausible poses: no limb runs through another, feet are flat, bodies are balanced over their support."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from liftwild.rotation import about, about_axis
+from liftwild.rotation import rotation_about, rotation_about_vector
 from liftwild.synthetic.body.body import Body
 from liftwild.synthetic.poses import poses
 from liftwild.synthetic.poses.pose_families import CONTACTS
@@ -16,7 +16,7 @@ _SOLE = 0.035  # m: what lifts an ankle beyond the lowest one before its foot no
 _FOOT = 0.17  # m, ankle to ball of the foot
 _STEP = 0.20  # m: an ankle this much higher than the other carries nothing
 _FLESH = 0.13  # m: how far trunk and bottom reach below their bones
-_MOST_LEAN = 0.45  # rad: how far balance may lean a body
+_MAX_LEAN_RAD = 0.45  # rad: how far balance may lean a body
 
 # Shares of body mass (Winter, Biomechanics and Motor Control of Human Movement): (bone, bone, share) between heads.
 _MASS = (
@@ -28,15 +28,15 @@ _MASS = (
 )  # fmt: skip
 
 
-def draw_settled(body: Body, dice: SampleRng, family: Tensor, heads: Tensor) -> Tensor:
-    """Poses (B, N, 3, 3) of each row's ``family`` that nothing runs through, on their feet if they have any.
+def sample_settled_poses(body: Body, rng: SampleRng, family: Tensor, heads: Tensor) -> Tensor:
+    """A settled pose (B, N, 3, 3) of each row's ``family``: the first of ``TRIES`` without a fault, else the best one.
 
-    ``heads`` (B, N, 3): the bodies' bones at rest. Of several tries the first without a fault, else the best, is kept.
+    ``heads`` (B, N, 3): the bodies' bones at rest.
     """
-    tries = dice.branch(TRIES, poses.COLUMNS)
+    tries = rng.branch(TRIES, poses.POSE_COLUMNS)
     kinds, bones = family.repeat_interleave(TRIES), heads.repeat_interleave(TRIES, 0)
     contact = poses.contacts(kinds)
-    found = settled(body, poses.draw_poses(body, tries, kinds), bones, contact)
+    found = settled(body, poses.sample_poses(body, tries, kinds), bones, contact)
     posed = body.pose_heads(bones, found)
     faults = (collisions(body, posed) + _floats(body, posed, contact)).view(-1, TRIES)
     best = (faults + torch.arange(TRIES, device=faults.device) / (2 * TRIES)).argmin(1)
@@ -45,11 +45,11 @@ def draw_settled(body: Body, dice: SampleRng, family: Tensor, heads: Tensor) -> 
 
 
 def settled(body: Body, pose: Tensor, heads: Tensor, contact: Tensor) -> Tensor:
-    """``pose`` (B, N, 3, 3) turned as a whole until it is balanced on what ``contact`` (B,) says carries it."""
+    """``pose`` (B, N, 3, 3) with flat feet, and turned as a whole until it is balanced on its ``contact`` (B,)."""
     kind = {name: contact == number for number, name in enumerate(CONTACTS)}
     posed = body.pose_heads(heads, pose)
     level = torch.where(kind["fours"], _level_angle(body, posed), torch.zeros_like(posed[:, 0, 0]))
-    pose = about("x", torch.rad2deg(level))[:, None] @ pose
+    pose = rotation_about("x", torch.rad2deg(level))[:, None] @ pose
     flat = torch.where(kind["lie"][:, None, None], _lying(body, posed), torch.eye(3, device=pose.device))
     pose = flat[:, None] @ pose
     on_feet = kind["feet"]
@@ -78,7 +78,7 @@ def _lying(body: Body, posed: Tensor) -> Tensor:
     along = posed[:, body.bone["neck01"]] - posed[:, body.bone["root"]]
     level = along[:, :2].norm(dim=-1)
     axis = torch.stack([-along[:, 1], along[:, 0], torch.zeros_like(level)], dim=-1) / level.clamp(min=1e-6)[:, None]
-    return about_axis(axis, torch.atan2(along[:, 2], level))
+    return rotation_about_vector(axis, torch.atan2(along[:, 2], level))
 
 
 def _feet_flat(body: Body, pose: Tensor, posed: Tensor) -> Tensor:
@@ -93,7 +93,7 @@ def _feet_flat(body: Body, pose: Tensor, posed: Tensor) -> Tensor:
         up = torch.nn.functional.normalize(shin, dim=-1)
         # Toes down until they reach the ground.
         tiptoe = torch.rad2deg(torch.asin(((raised[:, side] - _SOLE) / _FOOT).clamp(0, 0.95)))
-        flat = poses.flat_foot(up, forward) @ about("x", tiptoe)
+        flat = poses.flat_foot(up, forward) @ rotation_about("x", tiptoe)
         stands = (raised[:, side] < _STEP) & (up[:, 2] > 0.25) & (forward[:, :2].norm(dim=-1) > 0.2)
         turned = torch.where(stands[:, None, None], flat, foot)
         bones = [i for i, name in enumerate(body.names) if name == f"foot.{letter}" or (
@@ -130,10 +130,10 @@ def _balance(body: Body, posed: Tensor, on_hands: Tensor) -> Tensor:
     """The turn (B, 3, 3) of the whole body that brings its centre of mass above its support."""
     away = centre_of_mass(body, posed) - support(body, posed, on_hands)
     offset = away[:, :2].norm(dim=-1)
-    angle = torch.atan2(offset, away[:, 2].clamp(min=0.2)).clamp(max=_MOST_LEAN)
+    angle = torch.atan2(offset, away[:, 2].clamp(min=0.2)).clamp(max=_MAX_LEAN_RAD)
     # Turning about z x offset by minus the angle brings it upright.
     axis = torch.stack([-away[:, 1], away[:, 0], torch.zeros_like(offset)], dim=-1) / offset.clamp(min=1e-6)[:, None]
-    return about_axis(axis, -angle)
+    return rotation_about_vector(axis, -angle)
 
 
 def _distance(point: Tensor, start: Tensor, end: Tensor) -> Tensor:
@@ -187,10 +187,10 @@ def collisions(body: Body, posed: Tensor) -> Tensor:
 
 def yawed(pose: Tensor, degrees: Tensor) -> Tensor:
     """The pose turned about the vertical by ``degrees`` (B,)."""
-    return about("z", degrees)[:, None] @ pose
+    return rotation_about("z", degrees)[:, None] @ pose
 
 
-def would_fall_back(body: Body, posed: Tensor) -> Tensor:
+def needs_chair(body: Body, posed: Tensor) -> Tensor:
     """Whether (B,) a pose of unknown origin needs a chair: thighs level, and nothing under the body's weight."""
     at = body.bone
     hips = (posed[:, at["upperleg01.L"]] + posed[:, at["upperleg01.R"]])[:, 2] / 2

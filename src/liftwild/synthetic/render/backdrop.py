@@ -1,5 +1,4 @@
-"""What is behind people: a studio, rooms, open ground under a sky, or a flat picture; with the shadows that fall on
-it."""
+"""Backdrops: a studio, rooms, open ground under a sky, or a flat picture, and the shadows that fall on them."""
 
 from __future__ import annotations
 
@@ -10,28 +9,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from liftwild.synthetic.render.backdrop_images import PAINTED, cut_background, painted_backdrops, read_background
-from liftwild.synthetic.render.cameras import View
+from liftwild.synthetic.render.backdrop_images import PAINTED, crop_backdrop, painted_backdrops, read_backdrop
+from liftwild.synthetic.render.cameras import Cameras
 from liftwild.synthetic.render.light import Light, Shadows
-from liftwild.synthetic.render.textures import COUNT, natural, sample_bank
+from liftwild.synthetic.render.textures import COUNT, natural_colour, sample_bank
 from liftwild.synthetic.sample_rng import SampleRng
 
 _FAR_M = 60.0
 LAB_HALF_ROOM_M = (5.2, 6.0)
 PAINTED_SHARE, PHOTO_SHARE = 0.22, 0.7  # of wild pictures, without and with a folder of photos
-_OUTSIDE_COLUMNS = 160  # numbers that one drawn background takes at most
+_OUTDOOR_COLUMNS = 160  # random numbers that one outdoor backdrop takes at most
 _SHADOW_M = 2.6  # shadows are looked up this near to the person
 
 
-def _rays(view: View, size: int) -> tuple[Tensor, Tensor]:
+def _rays(cameras: Cameras, size: int) -> tuple[Tensor, Tensor]:
     """Origins (B, 3) and directions (B, S, S, 3) of the pixels' centres, in the world; not of unit length."""
-    middles = torch.arange(size, device=view.turn.device) + 0.5
-    x = (middles[None, None, :] - view.centre[:, 0, None, None]) / view.focal[:, None, None]
-    y = (middles[None, :, None] - view.centre[:, 1, None, None]) / view.focal[:, None, None]
-    # (x, y, 1) @ turn, term by term: the picture never holds a vector a pixel that it does not need.
-    turn = view.turn[:, :, None, None, :]
-    rays = x[..., None] * turn[:, 0] + y[..., None] * turn[:, 1] + turn[:, 2]
-    return view.position, rays
+    middles = torch.arange(size, device=cameras.rotation.device) + 0.5
+    x = (middles[None, None, :] - cameras.centre[:, 0, None, None]) / cameras.focal[:, None, None]
+    y = (middles[None, :, None] - cameras.centre[:, 1, None, None]) / cameras.focal[:, None, None]
+    # (x, y, 1) @ rotation, term by term, to save memory.
+    rotation = cameras.rotation[:, :, None, None, :]
+    rays = x[..., None] * rotation[:, 0] + y[..., None] * rotation[:, 1] + rotation[:, 2]
+    return cameras.position, rays
 
 
 def _lit_ground(
@@ -49,9 +48,9 @@ def _lit_ground(
     return colour * (level + light.sun[:, None, None] * (facing * (1 - hidden))[..., None])
 
 
-def studio(view: View, light: Light, shadows: Shadows, bank: Tensor, size: int) -> Tensor:
+def studio_backdrop(cameras: Cameras, light: Light, shadows: Shadows, bank: Tensor, size: int) -> Tensor:
     """The room of ``lab`` (B, S, S, 3): always the same floor and four walls."""
-    origin, ray = _rays(view, size)
+    origin, ray = _rays(cameras, size)
     half = torch.tensor(LAB_HALF_ROOM_M, device=ray.device)
     to_floor = -origin[:, 2, None, None] / ray[..., 2]
     to_floor = torch.where(to_floor > 0, to_floor, 1e9)
@@ -75,21 +74,21 @@ def studio(view: View, light: Light, shadows: Shadows, bank: Tensor, size: int) 
     return _lit_ground(light, shadows, rows, colour, place, on_floor)
 
 
-def outside(
-    dice: SampleRng, view: View, light: Light, shadows: Shadows, rows: Tensor, bank: Tensor, size: int
+def outdoor_backdrop(
+    rng: SampleRng, cameras: Cameras, light: Light, shadows: Shadows, rows: Tensor, bank: Tensor, size: int
 ) -> Tensor:  # fmt: skip
     """Ground with a wall, or with a sky above a skyline, (B, S, S, 3): of the images ``rows`` (B,) of ``shadows``."""
-    origin, ray = _rays(view, size)
+    origin, ray = _rays(cameras, size)
 
     def each(values: Tensor) -> Tensor:
         return values[:, None, None]
 
     to_ground = each(-origin[:, 2]) / ray[..., 2]
     to_ground = torch.where(to_ground > 0, to_ground, 1e9)
-    turn = dice.uniform(-0.6, 0.6)
+    turn = rng.uniform(-0.6, 0.6)
     normal_x, normal_y = each(torch.sin(turn)), each(torch.cos(turn))
-    is_open = dice.chance(0.45)
-    behind = shadows.middle[rows, 1] + torch.exp(dice.uniform(0.2, 2.3))
+    is_open = rng.chance(0.45)
+    behind = shadows.middle[rows, 1] + torch.exp(rng.uniform(0.2, 2.3))
     behind = torch.where(is_open, 1e8, behind)
     to_wall = (each(behind - origin[:, 1]) - each(origin[:, 0]) * normal_x) / (ray[..., 0] * normal_x + ray[..., 1])
     to_wall = torch.where((to_wall > 0) & each(~is_open), to_wall, 1e9)
@@ -100,9 +99,9 @@ def outside(
     on_ground = (to_ground <= to_wall) & ~is_sky
     u = torch.where(on_ground, place[..., 0], place[..., 0] * normal_y - place[..., 1] * normal_x)
     v = torch.where(on_ground, place[..., 1], place[..., 2])
-    which, scale = dice.index(COUNT, 2), torch.exp(dice.uniform(-2.3, 0.0, 2))
-    amount = dice.uniform(0.25, 1.5, 2)
-    colours = natural(dice.unit(4, 8))
+    which, scale = rng.index(COUNT, 2), torch.exp(rng.uniform(-2.3, 0.0, 2))
+    amount = rng.uniform(0.25, 1.5, 2)
+    colours = natural_colour(rng.unit(4, 8))
 
     def of_two(values: Tensor) -> Tensor:
         return torch.where(on_ground, each(values[:, 0]), each(values[:, 1]))
@@ -113,37 +112,37 @@ def outside(
     # Far texture would only flicker.
     fade = torch.exp(-distance * 0.045)
     colour = colour * (1 + ((texture - 0.5) * 2 * (of_two(amount) * fade)[..., None]))
-    colour = _bands(dice, colour, colours, place, on_ground)
+    colour = _bands(rng, colour, colours, place, on_ground)
     lit = _lit_ground(light, shadows, rows, colour, place, on_ground)
-    haze = (1 - torch.exp(-distance * each(dice.uniform(0.0, 0.04))))[..., None] * each(is_open)[..., None]
+    haze = (1 - torch.exp(-distance * each(rng.uniform(0.0, 0.04))))[..., None] * each(is_open)[..., None]
     lit = torch.lerp(lit, each(0.8 * light.sky + 0.15), haze)
     sky_rows = is_open.nonzero()[:, 0]
     if len(sky_rows):
-        sky = _sky(dice.take(sky_rows), ray[sky_rows], light.take(sky_rows), bank)
+        sky = _sky(rng.take(sky_rows), ray[sky_rows], light.take(sky_rows), bank)
         lit[sky_rows] = torch.where(is_sky[sky_rows][..., None], sky, lit[sky_rows])
     return lit
 
 
-def _bands(dice: SampleRng, colour: Tensor, colours: Tensor, place: Tensor, on_ground: Tensor) -> Tensor:
+def _bands(rng: SampleRng, colour: Tensor, colours: Tensor, place: Tensor, on_ground: Tensor) -> Tensor:
     """Lines and fields on the ground, skirting and panels on the wall."""
 
     def each(values: Tensor) -> Tensor:
         return values[:, None, None]
 
     x, y, z = place.unbind(-1)
-    width = each(torch.exp(dice.uniform(-0.5, 1.8)))
-    turn = dice.uniform(0, 3.14)
-    across = x * each(torch.cos(turn)) + y * each(torch.sin(turn)) + each(dice.uniform(0, 3))
-    line = on_ground & (across % width < 0.07) & each(dice.chance(0.25))
-    field = on_ground & (across > width) & each(dice.chance(0.35))
-    low = ~on_ground & (z < each(dice.uniform(0.08, 1.1))) & each(dice.chance(0.4))
-    panel = ~on_ground & ((x + 50) % width < 0.3 * width) & (z > 0.6) & (z < 2.1) & each(dice.chance(0.4))
+    width = each(torch.exp(rng.uniform(-0.5, 1.8)))
+    turn = rng.uniform(0, 3.14)
+    across = x * each(torch.cos(turn)) + y * each(torch.sin(turn)) + each(rng.uniform(0, 3))
+    line = on_ground & (across % width < 0.07) & each(rng.chance(0.25))
+    field = on_ground & (across > width) & each(rng.chance(0.35))
+    low = ~on_ground & (z < each(rng.uniform(0.08, 1.1))) & each(rng.chance(0.4))
+    panel = ~on_ground & ((x + 50) % width < 0.3 * width) & (z > 0.6) & (z < 2.1) & each(rng.chance(0.4))
     colour = torch.where((field | low)[..., None], 0.25 * colour + 0.75 * each(colours[:, 2]), colour)
     colour = torch.where(panel[..., None], 0.25 * colour + 0.75 * each(colours[:, 3]), colour)
     return torch.where(line[..., None], 0.2 * colour + 0.7, colour)
 
 
-def _sky(dice: SampleRng, ray: Tensor, light: Light, bank: Tensor) -> Tensor:
+def _sky(rng: SampleRng, ray: Tensor, light: Light, bank: Tensor) -> Tensor:
     """A sky (B, S, S, 3) with clouds, behind trees, hills or houses."""
 
     def each(values: Tensor) -> Tensor:
@@ -153,41 +152,41 @@ def _sky(dice: SampleRng, ray: Tensor, light: Light, bank: Tensor) -> Tensor:
     rise = ray[..., 2] / ray[..., :2].norm(dim=-1).clamp(min=1e-3)
     blue = torch.tensor([0.42, 0.6, 0.88], device=ray.device)
     clear = torch.lerp(torch.tensor([0.86, 0.9, 0.94], device=ray.device), blue, (rise * 1.6).clamp(0, 1)[..., None])
-    clouds = sample_bank(bank, each(dice.index(COUNT // 5) * 5).expand_as(turn), turn * 0.4, rise * 0.9)
-    grey = each(dice.unit())[..., None]
+    clouds = sample_bank(bank, each(rng.index(COUNT // 5) * 5).expand_as(turn), turn * 0.4, rise * 0.9)
+    grey = each(rng.unit())[..., None]
     sky = torch.lerp(clear, torch.ones_like(clear) * 0.85, (grey + 1.2 * (clouds[..., :1] - 0.5)).clamp(0, 1))
-    phase = dice.uniform(0, 6.28, 3)
-    jagged = (turn * each(torch.exp(dice.uniform(2, 3.5)))).floor()
+    phase = rng.uniform(0, 6.28, 3)
+    jagged = (turn * each(torch.exp(rng.uniform(2, 3.5)))).floor()
     smooth = torch.sin(turn * 9 + each(phase[:, 0])) + 0.6 * torch.sin(turn * 31 + each(phase[:, 1]))
     steps = torch.sin(jagged * 12.9 + each(phase[:, 2]) * 78) * 1.5
-    houses = each(dice.chance(0.35))
-    leaves = sample_bank(bank, each(dice.index(COUNT // 5) * 5 + 4).expand_as(turn), turn * 1.6, rise * 1.6)
+    houses = each(rng.chance(0.35))
+    leaves = sample_bank(bank, each(rng.index(COUNT // 5) * 5 + 4).expand_as(turn), turn * 1.6, rise * 1.6)
     outline = torch.where(houses, steps, smooth + 2.5 * (leaves[..., 1] - 0.5))
-    skyline = each(dice.uniform(-0.05, 0.3)) + each(dice.uniform(0.02, 0.11)) * outline
-    colours = natural(dice.unit(8))
-    green = torch.tensor([0.2, 0.27, 0.13], device=ray.device) * dice.uniform(0.6, 1.5, 1)
+    skyline = each(rng.uniform(-0.05, 0.3)) + each(rng.uniform(0.02, 0.11)) * outline
+    colours = natural_colour(rng.unit(8))
+    green = torch.tensor([0.2, 0.27, 0.13], device=ray.device) * rng.uniform(0.6, 1.5, 1)
     base = each(torch.where(houses[:, 0, 0, None], colours, green))
     windows = torch.where(houses & ((turn * 60 % 1 < 0.4) & (rise * 50 % 1 < 0.5)), 0.65, 1.0)
     far = base * (0.35 + 1.3 * leaves) * windows[..., None] * (each(light.sky) + 0.4 * each(light.sun))
     return torch.where((rise < skyline)[..., None], far, sky * (each(light.sky) * 0.5 + 0.6))
 
 
-def flat_pictures(dice: SampleRng, photos: Sequence[Path], seed: int, size: int) -> Tensor:
+def flat_backdrops(rng: SampleRng, photos: Sequence[Path], seed: int, size: int) -> Tensor:
     """A photo of ``photos``, or a painted one if there are none, for each row: (B, S, S, 3)."""
-    numbers = dice.unit(5).cpu().numpy()
+    numbers = rng.unit(5).cpu().numpy()
     parts = []
     for row in numbers:
         if photos:
-            image = read_background(photos[int(row[4] * len(photos))])
+            image = read_backdrop(photos[int(row[4] * len(photos))])
         else:
             image = painted_backdrops(seed)[int(row[4] * PAINTED)]
-        parts.append(cut_background(image, row[:4], size))
-    return torch.from_numpy(np.stack(parts)).to(dice.device).float() / 255
+        parts.append(crop_backdrop(image, row[:4], size))
+    return torch.from_numpy(np.stack(parts)).to(rng.device).float() / 255
 
 
-def wild_background(
-    dice: SampleRng,
-    view: View,
+def wild_backdrop(
+    rng: SampleRng,
+    cameras: Cameras,
     light: Light,
     shadows: Shadows,
     bank: Tensor,
@@ -195,19 +194,21 @@ def wild_background(
     seed: int,
     size: int,
 ) -> Tensor:
-    """Backgrounds (B, S, S, 3): drawn ones and flat pictures, onto which people cast their shadows now and then."""
-    is_flat = dice.chance(PHOTO_SHARE if photos else PAINTED_SHARE)
-    flat = flat_pictures(dice, photos, seed, size) * (light.sky + 0.5 * light.sun)[:, None, None]
-    origin, ray = _rays(view, size)
+    """Backdrops (B, S, S, 3) of ``wild``: rooms, open ground, and flat pictures with or without people's shadows."""
+    is_flat = rng.chance(PHOTO_SHARE if photos else PAINTED_SHARE)
+    flat = flat_backdrops(rng, photos, seed, size) * (light.sky + 0.5 * light.sun)[:, None, None]
+    origin, ray = _rays(cameras, size)
     distance = -origin[:, 2, None, None] / ray[..., 2]
     every = torch.arange(len(origin), device=ray.device)
     below = (distance > 0) & (distance < _FAR_M)
     place = origin[:, None, None] + ray * torch.where(below, distance, 0.0)[..., None]
     open_to = torch.where(below, shadows.ground(place[..., 0], place[..., 1], every), 1.0)
-    open_to = torch.where(dice.chance(0.6)[:, None, None], open_to, 1.0)
+    open_to = torch.where(rng.chance(0.6)[:, None, None], open_to, 1.0)
     picture = flat * open_to[..., None]
     rows = (~is_flat).nonzero()[:, 0]
     if len(rows):
-        picture[rows] = outside(dice.take(rows), view.take(rows), light.take(rows), shadows, rows, bank, size)
-    dice.skip(_OUTSIDE_COLUMNS)
+        picture[rows] = outdoor_backdrop(
+            rng.take(rows), cameras.take(rows), light.take(rows), shadows, rows, bank, size
+        )
+    rng.skip(_OUTDOOR_COLUMNS)
     return picture

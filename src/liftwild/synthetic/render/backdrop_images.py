@@ -1,4 +1,4 @@
-"""Flat backgrounds: photos of a user's folder, or painted ones with the clutter of photos."""
+"""Flat backdrops: photos of a user's folder, or painted ones with the clutter of photos."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAINTED, PAINTED_PX = 40, 320
 PHOTO_TYPES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 
 
-def find_backgrounds(folder: str | Path) -> tuple[Path, ...]:
+def find_backdrops(folder: str | Path) -> tuple[Path, ...]:
     """The pictures in ``folder``, by name. LiftwildError if it is no folder or has none."""
     folder = Path(folder)
     if not folder.is_dir():
@@ -27,18 +27,18 @@ def find_backgrounds(folder: str | Path) -> tuple[Path, ...]:
 
 
 @lru_cache(maxsize=64)
-def read_background(path: Path) -> np.ndarray:
+def read_backdrop(path: Path) -> np.ndarray:
     """A photo (H, W, 3) uint8 RGB, its shorter side at most twice ``PAINTED_PX``. LiftwildError if unreadable."""
     image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
     if image is None or min(image.shape[:2]) < 16:
-        raise LiftwildError(f"{path}: not a picture that can be a background")
+        raise LiftwildError(f"{path}: not a picture that can be read as a background photo")
     shrink = 2 * PAINTED_PX / min(image.shape[:2])
     if shrink < 1:
         image = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def cut_background(image: np.ndarray, numbers: np.ndarray, size: int) -> np.ndarray:
+def crop_backdrop(image: np.ndarray, numbers: np.ndarray, size: int) -> np.ndarray:
     """A part (size, size, 3) of ``image``; ``numbers`` (4,) in [0, 1): how large, where, and whether mirrored."""
     side = min(image.shape[:2]) * (0.5 + 0.5 * numbers[0])
     left, top = (image.shape[1] - side) * numbers[1], (image.shape[0] - side) * numbers[2]
@@ -49,7 +49,7 @@ def cut_background(image: np.ndarray, numbers: np.ndarray, size: int) -> np.ndar
 
 @lru_cache(maxsize=2)
 def painted_backdrops(seed: int) -> tuple[np.ndarray, ...]:
-    """Painted backgrounds (PAINTED_PX, PAINTED_PX, 3) uint8."""
+    """Painted backdrops (PAINTED_PX, PAINTED_PX, 3) uint8."""
     return tuple(_paint(np.random.default_rng((seed, 11, i))) for i in range(PAINTED))
 
 
@@ -119,7 +119,7 @@ def _paint_tree(rng: np.random.Generator, image: np.ndarray, horizon: int, colou
 
 
 def _paint_figure(rng: np.random.Generator, image: np.ndarray, horizon: int, top: np.ndarray, legs: np.ndarray) -> None:
-    """Somebody far away, as blobs."""
+    """A person far away, as blobs."""
     size = len(image)
     high = size * rng.uniform(0.06, 0.22)
     x, foot = rng.uniform(0, 1) * size, horizon + high * rng.uniform(0.3, 0.9)

@@ -1,4 +1,4 @@
-"""From light to a photo: exposure, contrast, blur, noise, JPEG."""
+"""Camera effects: exposure, contrast, colour, blur, noise, JPEG."""
 
 from __future__ import annotations
 
@@ -41,36 +41,36 @@ def _jpeg_tables(device: torch.device) -> tuple[Tensor, Tensor]:
     return torch.tensor(dct, dtype=torch.float32).to(device), torch.tensor(tables, dtype=torch.float32).to(device)
 
 
-def develop(dice: SampleRng, image: Tensor, wild: bool) -> Tensor:
+def apply_camera_effects(rng: SampleRng, image: Tensor, wild: bool) -> Tensor:
     """Pictures (B, 3, S, S) uint8 from light (B, 3, S, S), S a multiple of 16."""
 
     def each(values: Tensor) -> Tensor:
         return values[:, None, None, None]
 
     mean = image.mean((1, 2, 3))
-    target = dice.uniform(0.28, 0.58) if wild else dice.uniform(0.42, 0.46)
+    target = rng.uniform(0.28, 0.58) if wild else rng.uniform(0.42, 0.46)
     image = image * each((target / mean.clamp(min=0.05)).clamp(0.5, 2.4))
     image = 1.18 * image / (1 + 0.25 * image.clamp(min=0))
-    contrast = dice.uniform(0.8, 1.5) if wild else dice.uniform(0.97, 1.03)
+    contrast = rng.uniform(0.8, 1.5) if wild else rng.uniform(0.97, 1.03)
     image = (image - 0.45) * each(contrast) + 0.45
-    strength = dice.uniform(0.5, 1.2) if wild else dice.uniform(0.93, 0.97)
+    strength = rng.uniform(0.5, 1.2) if wild else rng.uniform(0.93, 0.97)
     grey = image.mean(1, keepdim=True)
-    image = grey + (image - grey) * each(torch.where(dice.chance(0.03 if wild else 0.0), 0.0, strength))
+    image = grey + (image - grey) * each(torch.where(rng.chance(0.03 if wild else 0.0), 0.0, strength))
     if wild:
-        image = image + dice.normal(0, 0.02, 3)[:, :, None, None]
-    image = _blurred(dice, image, wild)
-    image = image + _grain(dice, image) * each(dice.unit() ** 2 * (0.04 if wild else 0.01))
+        image = image + rng.normal(0, 0.02, 3)[:, :, None, None]
+    image = _blurred(rng, image, wild)
+    image = image + _grain(rng, image) * each(rng.unit() ** 2 * (0.04 if wild else 0.01))
     if wild:
-        image = torch.where(each(dice.chance(0.6)), jpeg(image, dice.uniform(25, 90)), image)
+        image = torch.where(each(rng.chance(0.6)), jpeg_artifacts(image, rng.uniform(25, 90)), image)
     return (image.clamp(0, 1) * 255 + 0.5).to(torch.uint8)
 
 
-def _blurred(dice: SampleRng, image: Tensor, wild: bool) -> Tensor:
+def _blurred(rng: SampleRng, image: Tensor, wild: bool) -> Tensor:
     """Defocus, and sometimes motion: one 7x7 kernel a picture, by its rows and columns."""
     rows = len(image)
-    soft = torch.where(dice.chance(0.6), dice.uniform(0.42, 0.65), dice.uniform(0.65, 1.5) if wild else 0.5)
-    moved = torch.where(dice.chance(0.08 if wild else 0.0), dice.uniform(1.2, 2.6), soft)
-    upright = dice.chance(0.5)
+    soft = torch.where(rng.chance(0.6), rng.uniform(0.42, 0.65), rng.uniform(0.65, 1.5) if wild else 0.5)
+    moved = torch.where(rng.chance(0.08 if wild else 0.0), rng.uniform(1.2, 2.6), soft)
+    upright = rng.chance(0.5)
     sigma = torch.stack([torch.where(upright, soft, moved), torch.where(upright, moved, soft)], dim=1)
     place = torch.arange(-3, 4, device=image.device)
     kernel = torch.exp(-(place**2) / (2 * sigma[..., None] ** 2))
@@ -80,16 +80,16 @@ def _blurred(dice: SampleRng, image: Tensor, wild: bool) -> Tensor:
     return conv2d(flat, kernel[:, None, 1, :, None], groups=rows * 3).view_as(image)
 
 
-def _grain(dice: SampleRng, image: Tensor) -> Tensor:
+def _grain(rng: SampleRng, image: Tensor) -> Tensor:
     """Noise (B, 3, S, S): parts of the tile."""
     tile, size = _noise_tile(image.device), image.shape[-1]
-    corners = dice.index(_NOISE_PX - size, 3, 2).tolist()
+    corners = rng.index(_NOISE_PX - size, 3, 2).tolist()
     parts = [[tile[row : row + size, column : column + size] for row, column in channels] for channels in corners]
     return torch.stack([torch.stack(channels) for channels in parts])
 
 
-def jpeg(image: Tensor, quality: Tensor) -> Tensor:
-    """``image`` (B, 3, S, S) in 0 .. 1 as JPEG of ``quality`` (B,) 1 .. 100 with halved chroma leaves it."""
+def jpeg_artifacts(image: Tensor, quality: Tensor) -> Tensor:
+    """``image`` (B, 3, S, S) in 0 .. 1 after JPEG of ``quality`` (B,), 1 to 100, with chroma at half resolution."""
     dct, tables = _jpeg_tables(image.device)
     scale = torch.where(quality < 50, 50 / quality, 2 - quality / 50)
     red, green, blue = (image.clamp(0, 1) * 255).unbind(1)

@@ -1,8 +1,7 @@
 """Rendered people, one after the other: the generator behind ``liftwild render``.
 
-What stands in sample ``i`` depends on (mode, seed, split, size, backgrounds, poses, i) alone. Batches are always whole,
-of ``batch_size`` samples and rendered by one thread, so on CPU not a pixel depends on how many samples are asked for or
-how many processes render them.
+Sample ``i`` depends on (mode, seed, split, size, backdrops, poses, i) alone. A batch always has ``batch_size`` samples
+and one thread, so on CPU no pixel depends on how many samples are asked for, nor on the number of processes.
 """
 
 from __future__ import annotations
@@ -30,22 +29,22 @@ from liftwild.sample import Sample
 from liftwild.synthetic.body.body import load_body
 from liftwild.synthetic.mocap.motion import read_motion, retarget, spread_frames
 from liftwild.synthetic.render import world
-from liftwild.synthetic.render.backdrop_images import find_backgrounds
-from liftwild.synthetic.render.world import MODES, SPLITS, Recipe
+from liftwild.synthetic.render.backdrop_images import find_backdrops
+from liftwild.synthetic.render.world import MODES, SPLITS, RenderConfig
 
 CPU_BATCH, GPU_BATCH = 8, 64  # of pictures up to _BATCH_PX; fewer larger ones
 _BATCH_PX = 256
-SIZES = (64, 1024, 32)  # smallest, largest, step
-MAX_POSES = 20_000  # captured poses that are kept, spread over all clips
+SIZE_RANGE_PX = (64, 1024, 32)  # smallest, largest, step
+MAX_POSES = 20_000  # captured poses that are kept, from all clips alike
 TEST_EVERY = 5  # of captured clips, or of the parts of a single one
 
 
 @dataclass(frozen=True, eq=False)
 class RenderedSample:
-    """A rendered person with what only a renderer knows.
+    """A rendered person, and labels that only a renderer knows.
 
     ``sample``: picture and labels; its ``joints_2d_valid`` are the joints inside the picture. ``visible`` (16,) bool:
-    inside and not hidden, by the z-buffer. ``mask`` (H, W) bool: the person's pixels. ``seed`` and ``index`` make it
+    inside and not hidden, by the z-buffer. ``mask`` (H, W) bool: the person's pixels. ``seed`` and ``index`` render it
     again. ``subject``: 1 to 7 in ``lab``, 0 in ``wild``.
     """
 
@@ -57,9 +56,9 @@ class RenderedSample:
     subject: int
 
 
-def check(mode: str, n: int, seed: int, split: str, size: int, device: str) -> None:
-    """LiftwildError if any of these makes no sense."""
-    smallest, largest, step = SIZES
+def _check(mode: str, n: int, seed: int, split: str, size: int, device: str) -> None:
+    """LiftwildError if one of these cannot be rendered."""
+    smallest, largest, step = SIZE_RANGE_PX
     if mode not in MODES:
         raise LiftwildError(f"there is no mode {mode!r}; modes are {' and '.join(MODES)}")
     if split not in SPLITS:
@@ -103,30 +102,30 @@ def captured_poses(path: str | Path, split: str) -> np.ndarray:
     return poses[:: -(-len(poses) // MAX_POSES)]
 
 
-def render(
+def render_people(
     mode: str, n: int, seed: int = 0, *, split: str = "train", size: int = 256,
-    backgrounds: str | Path | None = None, poses: str | Path | None = None, processes: int = 1, device: str = "cpu",
+    backdrops: str | Path | None = None, poses: str | Path | None = None, processes: int = 1, device: str = "cpu",
     batch: int | None = None,
 ) -> Generator[RenderedSample, None, None]:  # fmt: skip
     """``n`` rendered people, in order.
 
-    ``mode`` "lab" or "wild"; ``split`` "train" or "test"; ``size`` px of the square pictures; ``backgrounds``: a folder
+    ``mode`` "lab" or "wild"; ``split`` "train" or "test"; ``size`` px of the square pictures; ``backdrops``: a folder
     of photos for ``wild``; ``poses``: a motion file or a folder of them instead of the built-in poses. With more than
     one of ``processes`` (CPU only) others are started, so a script that calls this needs the usual
     ``if __name__ == "__main__"``. ``batch``: how many at a time, 1 or more; the last bit of a picture may depend on it.
 
     Memory is bounded by the batches under way. LiftwildError if the input makes no sense.
     """
-    check(mode, n, seed, split, size, device)
-    photos = find_backgrounds(backgrounds) if backgrounds is not None else ()
+    _check(mode, n, seed, split, size, device)
+    photos = find_backdrops(backdrops) if backdrops is not None else ()
     captured = captured_poses(poses, split) if poses is not None else None
-    recipe = Recipe(mode, seed, split, size, photos, device)
+    config = RenderConfig(mode, seed, split, size, photos, device)
     at_once = batch or batch_size(size, device)
     starts = range(0, n, at_once)
     chunks = (list(range(start, start + at_once)) for start in starts)
     many = device == "cpu" and min(processes, len(starts)) > 1
     batches = _by_processes if many else _by_this_process
-    return _counted(batches(recipe, chunks, captured, processes), n)
+    return _counted(batches(config, chunks, captured, processes), n)
 
 
 def _counted(batches: Generator[list[RenderedSample], None, None], n: int) -> Generator[RenderedSample, None, None]:
@@ -139,15 +138,15 @@ def _counted(batches: Generator[list[RenderedSample], None, None], n: int) -> Ge
 
 
 def _by_this_process(
-    recipe: Recipe, chunks: Iterator[list[int]], captured: np.ndarray | None, processes: int
+    config: RenderConfig, chunks: Iterator[list[int]], captured: np.ndarray | None, processes: int
 ) -> Generator[list[RenderedSample], None, None]:
-    poses = None if captured is None else torch.from_numpy(captured).to(recipe.device)
+    poses = None if captured is None else torch.from_numpy(captured).to(config.device)
     for chunk in chunks:
         threads, cv_threads = torch.get_num_threads(), cv2.getNumThreads()
         torch.set_num_threads(1)
         cv2.setNumThreads(1)
         try:
-            samples = render_samples(recipe, chunk, poses)
+            samples = render_samples(config, chunk, poses)
         finally:
             torch.set_num_threads(threads)
             cv2.setNumThreads(cv_threads)
@@ -165,15 +164,15 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _start_worker(recipe: Recipe, captured: np.ndarray | None) -> None:
-    """What a rendering process does first."""
+def _start_worker(config: RenderConfig, captured: np.ndarray | None) -> None:
+    """Set up a rendering process."""
     global _worker
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     poses = None if captured is None else torch.from_numpy(captured)
-    _worker = lambda chunk: render_samples(recipe, chunk, poses)  # noqa: E731
+    _worker = lambda chunk: render_samples(config, chunk, poses)  # noqa: E731
 
 
 def _in_worker(chunk: list[int]) -> list[RenderedSample]:
@@ -182,13 +181,13 @@ def _in_worker(chunk: list[int]) -> list[RenderedSample]:
 
 
 def _by_processes(
-    recipe: Recipe, chunks: Iterator[list[int]], captured: np.ndarray | None, processes: int
+    config: RenderConfig, chunks: Iterator[list[int]], captured: np.ndarray | None, processes: int
 ) -> Generator[list[RenderedSample], None, None]:
-    """Batches in order, no more under way than keep every process busy."""
+    """Batches in order; no more are under way than keep every process busy."""
     before = set(multiprocessing.active_children())
     workers: set[BaseProcess] = set()
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, context, _start_worker, (recipe, captured))
+    pool = ProcessPoolExecutor(processes, context, _start_worker, (config, captured))
     waiting: deque[Future[list[RenderedSample]]] = deque()
     try:
         for chunk in chunks:
@@ -201,7 +200,7 @@ def _by_processes(
             yield waiting.popleft().result()
     except BrokenProcessPool:
         raise LiftwildError("a rendering process was ended from outside; is there memory for --processes?") from None
-    except BaseException:  # Ctrl-C, or nobody wants the rest: what is under way is of no use
+    except BaseException:  # Ctrl-C, or the caller wants no more samples
         pool.shutdown(wait=False, cancel_futures=True)
         for worker in workers:
             worker.terminate()
@@ -209,18 +208,20 @@ def _by_processes(
     pool.shutdown()
 
 
-def render_samples(recipe: Recipe, indices: Sequence[int], poses: torch.Tensor | None = None) -> list[RenderedSample]:
-    """The samples ``indices`` of ``recipe`` as one batch; ``poses`` as ``world.render_batch`` takes them."""
-    pictures, labels = world.render_batch(recipe, indices, poses)
+def render_samples(
+    config: RenderConfig, indices: Sequence[int], poses: torch.Tensor | None = None
+) -> list[RenderedSample]:
+    """The samples ``indices`` of ``config`` as one batch; ``poses`` as ``world.render_batch`` takes them."""
+    pictures, labels = world.render_batch(config, indices, poses)
     images = pictures.permute(0, 2, 3, 1).contiguous().cpu().numpy()
     fields = {name: value.cpu().numpy() for name, value in vars(labels).items()}
-    subjects = recipe.subjects(indices)
+    subjects = config.subjects(indices)
     out = []
     for row, index in enumerate(indices):
-        joints_2d, joints_3d, size = fields["joints_2d"][row], fields["joints_3d"][row], recipe.size
+        joints_2d, joints_3d, size = fields["joints_2d"][row], fields["joints_3d"][row], config.size
         focal, (cx, cy) = float(fields["focal"][row]), fields["centre"][row]
         x, y, w, h = (float(value) for value in fields["box"][row])
-        name = f"{recipe.mode}-{recipe.split}-seed{recipe.seed}-{index:06d}"
+        name = f"{config.mode}-{config.split}-seed{config.seed}-{index:06d}"
         sample = Sample(
             image=images[row], joints_2d=joints_2d, joints_2d_valid=((joints_2d >= 0) & (joints_2d < size)).all(-1),
             joints_3d=joints_3d, depth_valid=np.ones(len(joints_3d), dtype=bool),
@@ -228,5 +229,5 @@ def render_samples(recipe: Recipe, indices: Sequence[int], poses: torch.Tensor |
             visibility=np.where(fields["visible"][row], 2, 1).astype(np.uint8),
         )  # fmt: skip
         visible, mask = fields["visible"][row], fields["mask"][row]
-        out.append(RenderedSample(sample, visible, mask, recipe.seed, index, subjects[row]))
+        out.append(RenderedSample(sample, visible, mask, config.seed, index, subjects[row]))
     return out

@@ -1,4 +1,4 @@
-"""Light: a sun or lamp with a shadow map, a sky and a ground that light from all around, and shading."""
+"""Light: a sun or lamp with a shadow map, ambient light from sky and ground, and shading."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, grid_sample, normalize
 
 from liftwild.synthetic.render.raster import take_rows, z_buffer
+from liftwild.synthetic.rows import Rows
 from liftwild.synthetic.sample_rng import SampleRng
 
 MAP_PX, MAP_RADIUS_M = 224, 2.0
 _FAR_M = 20.0  # shadow map heights are measured from this far below
-_CONTACT_PX, _CONTACT_M = 64, 3.2  # map of what stands on the ground, and its half side
+_CONTACT_PX, _CONTACT_M = 64, 3.2  # side of the map of contacts with the ground, and half its side
 
 
 @dataclass(frozen=True, eq=False)
-class Light:
+class Light(Rows):
     """Of B images: ``direction`` (B, 3) to the sun, ``sun``, ``sky``, ``ground`` (B, 3) colours."""
 
     direction: Tensor
@@ -25,30 +26,26 @@ class Light:
     sky: Tensor
     ground: Tensor
 
-    def take(self, rows: Tensor) -> Light:
-        """The light of images ``rows``."""
-        return Light(self.direction[rows], self.sun[rows], self.sky[rows], self.ground[rows])
 
-
-def draw_light(dice: SampleRng, wild: bool) -> Light:
+def sample_light(rng: SampleRng, wild: bool) -> Light:
     """A studio's lamps from above for ``lab``; noon to dusk, clear to overcast for ``wild``."""
-    turn = dice.uniform(0, 6.283)
-    rise = dice.uniform(0.35, 1.4) if wild else dice.uniform(1.0, 1.3)
+    turn = rng.uniform(0, 6.283)
+    rise = rng.uniform(0.35, 1.4) if wild else rng.uniform(1.0, 1.3)
     direction = torch.stack(
         [torch.cos(turn) * torch.cos(rise), torch.sin(turn) * torch.cos(rise), torch.sin(rise)], dim=-1
     )
-    warm = dice.uniform(-0.13, 0.13, 1) if wild else dice.uniform(-0.03, 0.03, 1)
+    warm = rng.uniform(-0.13, 0.13, 1) if wild else rng.uniform(-0.03, 0.03, 1)
     tint = torch.cat([1 + warm, torch.ones_like(warm), 1 - warm], dim=1)
-    overcast = dice.chance(0.3) if wild else dice.chance(0.0)
-    sun = torch.where(overcast, dice.uniform(0.05, 0.25), dice.uniform(0.35, 1.15) if wild else dice.uniform(0.35, 0.5))
-    sky = dice.uniform(0.35, 0.75, 1) if wild else dice.uniform(0.5, 0.6, 1)
-    sky = sky * (1 + dice.uniform(-0.11, 0.11, 3) * (1.0 if wild else 0.3))
-    bounce = 0.35 + 0.4 * dice.unit(3) if wild else 0.55 + 0.05 * dice.unit(3)
+    overcast = rng.chance(0.3) if wild else rng.chance(0.0)
+    sun = torch.where(overcast, rng.uniform(0.05, 0.25), rng.uniform(0.35, 1.15) if wild else rng.uniform(0.35, 0.5))
+    sky = rng.uniform(0.35, 0.75, 1) if wild else rng.uniform(0.5, 0.6, 1)
+    sky = sky * (1 + rng.uniform(-0.11, 0.11, 3) * (1.0 if wild else 0.3))
+    bounce = 0.35 + 0.4 * rng.unit(3) if wild else 0.55 + 0.05 * rng.unit(3)
     return Light(direction, tint * sun[:, None], sky, sky.mean(1, keepdim=True) * bounce)
 
 
 @dataclass(frozen=True, eq=False)
-class Casters:
+class ShadowCasters:
     """T triangles that throw shadows, whichever way they face. ``meshes``: their vertices (M, V, 3) m in the world and
     images (M,), kind by kind; ``vertex`` (T, 3): corners as rows of all of these one after the other; ``image`` (T,);
     ``cut`` (T, 3) as ``z_buffer`` takes it."""
@@ -60,15 +57,13 @@ class Casters:
 
 
 class Shadows:
-    """A shadow map of each image's middle, and a map of what stands near the ground.
+    """A shadow map around each image's middle, and a map of contacts with the ground.
 
     ``casters``: what throws shadows; ``middle`` (B, 3); ``feet`` (M, 3), ``feet_image`` (M,): points of people, for the
     contact with the ground.
     """
 
-    def __init__(
-        self, light: Light, casters: Casters, middle: Tensor, feet: Tensor, feet_image: Tensor
-    ) -> None:  # fmt: skip
+    def __init__(self, light: Light, casters: ShadowCasters, middle: Tensor, feet: Tensor, feet_image: Tensor) -> None:
         direction = light.direction
         up = torch.tensor([0.0, 0.0, 1.0], device=direction.device).expand_as(direction)
         across = normalize(torch.linalg.cross(up, direction, dim=-1), dim=-1)

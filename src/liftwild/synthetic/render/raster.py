@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-NEAREST_M = 0.1  # triangles that reach nearer to the camera than this are dropped
 _FLAT = 1e-9  # px^2: triangles seen edge-on
 
 
@@ -20,8 +19,7 @@ class Fragments:
     """The covered pixels of N images of H x W, P in all, in order of image, row, column.
 
     ``image`` (P,), ``row`` (P,), ``column`` (P,) long; ``triangle`` (P,): the nearest one there, as numbered in what
-    was rasterised; ``weights`` (P, 3): perspective-correct weights of its corners, which sum to 1; ``inverse_depth``
-    (P,) 1/m.
+    was rasterised; ``weights`` (P, 3): perspective-correct weights of its corners, which sum to 1.
     """
 
     image: Tensor
@@ -29,7 +27,6 @@ class Fragments:
     column: Tensor
     triangle: Tensor
     weights: Tensor
-    inverse_depth: Tensor
 
     def __len__(self) -> int:
         return len(self.image)
@@ -106,8 +103,7 @@ def fragments(corners: Tensor, triangle: Tensor) -> Fragments:
     wa = ((b[:, 0] - x) * (c[:, 1] - y) - (b[:, 1] - y) * (c[:, 0] - x)) / area
     wb = ((c[:, 0] - x) * (a[:, 1] - y) - (c[:, 1] - y) * (a[:, 0] - x)) / area
     weights = torch.stack([wa * a[:, 2], wb * b[:, 2], (1 - wa - wb) * c[:, 2]], dim=1)
-    inverse_depth = weights.sum(1)
-    return Fragments(image, row, column, hit, weights / inverse_depth[:, None], inverse_depth)
+    return Fragments(image, row, column, hit, weights / weights.sum(1, keepdim=True))
 
 
 def vertex_fans(faces: Tensor, vertices: int) -> Tensor:

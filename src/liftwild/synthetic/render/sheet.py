@@ -10,11 +10,11 @@ import numpy as np
 from liftwild.skeleton import MPII_16
 from liftwild.synthetic.render.generate import RenderedSample
 
-COLUMNS, MOST = 8, 48
-RIGHT, LEFT, MIDDLE, HIDDEN = (230, 60, 50), (60, 90, 235), (240, 200, 40), (120, 120, 120)
+SHEET_COLUMNS, MAX_PICTURES = 8, 48
+_RIGHT, _LEFT, _MIDDLE, _HIDDEN = (230, 60, 50), (60, 90, 235), (240, 200, 40), (120, 120, 120)
 
 
-def contact_sheet(samples: Sequence[RenderedSample], joints: bool = False, columns: int = COLUMNS) -> np.ndarray:
+def contact_sheet(samples: Sequence[RenderedSample], joints: bool = False, columns: int = SHEET_COLUMNS) -> np.ndarray:
     """Pictures in rows of ``columns``, all of one size: (H, W, 3) uint8 RGB. ``joints``: with bones, right red, left
     blue, and hidden joints grey."""
     pictures = [draw_joints(each) if joints else each.sample.image for each in samples]
@@ -31,10 +31,10 @@ def draw_joints(rendered: RenderedSample) -> np.ndarray:
     points = np.round((rendered.sample.joints_2d - 0.5) * 16).astype(int)
     for child, parent in MPII_16.bones:
         name = MPII_16.names[child]
-        colour = RIGHT if name.startswith("right") else LEFT if name.startswith("left") else MIDDLE
+        colour = _RIGHT if name.startswith("right") else _LEFT if name.startswith("left") else _MIDDLE
         cv2.line(picture, points[child].tolist(), points[parent].tolist(), colour, 1, cv2.LINE_AA, 4)
     for joint, point in enumerate(points):
-        colour = (255, 255, 255) if rendered.visible[joint] else HIDDEN
+        colour = (255, 255, 255) if rendered.visible[joint] else _HIDDEN
         cv2.circle(picture, point.tolist(), 24, colour, -1, cv2.LINE_AA, 4)
     return picture
 

@@ -80,8 +80,8 @@ def sample_bank(bank: Tensor, which: Tensor, u: Tensor, v: Tensor) -> Tensor:
     return take_rows(bank.flatten(0, 2), (which * size + row) * size + column)
 
 
-def natural(unit: Tensor) -> Tensor:
-    """Colours (..., 3) of things from ``unit`` (..., 8) in [0, 1); a few are as loud as paint is."""
+def natural_colour(unit: Tensor) -> Tensor:
+    """Colours (..., 3) of walls, ground and props from ``unit`` (..., 8) in [0, 1); a few are as strong as paint."""
     table = torch.tensor(NATURAL, device=unit.device)
     base = table[(unit[..., 0] * len(table)).long()]
     base = base * (0.7 + 0.6 * unit[..., 1:2]) + (unit[..., 2:5] - 0.5) * 0.1

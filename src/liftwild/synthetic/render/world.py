@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from liftwild.synthetic.body.layers import load_layers
-from liftwild.synthetic.render import scene
-from liftwild.synthetic.render.cameras import LAB_FLOOR_M, View, beside, lab_view, wild_view
-from liftwild.synthetic.render.crowd import MOMENT_COLUMNS, WHO_COLUMNS, Standing, Who, draw_standing, draw_who
-from liftwild.synthetic.render.light import draw_light
-from liftwild.synthetic.render.props import draw_props
-from liftwild.synthetic.render.textures import texture_bank
+from liftwild.synthetic.render.cameras import LAB_FLOOR_M, Cameras, lab_cameras, places_beside, wild_cameras
+from liftwild.synthetic.render.crowd import (
+    BODY_COLUMNS,
+    IDENTITY_COLUMNS,
+    Identities,
+    PosedBodies,
+    sample_bodies,
+    sample_identities,
+)
+from liftwild.synthetic.render.light import sample_light
+from liftwild.synthetic.render.props import sample_props
+from liftwild.synthetic.render.scene import Labels, Scene, render_scene
 from liftwild.synthetic.sample_rng import SampleRng
 
 MODES, SPLITS = ("lab", "wild"), ("train", "test")
 LAB_SUBJECTS = {"train": (1, 2, 3, 4, 5), "test": (6, 7)}
 # First numbers of seeds: whatever differs in them is independent.
-_SUBJECT, _TARGET, _MOMENT, _OTHERS, _SCENE = range(5)
+_SUBJECT, _TARGET, _POSE, _OTHERS, _SCENE = range(5)
 _LAB_WORLD = 3600  # the seed of the studio's seven subjects
-_SCENE_COLUMNS = 1400
+SCENE_COLUMNS = 1400
 MAX_OTHERS = 2
 _OTHERS_WEIGHTS = (0.68, 0.22, 0.1)
 
 
 @dataclass(frozen=True)
-class Recipe:
+class RenderConfig:
     """What to render: ``mode`` "lab" or "wild", ``seed``, ``split`` "train" or "test", ``size`` px, ``photos`` for
-    backgrounds; ``device`` as torch calls it."""
+    backdrops; ``device`` as torch calls it."""
 
     mode: str
     seed: int = 0
@@ -46,103 +52,61 @@ class Recipe:
         return self.seed, MODES.index(self.mode), SPLITS.index(self.split)
 
     def subjects(self, indices: Sequence[int]) -> list[int]:
-        """The studio's subject in each picture; 0 outside of it: everybody is somebody else."""
+        """The studio's subject in each picture; 0 in ``wild``, where each picture has a person of its own."""
         own = LAB_SUBJECTS[self.split]
         return [own[i % len(own)] if self.mode == "lab" else 0 for i in indices]
 
 
-@dataclass(frozen=True, eq=False)
-class Cast:
-    """Everything of a batch but its light: P people, of whom the first B are labelled, ``image`` (P,): where each
-    is."""
-
-    who: Who
-    standing: Standing
-    image: Tensor
-    dice: SampleRng
-
-
-def labelled_people(recipe: Recipe, indices: Sequence[int]) -> Who:
-    """The labelled people."""
+def labelled_people(config: RenderConfig, indices: Sequence[int]) -> Identities:
+    """The labelled person of each sample."""
     seeds: list[tuple[int, ...]]
-    if recipe.mode == "lab":
-        seeds = [(_LAB_WORLD, _SUBJECT, subject) for subject in recipe.subjects(indices)]
+    if config.mode == "lab":
+        seeds = [(_LAB_WORLD, _SUBJECT, subject) for subject in config.subjects(indices)]
     else:
-        seeds = [(*recipe.key, _TARGET, i) for i in indices]
-    return draw_who(load_layers(recipe.device), SampleRng.roll(seeds, WHO_COLUMNS, recipe.device))
-
-
-def _join(first: Standing, second: Standing) -> Standing:
-    return Standing(*(torch.cat([getattr(each, name) for each in (first, second)]) for name in vars(first)))
-
-
-def _join_who(first: Who, second: Who) -> Who:
-    """Both, one after the other."""
-
-    def cat(a: object, b: object) -> dict[str, Tensor]:
-        return {name: torch.cat([getattr(a, name), getattr(b, name)]) for name in vars(a)}
-
-    return Who(
-        torch.cat([first.coefficients, second.coefficients]), type(first.outfit)(**cat(first.outfit, second.outfit)),
-        type(first.look)(**cat(first.look, second.look)),
-    )  # fmt: skip
-
-
-def _moved(standing: Standing, place: Tensor) -> Standing:
-    """Everybody moved by ``place`` (P, 2) m over the ground."""
-    shift = torch.cat([place, torch.zeros_like(place[:, :1])], dim=1)[:, None]
-    return replace(standing, vertices=standing.vertices + shift, joints=standing.joints + shift)
+        seeds = [(*config.key, _TARGET, i) for i in indices]
+    return sample_identities(load_layers(config.device), SampleRng.from_seeds(seeds, IDENTITY_COLUMNS, config.device))
 
 
 @torch.inference_mode()
-def render_batch(recipe: Recipe, indices: Sequence[int], captured: Tensor | None = None) -> tuple[Tensor, scene.Labels]:
-    """Pictures (B, 3, S, S) uint8 and labels of the samples ``indices`` of ``recipe``.
+def render_batch(config: RenderConfig, indices: Sequence[int], captured: Tensor | None = None) -> tuple[Tensor, Labels]:
+    """Pictures (B, 3, S, S) uint8 and labels of the samples ``indices`` of ``config``.
 
-    ``captured`` (M, N, 3, 3): poses to use instead of the procedural ones. A sample depends on the recipe and its own
+    ``captured`` (M, N, 3, 3): poses to use instead of the procedural ones. A sample depends on the config and its own
     index, and by the last bit of a float on the batch that it is in.
     """
-    layers, bank = load_layers(recipe.device), texture_bank(SPLITS.index(recipe.split), recipe.device)
-    wild = recipe.mode == "wild"
-    who = labelled_people(recipe, indices)
-    moment = SampleRng.roll([(*recipe.key, _MOMENT, i) for i in indices], MOMENT_COLUMNS, recipe.device)
-    dice = SampleRng.roll([(*recipe.key, _SCENE, i) for i in indices], _SCENE_COLUMNS, recipe.device)
-    standing = draw_standing(layers, moment, who, recipe.mode, captured, chairs=True)
-    image = torch.arange(len(indices), device=dice.device)
+    layers, wild = load_layers(config.device), config.mode == "wild"
+    identities = labelled_people(config, indices)
+    pose_rng = SampleRng.from_seeds([(*config.key, _POSE, i) for i in indices], BODY_COLUMNS, config.device)
+    rng = SampleRng.from_seeds([(*config.key, _SCENE, i) for i in indices], SCENE_COLUMNS, config.device)
+    bodies = sample_bodies(layers, pose_rng, identities, config.mode, captured, chairs=True)
+    image = torch.arange(len(indices), device=rng.device)
     if wild:
-        view = wild_view(dice, standing.joints, recipe.size)
-        who, standing, image = _with_others(recipe, indices, dice, view, who, standing, image)
+        cameras = wild_cameras(rng, bodies.joints, config.size)
+        identities, bodies, image = _with_others(config, indices, rng, cameras, identities, bodies, image)
     else:
-        standing = _moved(standing, dice.uniform(-LAB_FLOOR_M, LAB_FLOOR_M, 2))
-        view = lab_view(dice, standing.joints, recipe.size)
-    first = standing.joints[: len(indices)]
-    knees = (first[:, 1] + first[:, 4]) / 2
-    sitter = (first[:, 6], knees, standing.seat[: len(indices)])
-    things = draw_props(dice, sitter, standing.sits[: len(indices)], view if wild else None)
-    light = draw_light(dice, wild)
-    geometry, casters = scene.rasterise(layers, standing, image, things, view, recipe.size)
-    labels = scene.label(standing, layers, view, geometry, recipe.size)
-    pictures = scene.draw(
-        layers, bank, dice, who, standing, image, things, view, light, geometry, casters, recipe.size, wild,
-        recipe.photos, SPLITS.index(recipe.split),
-    )  # fmt: skip
-    return pictures, labels
+        bodies = bodies.moved(rng.uniform(-LAB_FLOOR_M, LAB_FLOOR_M, 2))
+        cameras = lab_cameras(rng, bodies.joints, config.size)
+    props = sample_props(rng, bodies, cameras if wild else None)
+    light = sample_light(rng, wild)
+    scene = Scene(layers, identities, bodies, image, props, cameras, light, config.size)
+    return render_scene(scene, rng, SPLITS.index(config.split), wild, config.photos)
 
 
 def _with_others(
-    recipe: Recipe, indices: Sequence[int], dice: SampleRng, view: View, who: Who, standing: Standing, image: Tensor
-) -> tuple[Who, Standing, Tensor]:
+    config: RenderConfig, indices: Sequence[int], rng: SampleRng, cameras: Cameras, identities: Identities,
+    bodies: PosedBodies, image: Tensor,
+) -> tuple[Identities, PosedBodies, Tensor]:  # fmt: skip
     """The batch with up to two other people in each picture, on the same ground and under the same camera."""
-    layers = load_layers(recipe.device)
-    counts = dice.pick(_OTHERS_WEIGHTS).tolist()
-    places = torch.stack([beside(dice, view, standing.joints, recipe.size) for _ in range(MAX_OTHERS)], dim=1)
+    layers = load_layers(config.device)
+    counts = rng.pick(_OTHERS_WEIGHTS).tolist()
+    places = torch.stack([places_beside(rng, cameras, bodies.joints, config.size) for _ in range(MAX_OTHERS)], dim=1)
     pairs = [(row, other) for row, count in enumerate(counts) for other in range(count)]
     if not pairs:
-        return who, standing, image
-    keys = [(*recipe.key, _OTHERS, other, indices[row]) for row, other in pairs]
-    others = SampleRng.roll(keys, WHO_COLUMNS + MOMENT_COLUMNS, recipe.device)
-    guests = draw_who(layers, others)
-    others.used = WHO_COLUMNS
-    posed = draw_standing(layers, others, guests, "lab", None, chairs=False)
-    rows = torch.tensor([row for row, _ in pairs], device=dice.device)
-    posed = _moved(posed, places[rows, torch.tensor([other for _, other in pairs], device=dice.device)])
-    return _join_who(who, guests), _join(standing, posed), torch.cat([image, rows])
+        return identities, bodies, image
+    keys = [(*config.key, _OTHERS, other, indices[row]) for row, other in pairs]
+    other_rng = SampleRng.from_seeds(keys, IDENTITY_COLUMNS + BODY_COLUMNS, config.device)
+    others = sample_identities(layers, other_rng)
+    other_rng.used = IDENTITY_COLUMNS
+    rows, number = torch.tensor(pairs, device=rng.device).T
+    other_bodies = sample_bodies(layers, other_rng, others, "lab", None, chairs=False).moved(places[rows, number])
+    return identities.join(others), bodies.join(other_bodies), torch.cat([image, rows])

@@ -17,22 +17,28 @@ from liftwild.skeleton import MPII_16
 from liftwild.synthetic.render.generate import RenderedSample
 
 
-def rendered_row(rendered: RenderedSample) -> dict[str, Any]:
-    """The store's row: the whole picture, unless it is larger than the store keeps.
+def _jpeg_file(image: np.ndarray) -> bytes:
+    """``image`` (H, W, 3) RGB as a JPEG file."""
+    done, encoded = cv2.imencode(
+        ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    )
+    assert done
+    return encoded.tobytes()
 
-    A store has no place for the mask; seed and index stand in ``source``.
+
+def rendered_row(rendered: RenderedSample) -> dict[str, Any]:
+    """A sample as a row of a store: the whole picture, or a crop if it is larger than a store keeps.
+
+    A store does not keep the mask. Seed and index stand in ``source``.
     """
     sample = rendered.sample
     size = sample.image.shape[0]
     if size > CROP_PX:
         return stored_row(sample)
-    done, encoded = cv2.imencode(
-        ".jpg", cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    )
-    assert done and sample.camera is not None
     camera = sample.camera
+    assert camera is not None
     return {
-        "image": encoded.tobytes(),
+        "image": _jpeg_file(sample.image),
         "joints_2d": np.where(sample.joints_2d_valid[:, None], sample.joints_2d, 0).ravel().astype(np.float32),
         "joints_2d_valid": sample.joints_2d_valid,
         "joints_3d": sample.joints_3d.ravel().astype(np.float32),
@@ -51,9 +57,9 @@ def rendered_row(rendered: RenderedSample) -> dict[str, Any]:
 
 
 def write_store(samples: Iterable[RenderedSample], output: str | Path, keep: int = 0) -> list[RenderedSample]:
-    """Write ``samples`` to the store ``output``, which appears whole or not at all; the first ``keep`` of them.
+    """Write ``samples`` to the store ``output``, which appears whole or not at all.
 
-    LiftwildError if it cannot be written.
+    Returns the first ``keep`` of them. LiftwildError if it cannot be written.
     """
     kept: list[RenderedSample] = []
     with StoreWriter(output) as writer:
@@ -80,11 +86,7 @@ def with_pictures(samples: Iterable[RenderedSample], folder: str | Path) -> Iter
         folder.mkdir(parents=True, exist_ok=True)
         for key, rendered in enumerate(samples, start=1):
             sample = rendered.sample
-            done, encoded = cv2.imencode(
-                ".jpg", cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-            )
-            assert done and sample.camera is not None
-            (folder / f"{sample.source}.jpg").write_bytes(encoded.tobytes())
+            (folder / f"{sample.source}.jpg").write_bytes(_jpeg_file(sample.image))
             height, width = sample.image.shape[:2]
             camera = {name: getattr(sample.camera, name) for name in ("fx", "fy", "cx", "cy")}
             images.append(
@@ -107,7 +109,7 @@ def with_pictures(samples: Iterable[RenderedSample], folder: str | Path) -> Iter
             )  # fmt: skip
             yield rendered
         category = {"id": 1, "name": "person", "keypoints": list(MPII_16.names)}
-        document = {"categories": [category], "images": images, "annotations": annotations}
-        write_whole(labels, json.dumps(document).encode())
+        content = json.dumps({"categories": [category], "images": images, "annotations": annotations})
+        write_whole(labels, content.encode())
     except OSError as error:
         raise LiftwildError(f"cannot write pictures into {folder}: {error.strerror}") from None

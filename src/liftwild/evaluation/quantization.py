@@ -11,9 +11,8 @@ import numpy as np
 from liftwild.data.prepare import prepare_labels
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
-from liftwild.evaluation import measure
-from liftwild.evaluation.calibration import in_first_half
-from liftwild.evaluation.measure import Measured
+from liftwild.evaluation.measure import Measured, in_first_half, labels_of, network_view, rows
+from liftwild.evaluation.metric_table import METRICS
 from liftwild.inference.export import Int8Trial
 from liftwild.inference.runtime import Runtime, infer_crops
 from liftwild.network.posenet import PoseNetConfig
@@ -58,12 +57,12 @@ def split_people(
 
 def _labelled(source: Path, photos: Path | None, input_px: int, mask: float) -> list[Sample]:
     """The labelled people as the network sees them; those of a store, or of COCO labels."""
-    if source.suffix == ".json":
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"{source.stem}.arrow"
-            prepare_labels(source, photos or source.parent, path)
-            return [measure.network_view(sample, input_px, mask) for sample in measure.rows(Store(path))]
-    return [measure.network_view(sample, input_px, mask) for sample in measure.rows(Store(source))]
+    with tempfile.TemporaryDirectory() as folder:
+        store = source
+        if source.suffix == ".json":
+            store = Path(folder) / f"{source.stem}.arrow"
+            prepare_labels(source, photos or source.parent, store)
+        return [network_view(sample, input_px, mask) for sample in rows(Store(store))]
 
 
 def measured_pck(runtime: Runtime, people: Sequence[Sample], source: Path) -> float:
@@ -74,12 +73,10 @@ def measured_pck(runtime: Runtime, people: Sequence[Sample], source: Path) -> fl
     ]
     joints = np.concatenate([each.joints_2d.cpu().numpy() for each in seen])
     peaks = np.concatenate([each.peaks.cpu().numpy() for each in seen])
-    measured = Measured(
-        joints, peaks, np.zeros_like(peaks),
-        np.stack([person.joints_2d for person in people]), np.stack([person.joints_2d_valid for person in people]),
-        np.stack([person.joints_3d for person in people]), np.stack([person.depth_valid for person in people]),
-        runtime.input_px, 1.0,
-    )  # fmt: skip
-    if not measure.torso_hits(measured).counted.any():
+    flat = np.zeros_like(peaks)
+    pck = METRICS["pck_torso"].function(
+        Measured(joints, peaks, flat, **labels_of(people), input_px=runtime.input_px, sum_length_mm=1.0)
+    )
+    if not pck.people:
         raise LiftwildError(f"{source}: nobody held back has labels of the torso, by which joints are measured")
-    return measure.scores_2d(measured)["pck_torso"]
+    return pck.number

@@ -21,19 +21,19 @@ from liftwild.cli.main import cli
 from liftwild.data.readers.coco import read_labels
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
-from liftwild.rotation import about
+from liftwild.rotation import rotation_about
 from liftwild.skeleton import MPII_16
 from liftwild.synthetic.body.body import load_body
 from liftwild.synthetic.body.layers import load_layers
 from liftwild.synthetic.poses import poses, settle
 from liftwild.synthetic.poses.pose_families import CONTACTS
 from liftwild.synthetic.render import crowd, world
-from liftwild.synthetic.render.cameras import View, lab_view, look, wild_view
-from liftwild.synthetic.render.generate import RenderedSample, render
+from liftwild.synthetic.render.cameras import Cameras, lab_cameras, look_at, wild_cameras
+from liftwild.synthetic.render.generate import RenderedSample, render_people
 from liftwild.synthetic.render.raster import fragments, z_buffer
 from liftwild.synthetic.render.scene import exact_joints
 from liftwild.synthetic.render.sheet import contact_sheet
-from liftwild.synthetic.render.world import Recipe
+from liftwild.synthetic.render.world import RenderConfig
 from liftwild.synthetic.render.write import with_pictures
 from liftwild.synthetic.sample_rng import SampleRng
 from tests.support.puppet import puppet
@@ -45,11 +45,11 @@ LIMBS = ["right_ankle", "right_knee", "left_ankle", "left_knee", "right_wrist", 
 def posed_joints(seed: int, rows: int, one_body: bool = False) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Joints (rows, 16, 3) of wild poses, with what carries them and the posed bones."""
     body = load_body()
-    dice = SampleRng.roll([(seed, i) for i in range(rows)], crowd.MOMENT_COLUMNS + 8)
-    which = body.draw(dice)
+    rng = SampleRng.from_seeds([(seed, i) for i in range(rows)], crowd.BODY_COLUMNS + 8)
+    which = body.sample(rng)
     rest, heads = body.shape(body.coefficients[which[:1].expand(rows) if one_body else which])
-    family = poses.draw_families(dice, "wild")
-    rotations = settle.draw_settled(body, dice, family, heads)
+    family = poses.sample_families(rng, "wild")
+    rotations = settle.sample_settled_poses(body, rng, family, heads)
     posed = body.pose_heads(heads, rotations)
     joints = body.joints(heads, posed, body.transforms(heads, posed, rotations), rest[:, body.head_top].mean(1))
     return joints, poses.contacts(family), posed
@@ -57,12 +57,12 @@ def posed_joints(seed: int, rows: int, one_body: bool = False) -> tuple[torch.Te
 
 @pytest.fixture(scope="module")
 def wild() -> list[RenderedSample]:
-    return list(render("wild", 24, seed=4, size=128))
+    return list(render_people("wild", 24, seed=4, size=128))
 
 
 @pytest.fixture(scope="module")
 def lab() -> list[RenderedSample]:
-    return list(render("lab", 16, seed=4, size=128))
+    return list(render_people("lab", 16, seed=4, size=128))
 
 
 def test_projecting_the_joints_gives_their_pixels() -> None:
@@ -70,12 +70,12 @@ def test_projecting_the_joints_gives_their_pixels() -> None:
     for seed in range(2):
         joints = posed_joints(seed, 1000)[0]
         joints = joints - torch.tensor([0, 0, 1.0]) * (joints[..., 2].amin(1) - 0.05)[:, None, None]
-        dice = SampleRng.roll([(seed, 1, i) for i in range(len(joints))], 60)
-        for view in (wild_view(dice, joints, 256), lab_view(dice, joints, 256)):
-            joints_2d, joints_3d = exact_joints(view, joints)
-            as_drawn = view.to_pixels(view.to_camera(joints))[..., :2]  # what the rasteriser is given, float32
+        rng = SampleRng.from_seeds([(seed, 1, i) for i in range(len(joints))], 60)
+        for cameras in (wild_cameras(rng, joints, 256), lab_cameras(rng, joints, 256)):
+            joints_2d, joints_3d = exact_joints(cameras, joints)
+            as_drawn = cameras.to_pixels(cameras.to_camera(joints))[..., :2]  # what the rasteriser is given, float32
             for row in range(len(joints)):
-                focal, (x, y) = float(view.focal[row]), view.centre[row].tolist()
+                focal, (x, y) = float(cameras.focal[row]), cameras.centre[row].tolist()
                 projected = Camera(focal, focal, x, y).project(joints_3d[row].numpy())
                 worst = max(worst, np.abs(projected - joints_2d[row].numpy()).max())
             # Float32 keeps 1e-3 px of what lies in the picture.
@@ -86,15 +86,15 @@ def test_projecting_the_joints_gives_their_pixels() -> None:
 
 def test_the_z_buffer_puts_a_joint_where_its_label_is() -> None:
     joints = posed_joints(9, 4)[0]
-    dice = SampleRng.roll([(9, 2, i) for i in range(4)], 60)
-    view = lab_view(dice, joints, 128)
-    flat = view.to_pixels(view.to_camera(joints))  # (4, 16, 3)
+    rng = SampleRng.from_seeds([(9, 2, i) for i in range(4)], 60)
+    cameras = lab_cameras(rng, joints, 128)
+    flat = cameras.to_pixels(cameras.to_camera(joints))  # (4, 16, 3)
     size = torch.tensor([[-0.5, -0.5, 0], [1.5, -0.5, 0], [-0.5, 1.5, 0]]) * 0.999
     for row in range(4):
         for joint in range(16):
             triangle, near = z_buffer((flat[row, joint] + size)[None], torch.zeros(1, dtype=torch.long), 1, 128)
             hit = (triangle[0] >= 0).nonzero()
-            x, y = exact_joints(view, joints)[0][row, joint].tolist()
+            x, y = exact_joints(cameras, joints)[0][row, joint].tolist()
             assert [int(y), int(x)] in hit.tolist()
             found = fragments((flat[row, joint] + size)[None], triangle)
             assert torch.allclose(found.weights.sum(1), torch.ones(len(found)))
@@ -115,11 +115,11 @@ def test_left_is_left() -> None:
     still = torch.eye(3).expand(4, len(body.names), 3, 3)
     joints = body.joints(heads, heads, body.transforms(heads, heads, still), rest[:, body.head_top].mean(1))
     position = torch.tensor([[0.0, -4.0, 1.0]]).expand(4, 3)  # it faces -y, so it faces the camera
-    turn, shift = look(position, torch.tensor([[0.0, 0.0, 0.0]]).expand(4, 3), torch.zeros(4))
-    flat = exact_joints(View(turn, shift, torch.full((4,), 200.0), torch.full((4, 2), 64.0)), joints)[0]
+    turn, shift = look_at(position, torch.tensor([[0.0, 0.0, 0.0]]).expand(4, 3), torch.zeros(4))
+    flat = exact_joints(Cameras(turn, shift, torch.full((4,), 200.0), torch.full((4, 2), 64.0)), joints)[0]
     for left, right in MPII_16.flip_pairs:
         assert (flat[:, left, 0] > flat[:, right, 0]).all()  # a person's left is at the picture's right
-    up = about("y", torch.tensor([-90.0]))
+    up = rotation_about("y", torch.tensor([-90.0]))
     raised = poses.spread_to_all(body, {"root": torch.eye(3)[None], "upperarm01.L": up})
     for pose, higher in ((raised, "left_wrist"), (poses.mirrored(body, raised), "right_wrist")):
         posed = body.pose_heads(heads[:1], pose)
@@ -208,31 +208,31 @@ def same(a: RenderedSample, b: RenderedSample) -> bool:
 
 
 def test_same_seed_same_pictures(wild: list[RenderedSample]) -> None:
-    again = list(render("wild", 19, seed=4, size=128, processes=2))  # 2 processes, another n
+    again = list(render_people("wild", 19, seed=4, size=128, processes=2))  # 2 processes, another n
     assert len(again) == 19 and all(same(a, b) for a, b in zip(wild, again, strict=False))
-    other = next(render("wild", 1, seed=5, size=128))
-    test = next(render("wild", 1, seed=4, size=128, split="test"))
+    other = next(render_people("wild", 1, seed=5, size=128))
+    test = next(render_people("wild", 1, seed=4, size=128, split="test"))
     assert not same(wild[0], other) and not same(wild[0], test)
 
 
 def test_stopping_early_ends_the_processes() -> None:
     before = set(multiprocessing.active_children())
-    samples = render("lab", 200, size=64, processes=2)
+    samples = render_people("lab", 200, size=64, processes=2)
     assert next(samples).index == 0
     workers = set(multiprocessing.active_children()) - before
     assert len(workers) == 2
     samples.close()
     until = time.monotonic() + 20
-    # The pool's own thread joins them as well, and for a moment the one that came second takes the dead for living.
+    # The pool's own thread joins them as well, and for a pose_rng the one that came second takes the dead for living.
     while any([worker.is_alive() for worker in workers]):
         assert time.monotonic() < until
         time.sleep(0.05)
 
 
 ENDLESS = """
-from liftwild.synthetic.render.generate import render
+from liftwild.synthetic.render.generate import render_people
 if __name__ == "__main__":
-    for _ in render("lab", 100_000, size=64, processes=2):
+    for _ in render_people("lab", 100_000, size=64, processes=2):
         print("one", flush=True)
 """
 
@@ -249,13 +249,13 @@ def test_rendering_processes_end_with_a_killed_parent(tmp_path: Path) -> None:
 
 def test_lab_subjects_stay_themselves(lab: list[RenderedSample]) -> None:
     assert [each.subject for each in lab] == [1, 2, 3, 4, 5] * 3 + [1]
-    assert {each.subject for each in render("lab", 4, size=64, split="test")} == {6, 7}
-    first, again = (world.labelled_people(Recipe("lab", seed, "train", 64), range(5)) for seed in (0, 1))
-    for one, other in ((first.outfit, again.outfit), (first.look, again.look)):
+    assert {each.subject for each in render_people("lab", 4, size=64, split="test")} == {6, 7}
+    first, again = (world.labelled_people(RenderConfig("lab", seed, "train", 64), range(5)) for seed in (0, 1))
+    for one, other in ((first.outfit, again.outfit), (first.appearance, again.appearance)):
         for field in fields(one):
             assert torch.equal(getattr(one, field.name), getattr(other, field.name)), field.name
     assert torch.equal(first.coefficients, again.coefficients)
-    assert len({tuple(row) for row in first.look.cloth[:, 0, 0].tolist()}) == 5
+    assert len({tuple(row) for row in first.appearance.cloth[:, 0, 0].tolist()}) == 5
     assert len(load_layers().faces) > 30_000
 
 
@@ -263,13 +263,13 @@ def test_backgrounds_and_motion_are_used(tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
     cv2.imwrite(str(photos / "green.png"), np.full((90, 120, 3), (0, 255, 0), np.uint8))
-    pictures = [each.sample.image.astype(int) for each in render("wild", 16, size=64, backgrounds=photos)]
+    pictures = [each.sample.image.astype(int) for each in render_people("wild", 16, size=64, backdrops=photos)]
     green = [(p[..., 1] > p[..., 0] + 25).mean() > 0.3 for p in pictures]
     assert sum(green) >= 5
     clip = tmp_path / "clip.bvh"
     clip.write_text(puppet(frames=40).text())
     built_in, moved, test = (
-        [each.sample.joints_3d for each in render("wild", 3, size=64, poses=poses, split=split)]
+        [each.sample.joints_3d for each in render_people("wild", 3, size=64, poses=poses, split=split)]
         for poses, split in ((None, "train"), (clip, "train"), (clip, "test"))
     )
     assert not np.allclose(moved, built_in, atol=50) and not np.allclose(moved, test, atol=50)
@@ -279,7 +279,7 @@ def test_backgrounds_and_motion_are_used(tmp_path: Path) -> None:
     ("changes", "words"),
     [
         ({"n": 0}, "1 or more"), ({"size": 100}, "sizes are 64 to 1024"), ({"size": 2048}, "sizes are 64 to 1024"),
-        ({"backgrounds": "missing"}, "no such folder"), ({"backgrounds": "."}, "no background photos"),
+        ({"backdrops": "missing"}, "no such folder"), ({"backdrops": "."}, "no background photos"),
         ({"poses": "nobody.bvh"}, "nobody.bvh"), ({"seed": -1}, "0 or more"), ({"mode": "dream"}, "no mode"),
         ({"split": "val"}, "no split"), ({"device": "teapot"}, "teapot"),
     ],
@@ -289,7 +289,7 @@ def test_bad_input_is_one_clear_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(LiftwildError, match=words) as caught:
-        render(**({"mode": "wild", "n": 1} | changes))  # type: ignore[arg-type]  # before the first picture is asked for
+        render_people(**({"mode": "wild", "n": 1} | changes))  # type: ignore[arg-type]  # before the first picture is asked for
     assert "\n" not in str(caught.value)
 
 
@@ -302,7 +302,7 @@ def test_the_command_writes_store_and_sheet(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     store = Store(out)
     assert len(store) == 8 and sorted(path.name for path in tmp_path.iterdir()) == ["lab.arrow", "sheet.png"]
-    expected = list(render("lab", 8, size=96, split="test"))
+    expected = list(render_people("lab", 8, size=96, split="test"))
     for row, rendered in enumerate(expected):
         sample = store[row]
         assert sample.source == rendered.sample.source == f"lab-test-seed0-{row:06d}"
@@ -317,12 +317,14 @@ def test_the_command_writes_store_and_sheet(tmp_path: Path) -> None:
 
 
 def test_the_generator_is_documented() -> None:
-    text = inspect.getdoc(render) or ""
-    assert all(name in text for name in inspect.signature(render).parameters if name not in ("n", "seed", "device"))
+    text = inspect.getdoc(render_people) or ""
+    assert all(
+        name in text for name in inspect.signature(render_people).parameters if name not in ("n", "seed", "device")
+    )
 
 
 def test_pictures_with_labels_read_back_as_the_same_people(tmp_path: Path) -> None:
-    samples = list(render("wild", 3, 4, size=96))
+    samples = list(render_people("wild", 3, 4, size=96))
     assert list(with_pictures(iter(samples), tmp_path / "people")) == samples
     people, skips = read_labels(tmp_path / "people" / "labels.json")
     assert len(people) == 3 and not skips
