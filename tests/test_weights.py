@@ -10,7 +10,7 @@ import torch
 
 from liftwild.errors import LiftwildError
 from liftwild.network.posenet import PoseNet
-from liftwild.weights import SHIPPED, load_weights, save_weights, write_card
+from liftwild.weights import SHIPPED, load_weights, save_weights, write_weights_json
 from tests.support.networks import TINY
 
 CARD = {"sum_length_mm": 4000.0}
@@ -68,7 +68,7 @@ def test_a_shard_too_small_for_a_tensor(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.json")), ids=lambda path: path.stem)
 def test_shipped_cards_are_short_and_as_they_are_written(path: Path, tmp_path: Path) -> None:
     card = json.loads(path.read_text())
-    write_card(tmp_path / "x.json", card)
+    write_weights_json(tmp_path / "x.json", card)
     assert (tmp_path / "x.json").read_text() == path.read_text() and path.read_text().count("\n") < 120
     assert json.loads((tmp_path / "x.json").read_text()) == card
 
@@ -80,7 +80,7 @@ def test_a_card_keeps_six_digits(tmp_path: Path) -> None:
         "none": None,
         "rows": [{"a": 1.0}],
     }
-    write_card(tmp_path / "x.json", card)
+    write_weights_json(tmp_path / "x.json", card)
     assert (tmp_path / "x.json").read_text().splitlines() == [
         "{", ' "lengths": [427.2, 0.000123457, 1e-05],', ' "steps": 12345678,', ' "none": null,', ' "rows": [',
         '  {"a": 1.0}', " ]", "}",

@@ -60,7 +60,7 @@ def save_weights(
     path.parent.mkdir(parents=True, exist_ok=True)
     for file, tensors in files.items():
         write_tensors(file, tensors)
-    write_card(path.with_suffix(".json"), about)
+    write_weights_json(path.with_suffix(".json"), about)
     # What an earlier save left in another number of files is no part of these weights.
     of_others = re.compile(re.escape(path.stem) + r"(-\d{5}-of-\d{5})?\.safetensors")
     for other in path.parent.iterdir():
@@ -76,20 +76,20 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
         part.chmod(0o644)  # safetensors makes it private
 
 
-def write_card(path: Path, card: dict[str, Any]) -> None:
+def write_weights_json(path: Path, card: dict[str, Any]) -> None:
     """Write the json beside weights, whole or not at all; floats keep ``DIGITS`` significant digits."""
-    write_whole(path, (_card_text(_rounded(card)) + "\n").encode())
+    write_whole(path, (_json_text(_rounded(card)) + "\n").encode())
 
 
-def _card_text(value: Any, indent: str = "\n") -> str:
+def _json_text(value: Any, indent: str = "\n") -> str:
     """JSON with an entry of an object, or an object of a list, a line; what has no objects in it is one line."""
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     if not any("{" in json.dumps(item) for item in inner):
         return json.dumps(value)
     deeper = indent + " "
     if isinstance(value, list):
-        return "[" + ",".join(deeper + _card_text(item, deeper) for item in inner) + indent + "]"
-    entries = (f"{deeper}{json.dumps(name)}: {_card_text(item, deeper)}" for name, item in value.items())
+        return "[" + ",".join(deeper + _json_text(item, deeper) for item in inner) + indent + "]"
+    entries = (f"{deeper}{json.dumps(name)}: {_json_text(item, deeper)}" for name, item in value.items())
     return "{" + ",".join(entries) + indent + "}"
 
 
@@ -101,7 +101,7 @@ def _rounded(value: Any) -> Any:
     return [_rounded(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def read_card(path: Path, kind: str, version: int) -> dict[str, Any]:
+def read_weights_json(path: Path, kind: str, version: int) -> dict[str, Any]:
     """The json beside the weights ``path``; LiftwildError unless it is there and of format ``kind`` and ``version``."""
     beside = path.with_suffix(".json")
     try:
@@ -170,7 +170,7 @@ def load_weights(name_or_path: str | Path) -> tuple[PoseNet, dict[str, Any]]:
     LiftwildError when a file is missing or broken, or when tensors and json do not agree: nothing is guessed.
     """
     path = find_weights(name_or_path)
-    beside, card = path.with_suffix(".json"), read_card(path, FORMAT, VERSION)
+    beside, card = path.with_suffix(".json"), read_weights_json(path, FORMAT, VERSION)
     if card.get("joint_names") != list(MPII_16.names) or not isinstance(card.get("sum_length_mm"), int | float):
         raise LiftwildError(f"{beside} lacks the MPII-16 joint_names or sum_length_mm")
     files = _tensor_files(path, card)

@@ -66,7 +66,7 @@ def test_rendering_leaves_half_of_the_time(
             yield people[number % 8]
 
     monkeypatch.setattr(budget, "now", clock)
-    monkeypatch.setattr(render_stores, "render", slow)
+    monkeypatch.setattr(render_stores, "render_people", slow)
     monkeypatch.setattr(render_stores, "usable_cores", lambda: 4)
     recipe, out = adapt_recipe(tmp_path), tmp_path / "run"
     recipe["stores"]["rendered"]["count"] = 80

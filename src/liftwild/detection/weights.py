@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from liftwild.detection.network import DetectorConfig, DetectorNet
 from liftwild.errors import LiftwildError
-from liftwild.weights import SHIPPED, read_card, write_card, write_tensors
+from liftwild.weights import SHIPPED, read_weights_json, write_tensors, write_weights_json
 
 FORMAT = "liftwild-detector"
 VERSION = 1
@@ -29,7 +29,7 @@ def save_detector(path: Path, net: DetectorNet, card: dict[str, Any]) -> None:
     state = {name: tensor.half().contiguous().cpu() for name, tensor in net.state_dict().items()}
     about = {"format": FORMAT, "version": VERSION, "network": asdict(net.config), **card}
     write_tensors(path, state)
-    write_card(path.with_suffix(".json"), about)
+    write_weights_json(path.with_suffix(".json"), about)
 
 
 def find_detector(name_or_path: str | Path) -> Path:
@@ -51,7 +51,7 @@ def load_detector(name_or_path: str | Path) -> tuple[DetectorNet, dict[str, Any]
     LiftwildError when a file is missing or broken, or when tensors and json do not agree.
     """
     path = find_detector(name_or_path)
-    beside, card = path.with_suffix(".json"), read_card(path, FORMAT, VERSION)
+    beside, card = path.with_suffix(".json"), read_weights_json(path, FORMAT, VERSION)
     score = card.get("min_score")
     if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
         raise LiftwildError(f"{beside} lacks a min_score between 0 and 1")

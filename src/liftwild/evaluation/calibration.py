@@ -29,7 +29,7 @@ from liftwild.inference.runtime import find_device
 from liftwild.network.posenet import PoseNet
 from liftwild.sample import Sample
 from liftwild.viz.plots import check_matplotlib, write_reliability
-from liftwild.weights import find_weights, load_weights, write_card
+from liftwild.weights import find_weights, load_weights, write_weights_json
 
 SEED = 0  # of where photos are cut
 WHOLE = EDGES[0]
@@ -177,7 +177,7 @@ def calibrate_weights(
             for name, error, table in (("calibrated", error_after, after), ("peak alone", error_before, before))
         }
         write_reliability(picture, f"{card.get('name', path.stem)}: is a joint right?", bins)
-    write_card(path, kept)
+    write_weights_json(path, kept)
     return _tables(weights, held_out, runs, spread_rows)
 
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from liftwild.errors import LiftwildError
 from liftwild.network.mobilenet import MobileNetConfig, MoveNet
-from liftwild.weights import write_card, write_tensors
+from liftwild.weights import write_tensors, write_weights_json
 
 FORMAT, VERSION = "liftwild-movenet", 1
 FOLDER = Path("pretrained")  # of a checkout
@@ -26,7 +26,7 @@ def save_movenet(path: Path, net: MoveNet, origin: dict[str, Any]) -> Path:
         "format": FORMAT, "version": VERSION, "network": asdict(net.trunk.config), "licence": "Apache-2.0",
         "made_by": "Google, MoveNet SinglePose; docs/model-card.md", "origin": origin,
     }  # fmt: skip
-    write_card(path.with_suffix(".json"), about)
+    write_weights_json(path.with_suffix(".json"), about)
     return path
 
 
