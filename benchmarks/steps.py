@@ -29,7 +29,7 @@ from liftwild.synthetic.render.write import write_store
 from liftwild.training.allocator import keep_freed_memory
 from liftwild.training.average import follow
 from liftwild.training.objective import step_losses, total_loss
-from liftwild.training.recipe import Stage
+from liftwild.training.stage import Stage
 
 BATCH = {"small": 32, "base": 16, "paper": 6}
 PEOPLE = 48

@@ -16,7 +16,6 @@ import argparse
 import copy
 import os
 import sys
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -32,9 +31,11 @@ from liftwild.evaluation.run import evaluate_stores
 from liftwild.evaluation.scored import Scored, open_table, score
 from liftwild.evaluation.tables import as_markdown, markdown_table, mean_cell
 from liftwild.training.allocator import keep_freed_memory
-from liftwild.training.recipe import SHIPPED, Recipe, StoreEntry, recipe_from_dict
-from liftwild.training.run import train
-from liftwild.training.stores import prepare_photos, render_store
+from liftwild.training.prepare_stores import prepare_photos
+from liftwild.training.recipe import Recipe, StoreEntry
+from liftwild.training.recipe_file import SHIPPED, read_table, recipe_from_dict
+from liftwild.training.render_stores import render_store
+from liftwild.training.train import train_recipe
 from liftwild.weights import find_weights, load_weights
 
 NAMES = ("3d-wo-geo", "3d-w-geo", "3d-2d-wo-geo", "3d-2d-w-geo")  # in the paper's order
@@ -121,14 +122,6 @@ def ablation(asked: argparse.Namespace) -> None:
     say(f"the report, its tables and figures are in {asked.out / 'report'}")
 
 
-def read_table(path: Path) -> dict[str, Any]:
-    """The dict of a recipe's TOML; LiftwildError if it cannot be read."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise LiftwildError(f"cannot read recipe {path}: {error}") from None
-
-
 def budget(table: dict[str, Any], images: int) -> None:
     """Make the stages of a recipe's ``table`` see so many ``images`` in all, in their proportions; 0: leave them."""
     total = sum(stage["images"] for stage in table["stages"])
@@ -203,7 +196,7 @@ def trained(
             raise LiftwildError(f"{out} was trained with another budget, recipe or data; choose another --out")
         return out
     say(f"training {out}")
-    train(
+    train_recipe(
         recipe, out, resume=True, start=None if start is None else str(start), stage=None if start is None else stage,
         precision=asked.precision, accelerator=asked.accelerator, workers=asked.workers,
     )  # fmt: skip

@@ -16,7 +16,6 @@ import hashlib
 import json
 import os
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +33,9 @@ from liftwild.evaluation.run import evaluate_stores
 from liftwild.evaluation.tables import markdown_table
 from liftwild.files import write_whole
 from liftwild.training.allocator import keep_freed_memory
-from liftwild.training.recipe import find_recipe, recipe_from_dict
-from liftwild.training.run import train
-from liftwild.training.stores import prepare_photos
+from liftwild.training.prepare_stores import prepare_photos
+from liftwild.training.recipe_file import find_recipe, read_table, recipe_from_dict
+from liftwild.training.train import train_recipe
 from liftwild.viz.plots import COLOURS, chart, check_matplotlib, put_legend_below
 from liftwild.weights import find_weights, load_weights
 
@@ -78,8 +77,7 @@ def study(asked: argparse.Namespace) -> None:
     """All of it; LiftwildError says what is wrong."""
     names = photos_in_order(asked.photos[0], asked.seed)
     counts = parse_counts(asked.counts, len(names), asked.photos[0])
-    with find_recipe(asked.recipe).open("rb") as handle:
-        recipe = scaled(tomllib.load(handle), asked.images)
+    recipe = scaled(read_table(find_recipe(asked.recipe)), asked.images)
     check_matplotlib()
     out: Path = asked.out
     out.mkdir(parents=True, exist_ok=True)
@@ -100,7 +98,7 @@ def study(asked: argparse.Namespace) -> None:
             labels = run / "labels.json"
             write_whole(labels, subset(asked.photos[0], set(names[:count])))
             network = load_weights(asked.start)[0].config
-            train(
+            train_recipe(
                 recipe_from_dict(recipe, asked.recipe, {"photos_val": str(val)}, network), run, resume=True,
                 start=asked.start, precision=asked.precision, accelerator=asked.accelerator, workers=asked.workers,
                 photos=(labels, asked.photos[1]),

@@ -10,7 +10,7 @@ import torch
 
 from liftwild.errors import LiftwildError
 from liftwild.network.posenet import PoseNet
-from liftwild.weights import load_weights, save_weights
+from liftwild.weights import SHIPPED, load_weights, save_weights, write_card
 from tests.support.networks import TINY
 
 CARD = {"sum_length_mm": 4000.0}
@@ -63,3 +63,25 @@ def test_a_shard_too_small_for_a_tensor(tmp_path: Path) -> None:
     with pytest.raises(LiftwildError, match=r"alone has .* MB: a shard must be larger"):
         save_weights(tmp_path / "net.safetensors", PoseNet(TINY), CARD, shard_mb=0.001)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.json")), ids=lambda path: path.stem)
+def test_shipped_cards_are_short_and_as_they_are_written(path: Path, tmp_path: Path) -> None:
+    card = json.loads(path.read_text())
+    write_card(tmp_path / "x.json", card)
+    assert (tmp_path / "x.json").read_text() == path.read_text() and path.read_text().count("\n") < 120
+    assert json.loads((tmp_path / "x.json").read_text()) == card
+
+
+def test_a_card_keeps_six_digits(tmp_path: Path) -> None:
+    card = {
+        "lengths": [427.20001220703125, 0.000123456789, 1e-5],
+        "steps": 12345678,
+        "none": None,
+        "rows": [{"a": 1.0}],
+    }
+    write_card(tmp_path / "x.json", card)
+    assert (tmp_path / "x.json").read_text().splitlines() == [
+        "{", ' "lengths": [427.2, 0.000123457, 1e-05],', ' "steps": 12345678,', ' "none": null,', ' "rows": [',
+        '  {"a": 1.0}', " ]", "}",
+    ]  # fmt: skip

@@ -54,6 +54,17 @@ def body_box(joints_2d: np.ndarray, valid: np.ndarray) -> Box | None:
     return float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1])
 
 
+def joints_box(joints: np.ndarray) -> Box | None:
+    """The box around joints (K, 2) in px; None if they have no extent."""
+    if len(joints) == 0:
+        return None
+    low, high = joints.min(axis=0), joints.max(axis=0)
+    width, height = (float(value) for value in high - low)
+    if max(width, height) < 2:
+        return None
+    return float(low[0]), float(low[1]), max(width, 1.0), max(height, 1.0)
+
+
 def clipped(box: Box, within: Box) -> Box | None:
     """The part of ``box`` that lies in the box ``within``; None if nothing does."""
     x0, y0 = max(box[0], within[0]), max(box[1], within[1])

@@ -6,133 +6,24 @@ Large ones may come in shards instead, ``NAME-00001-of-0000N.safetensors``, whic
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from liftwild.errors import LiftwildError
+from liftwild.files import atomic_path, write_whole
 from liftwild.network.posenet import PoseNet, PoseNetConfig
-from liftwild.skeleton import MPII_16, PELVIS
+from liftwild.skeleton import MPII_16
 
 FORMAT = "liftwild-weights"
 VERSION = 1
 SHIPPED = Path(__file__).parent / "pretrained"
-
-# What the numbers of ``Pose.confidence`` are.
-PEAK_IS = "height of the joint's peak in the heatmap, not calibrated"
-CHANCE_IS = (
-    "chance that the joint is right, at most 0.2 of the torso's diagonal off, calibrated on held-back labelled photos"
-)
-# Which edge of the photo ends a person's box; none of them: "whole". And what the json calls flip-tested peaks.
-EDGES = ("whole", "bottom", "top", "side")
-FLIPS = (("plain", False), ("flip_test", True))
-
-
-@dataclass(frozen=True, eq=False)
-class Chance:
-    """The chance that joints are right, by the peaks of their heatmaps; it never falls as the peak rises.
-
-    ``level``, ``slope`` (J,): of the log-odds, by the peak; ``stated``, ``found`` (K,), rising in [0, 1]: what the
-    chances that come of it are worth, linear between.
-    """
-
-    level: np.ndarray
-    slope: np.ndarray
-    stated: np.ndarray
-    found: np.ndarray
-
-    def of(self, peaks: np.ndarray) -> np.ndarray:
-        """Chances (..., J) of peaks (..., J)."""
-        log_odds = self.level + self.slope * np.asarray(peaks, dtype=np.float64)
-        return np.interp(1 / (1 + np.exp(-log_odds)), self.stated, self.found)
-
-
-@dataclass(frozen=True, eq=False)
-class Calibration:
-    """What confidence is worth, as ``liftwild calibrate`` found it; J = 16 joints.
-
-    ``chance``: for each ``(flip_test, edge)``: flip-tested peaks or plain ones, and one of ``EDGES``.
-    ``spread``: level and slope (J,) of the log of a joint's depth spread in mm, by that chance, or with ``by_network``
-    by minus the log of the spread in mm that the network states; None: not known.
-    """
-
-    chance: dict[tuple[bool, str], Chance]
-    spread: tuple[np.ndarray, np.ndarray] | None = None
-    by_network: bool = False
-
-    def confidence(self, peaks: np.ndarray, flip_test: bool = False, edges: Sequence[str] = ()) -> np.ndarray:
-        """Chance (..., J) in [0, 1] that joints are right, from the peaks (..., J) of their heatmaps.
-
-        ``edges``: which edges of the photo end the person's box; of several the lowest chance counts.
-        """
-        return np.asarray(np.minimum.reduce([self.chance[flip_test, edge].of(peaks) for edge in edges or EDGES[:1]]))
-
-    def depth_sd_mm(self, confidence: np.ndarray, stated_mm: np.ndarray | None = None) -> np.ndarray | None:
-        """Spread (..., J) of root-relative depths, mm, from chances (..., J) or what the network states (..., J), mm;
-        0 for the pelvis, whose depth is 0."""
-        if self.spread is None or (self.by_network and stated_mm is None):
-            return None
-        level, slope = self.spread
-        by = -np.log(np.maximum(stated_mm, 1e-3)) if self.by_network and stated_mm is not None else confidence
-        spread = np.exp(level + slope * np.asarray(by, dtype=np.float64))
-        spread[..., PELVIS] = 0.0
-        return np.asarray(spread)
-
-    def card(self) -> dict[str, Any]:
-        """As the weights' json keeps it; ``calibration_of`` reads it."""
-
-        def lists(**values: np.ndarray) -> dict[str, list[float]]:
-            return {name: np.round(numbers, 4).tolist() for name, numbers in values.items()}
-
-        chance = {name: {edge: lists(**vars(self.chance[flip, edge])) for edge in EDGES} for name, flip in FLIPS}
-        depth = None if self.spread is None else lists(level=self.spread[0], slope=self.spread[1])
-        return {"confidence_is": CHANCE_IS, **chance, "depth": depth, "depth_by_network": self.by_network}
-
-
-def calibration_of(card: dict[str, Any], name: str) -> Calibration | None:
-    """The calibration that a card holds, or None; LiftwildError names the weights ``name`` where it is broken."""
-    kept = card.get("calibration")
-    if kept is None:
-        return None
-
-    def line(values: dict[str, Any], sign: int) -> tuple[np.ndarray, np.ndarray]:
-        level, slope = (np.array(values[key], dtype=np.float64) for key in ("level", "slope"))
-        whole = level.shape == slope.shape == (len(MPII_16),) and np.isfinite([level, slope]).all()
-        if not whole or (sign * slope < 0).any():
-            raise ValueError("not 16 numbers, or a slope of the wrong sign")
-        return level, slope
-
-    def chance(values: dict[str, Any]) -> Chance:
-        stated, found = (np.array(values[key], dtype=np.float64) for key in ("stated", "found"))
-        both = np.concatenate([stated, found])
-        rising = (np.diff(stated) > 0).all() and (np.diff(found) >= 0).all()
-        if (
-            stated.ndim != 1
-            or not stated.shape == found.shape != (0,)
-            or not rising
-            or not ((both >= 0) & (both <= 1)).all()
-        ):
-            raise ValueError("stated and found do not rise from 0 to 1")
-        return Chance(*line(values, 1), stated, found)
-
-    try:
-        return Calibration(
-            {(flip, edge): chance(kept[key][edge]) for key, flip in FLIPS for edge in EDGES},
-            None if kept["depth"] is None else line(kept["depth"], -1),
-            bool(kept.get("depth_by_network", False)),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise LiftwildError(
-            f"the calibration in the json of {name} is broken ({error}); make it again with 'liftwild calibrate'"
-        ) from None
+DIGITS = 6  # of floats in the json
 
 
 def shipped_names() -> list[str]:
@@ -168,19 +59,60 @@ def save_weights(
         about["files"] = [file.name for file in files]
     path.parent.mkdir(parents=True, exist_ok=True)
     for file, tensors in files.items():
-        part = file.with_name(f".{file.name}.part")
-        save_file(tensors, part)
-        part.chmod(0o644)  # safetensors makes it private
-        os.replace(part, file)
-    part = path.with_name(f".{path.stem}.json.part")
-    part.write_text(json.dumps(about, indent=1) + "\n")
-    os.replace(part, path.with_suffix(".json"))
+        write_tensors(file, tensors)
+    write_card(path.with_suffix(".json"), about)
     # What an earlier save left in another number of files is no part of these weights.
     of_others = re.compile(re.escape(path.stem) + r"(-\d{5}-of-\d{5})?\.safetensors")
     for other in path.parent.iterdir():
         if of_others.fullmatch(other.name) and other not in files:
             other.unlink()
     return list(files)
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write a .safetensors file, whole or not at all."""
+    with atomic_path(path) as part:
+        save_file(tensors, part)
+        part.chmod(0o644)  # safetensors makes it private
+
+
+def write_card(path: Path, card: dict[str, Any]) -> None:
+    """Write the json beside weights, whole or not at all; floats keep ``DIGITS`` significant digits."""
+    write_whole(path, (_card_text(_rounded(card)) + "\n").encode())
+
+
+def _card_text(value: Any, indent: str = "\n") -> str:
+    """JSON with an entry of an object, or an object of a list, a line; what has no objects in it is one line."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if not any("{" in json.dumps(item) for item in inner):
+        return json.dumps(value)
+    deeper = indent + " "
+    if isinstance(value, list):
+        return "[" + ",".join(deeper + _card_text(item, deeper) for item in inner) + indent + "]"
+    entries = (f"{deeper}{json.dumps(name)}: {_card_text(item, deeper)}" for name, item in value.items())
+    return "{" + ",".join(entries) + indent + "}"
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    if isinstance(value, dict):
+        return {name: _rounded(item) for name, item in value.items()}
+    return [_rounded(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def read_card(path: Path, kind: str, version: int) -> dict[str, Any]:
+    """The json beside the weights ``path``; LiftwildError unless it is there and of format ``kind`` and ``version``."""
+    beside = path.with_suffix(".json")
+    try:
+        card = json.loads(beside.read_text())
+    except FileNotFoundError:
+        raise LiftwildError(f"{path} has no {beside.name} beside it; the two belong together") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise LiftwildError(f"{beside} is not json: {error}") from None
+    if not isinstance(card, dict) or card.get("format") != kind or card.get("version") != version:
+        raise LiftwildError(f"{beside} is not the json of {kind}, version {version}")
+    return card
 
 
 def check_shards(net: PoseNet, shard_mb: float) -> None:
@@ -238,15 +170,7 @@ def load_weights(name_or_path: str | Path) -> tuple[PoseNet, dict[str, Any]]:
     LiftwildError when a file is missing or broken, or when tensors and json do not agree: nothing is guessed.
     """
     path = find_weights(name_or_path)
-    beside = path.with_suffix(".json")
-    try:
-        card = json.loads(beside.read_text())
-    except FileNotFoundError:
-        raise LiftwildError(f"{path} has no {beside.name} beside it; the two belong together") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise LiftwildError(f"{beside} is not json: {error}") from None
-    if not isinstance(card, dict) or card.get("format") != FORMAT or card.get("version") != VERSION:
-        raise LiftwildError(f"{beside} is not the json of liftwild weights, version {VERSION}")
+    beside, card = path.with_suffix(".json"), read_card(path, FORMAT, VERSION)
     if card.get("joint_names") != list(MPII_16.names) or not isinstance(card.get("sum_length_mm"), int | float):
         raise LiftwildError(f"{beside} lacks the MPII-16 joint_names or sum_length_mm")
     files = _tensor_files(path, card)

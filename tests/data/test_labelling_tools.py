@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from liftwild.data.prepare import prepare_coco
+from liftwild.data.prepare import prepare_labels
 from liftwild.data.readers.coco import read_labels
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
@@ -77,14 +77,14 @@ def test_cvat(tmp_path: Path) -> None:
     (person,), skips = read_labels(labels)
     assert skips == [] and not person.joints_2d_valid[MPII_16.index("head_top")]
     assert person.joints_2d_valid.sum() == 15 and np.allclose(person.joints_2d[ORDER[:12]], JOINTS[:12])
-    done = prepare_coco(labels, tmp_path / "images" / "default", tmp_path / "x.arrow")
+    done = prepare_labels(labels, tmp_path / "images" / "default", tmp_path / "x.arrow")
     assert (done.people, done.skips) == (1, [])
 
 
 def test_label_studio(tmp_path: Path) -> None:
     write_photo(tmp_path / "images" / "5e0f2a41-a.png")
     labels = write_labels(tmp_path / "result.json", label_studio(JOINTS, WIDTH, HEIGHT))
-    done = prepare_coco(labels, tmp_path, tmp_path / "x.arrow")
+    done = prepare_labels(labels, tmp_path, tmp_path / "x.arrow")
     assert done.people == 1
     assert [str(skip) for skip in done.skips] == ["images/5e0f2a41-a.png, annotation 0: no keypoints"]
     assert Store(tmp_path / "x.arrow")[0].joints_2d_valid.sum() == 15
@@ -97,14 +97,14 @@ def test_label_studio_and_photos_turned_by_exif(tmp_path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(jpeg_with_exif(picture(HEIGHT, WIDTH), 6))  # as phones write a portrait
     labels = label_studio(JOINTS * [HEIGHT / WIDTH, WIDTH / HEIGHT], WIDTH, HEIGHT)
-    prepare_coco(write_labels(tmp_path / "result.json", labels), tmp_path, tmp_path / "x.arrow")
+    prepare_labels(write_labels(tmp_path / "result.json", labels), tmp_path, tmp_path / "x.arrow")
     assert Store(tmp_path / "x.arrow")[0].joints_2d_valid.sum() == 15
 
     del labels["annotations"][0]
     labels["images"][0].update(width=2 * WIDTH, height=2 * HEIGHT)
     with pytest.raises(LiftwildError, match="another size than its labels say"):
-        prepare_coco(write_labels(tmp_path / "result.json", labels), tmp_path, tmp_path / "x.arrow")
+        prepare_labels(write_labels(tmp_path / "result.json", labels), tmp_path, tmp_path / "x.arrow")
     labels["images"][0].update(width=WIDTH, height=HEIGHT)
     labels["info"]["contributor"] = "somebody"
     with pytest.raises(LiftwildError, match="joint outside the photo"):
-        prepare_coco(write_labels(tmp_path / "result.json", labels), tmp_path, tmp_path / "x.arrow")
+        prepare_labels(write_labels(tmp_path / "result.json", labels), tmp_path, tmp_path / "x.arrow")

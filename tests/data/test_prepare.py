@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from liftwild.data.prepare import find_photo, prepare_coco, write_skips
+from liftwild.data.prepare import find_photo, prepare_labels, write_skips
 from liftwild.data.store import Store, StoreWriter, stored_row
 from liftwild.errors import LiftwildError
 from tests.support.images import picture, write_photo
@@ -164,9 +164,9 @@ def test_errors_of_the_whole(tmp_path: Path) -> None:
         ("photos", "z" * 250 + ".arrow", "cannot write .*name too long"),
     ):
         with pytest.raises(LiftwildError, match=f"(?i){says}"):
-            prepare_coco(path, tmp_path / images, tmp_path / out)
+            prepare_labels(path, tmp_path / images, tmp_path / out)
     with pytest.raises(LiftwildError, match="cannot read labels"):
-        prepare_coco(tmp_path / "none.json", tmp_path / "photos", tmp_path / "y.arrow")
+        prepare_labels(tmp_path / "none.json", tmp_path / "photos", tmp_path / "y.arrow")
     assert names(tmp_path) == ["labels.json", "photos", "x.arrow"]
 
 
@@ -185,7 +185,7 @@ def test_an_interruption_leaves_the_older_store(tmp_path: Path, error: type[Base
 
     for output in ("x.arrow", "y.arrow"):
         with pytest.raises(error, match="stop"):
-            prepare_coco(tmp_path / "labels.json", tmp_path / "photos", tmp_path / output, stopped)
+            prepare_labels(tmp_path / "labels.json", tmp_path / "photos", tmp_path / output, stopped)
     assert names(tmp_path) == ["labels.json", "photos", "x.arrow"]
     assert (tmp_path / "x.arrow").read_bytes() == older
     prepare(tmp_path, labels([annotation()], files=["0.png"]))
@@ -205,7 +205,7 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         writer._writer = Full()
         for i in range(64):
             writer.add(stored_row(sample(i, size=40)))
-    monkeypatch.setattr("liftwild.data.store.os.fsync", full)
+    monkeypatch.setattr("liftwild.files.os.fsync", full)
     with pytest.raises(LiftwildError, match=says), StoreWriter(tmp_path / "x.arrow") as writer:
         writer.add(stored_row(sample()))
     assert names(tmp_path) == []
@@ -213,14 +213,14 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 SLOW = """
 import sys, time
-from liftwild.data.prepare import prepare_coco
+from liftwild.data.prepare import prepare_labels
 def slow(photos, total):
     for number, result in enumerate(photos):
         yield result
         if number == 70:  # more than a batch of rows is in the file
             print("in the middle", flush=True)
             time.sleep(60)
-prepare_coco(*sys.argv[1:], slow)
+prepare_labels(*sys.argv[1:], slow)
 """
 
 
@@ -238,13 +238,13 @@ def test_a_real_kill_in_the_middle(tmp_path: Path, kill: signal.Signals) -> None
     ) as process:
         assert process.stdout is not None and process.stdout.readline() == "in the middle\n"
         with pytest.raises(LiftwildError, match="another process is writing"):
-            prepare_coco(*args)
+            prepare_labels(*args)
         process.send_signal(kill)
         process.wait(20)
     assert (tmp_path / "x.arrow").read_bytes() == older and len(Store(tmp_path / "x.arrow")) == 1
     rest = ["labels.json", "many.json", "photos", "x.arrow"]
     assert names(tmp_path) == (rest if kill == signal.SIGINT else [".x.arrow.part", *rest])
-    assert prepare_coco(*args).people == 80
+    assert prepare_labels(*args).people == 80
     assert names(tmp_path) == rest and len(Store(tmp_path / "x.arrow")) == 80
 
 
@@ -274,5 +274,5 @@ def test_memory_stays_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             ahead.append(len(read) - len(ahead))
             yield result
 
-    done = prepare_coco(tmp_path / "labels.json", tmp_path / "photos", tmp_path / "x.arrow", watch)
+    done = prepare_labels(tmp_path / "labels.json", tmp_path / "photos", tmp_path / "x.arrow", watch)
     assert done.people == 300 and len(ahead) == 300 and max(ahead) <= 64

@@ -231,7 +231,7 @@ def test_detectors_that_cannot_work(weights: Path, tmp_path: Path) -> None:
     assert about["min_score"] == 0.3 and net.config == TINY
     for change, message in (
         ({"min_score": 3}, "lacks a min_score"),
-        ({"format": "liftwild-weights"}, "not the json of a liftwild detector"),
+        ({"format": "liftwild-weights"}, "not the json of liftwild-detector"),
         ({"network": {"stem": 16}}, "does not hold the network"),
         ({"network": {**about["network"], "bins": True}}, "bins must be a whole number"),
     ):

@@ -17,9 +17,10 @@ from liftwild.evaluation import confidence_fit, reliability
 from liftwild.evaluation.calibration import CUT_EDGES, calibrate_weights, cut_at
 from liftwild.evaluation.measure import Measured, in_first_half
 from liftwild.evaluation.reliability import Bin, Observed
+from liftwild.inference.confidence import CHANCE_IS, Chance, calibration_of
 from liftwild.inference.estimator import Estimator
 from liftwild.skeleton import MPII_16, PELVIS, THORAX
-from liftwild.weights import CHANCE_IS, Chance, calibration_of, load_weights, save_weights
+from liftwild.weights import load_weights, save_weights
 from tests.support.calibrations import calibration
 from tests.support.images import picture
 from tests.support.stores import sample, write_store

@@ -34,7 +34,7 @@ from liftwild.evaluation.report import CARD_MARK, report
 from liftwild.evaluation.run import evaluate_stores
 from liftwild.evaluation.scored import compare, score, tables_text
 from liftwild.skeleton import MPII_16, PELVIS
-from liftwild.training.recipe import recipe_from_dict
+from liftwild.training.recipe_file import recipe_from_dict
 from liftwild.weights import load_weights, save_weights
 from tests.support.paths import ROOT
 from tests.support.poses import STANDING

@@ -56,8 +56,10 @@ def test_a_study(
     # Once more with another count: only that one is trained.
     before = {path: path.stat().st_mtime_ns for path in (*out.glob("[48]/*.safetensors"), out / "before.arrow")}
     trained = []
-    real = study.train
-    monkeypatch.setattr(study, "train", lambda recipe, out, **how: (trained.append(out.name), real(recipe, out, **how)))
+    real = study.train_recipe
+    monkeypatch.setattr(
+        study, "train_recipe", lambda recipe, out, **how: (trained.append(out.name), real(recipe, out, **how))
+    )
     run("--counts", "4,8,all")
     assert trained == ["12"] and {path: path.stat().st_mtime_ns for path in before} == before
     assert [row["photos"] for row in json.loads((out / "study.json").read_text())] == [0, 0, 4, 4, 8, 8, 12, 12]

@@ -12,11 +12,12 @@ import pytest
 import torch
 
 from liftwild.errors import LiftwildError
+from liftwild.inference.confidence import CHANCE_IS, PEAK_IS
 from liftwild.inference.estimator import OUTSIDE_CHANCE, Estimator
 from liftwild.network.posenet import PoseNet, PoseNetConfig, Prediction
 from liftwild.pose import Pose, PoseTrack, hide
 from liftwild.skeleton import PELVIS
-from liftwild.weights import CHANCE_IS, PEAK_IS, save_weights
+from liftwild.weights import save_weights
 from tests.support.calibrations import calibration
 from tests.support.images import picture
 from tests.support.poses import J

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from liftwild.data.readers.coco import boxes_of, read_document, read_labels
+from liftwild.data.readers.coco import read_labels
+from liftwild.data.readers.coco_file import boxes_of, read_document
 from liftwild.io.coco_results import COCO_LINES, image_id
 from liftwild.io.formats import write_formats
 from liftwild.skeleton import COCO_17, MPII_16

@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 
 from liftwild.camera import Camera
-from liftwild.errors import LiftwildError
-from liftwild.files import write_whole
 from liftwild.io.formats import is_ours, save
 from liftwild.pose import Recording
 from liftwild.skeleton import MPII_16
@@ -101,30 +99,3 @@ def test_is_ours(tmp_path: Path) -> None:
     assert is_ours(tmp_path / "ours.json")
     assert not is_ours(tmp_path / "other.json")
     assert not is_ours(tmp_path / "none.json")
-
-
-def test_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "a.json"
-    write_whole(path, b"old")
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    for owner, name in ((os, "replace"), (Path, "write_bytes")):
-        with monkeypatch.context() as patch:
-            patch.setattr(owner, name, interrupt)
-            with pytest.raises(KeyboardInterrupt):
-                write_whole(path, b"new")
-        assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
-        assert path.read_bytes() == b"old"
-    write_whole(path, b"new")
-    assert path.read_bytes() == b"new"
-
-
-def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"")
-    for path in (tmp_path / "file" / "a.json", tmp_path / "none" / "a.json", tmp_path / ("x" * 300)):
-        with pytest.raises(LiftwildError, match="cannot be written") as caught:
-            write_whole(path, b"content")
-        assert str(path) in str(caught.value) and "\n" not in str(caught.value)
-    assert [file.name for file in tmp_path.iterdir()] == ["file"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from liftwild.weights import EDGES, Calibration, Chance
+from liftwild.inference.confidence import EDGES, Calibration, Chance
 from tests.support.poses import J
 
 

@@ -15,9 +15,9 @@ import numpy as np
 from scipy.io import savemat
 
 from liftwild.camera import Camera
+from liftwild.data.dataset import Dataset
+from liftwild.data.labels import Skip
 from liftwild.data.readers import h36m, h36m_videos, lsp, mpi_inf_3dhp, mpii
-from liftwild.data.readers.coco import Skip
-from liftwild.data.readers.parts import Dataset
 from liftwild.sample import Sample
 from liftwild.skeleton import MPII_16
 from tests.support.images import picture, write_photo

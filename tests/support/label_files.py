@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from liftwild.camera import Camera
-from liftwild.data.readers.coco import Person, Skip
+from liftwild.data.labels import LabelledPerson, Skip
 from liftwild.skeleton import MPII_16
 from tests.support.poses import pose
 
@@ -65,7 +65,7 @@ def write_labels(path: Path, content: Any) -> Path:
 
 
 PELVIS, THORAX, NECK, HEAD = (MPII_16.index(name) for name in ("pelvis", "thorax", "upper_neck", "head_top"))
-Read = Callable[[Any], tuple[list[Person], list[Skip]]]
+Read = Callable[[Any], tuple[list[LabelledPerson], list[Skip]]]
 
 
 def one_skip(read: Read, content: Any) -> Skip:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from liftwild.camera import Camera
-from liftwild.data.prepare import prepare_coco
+from liftwild.data.prepare import prepare_labels
 from liftwild.data.store import Store, StoreWriter, stored_row
 from liftwild.sample import Sample
 from liftwild.skeleton import MPII_16
@@ -80,4 +80,4 @@ def prepare(tmp_path: Path, content: dict[str, Any], files: dict[str, np.ndarray
             (tmp_path / "photos" / name).write_bytes(image)
         else:
             write_photo(tmp_path / "photos" / name, image)
-    return prepare_coco(write_labels(tmp_path / "labels.json", content), tmp_path / "photos", tmp_path / "x.arrow")
+    return prepare_labels(write_labels(tmp_path / "labels.json", content), tmp_path / "photos", tmp_path / "x.arrow")

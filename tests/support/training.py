@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from liftwild.training import loop
-from liftwild.training import run as runs
-from liftwild.training.recipe import recipe_from_dict
+from liftwild.training import train as runs
+from liftwild.training.recipe_file import recipe_from_dict
 from tests.support.images import write_photo
 from tests.support.label_files import annotation, labels, write_labels
 
 
 def run(table: dict[str, Any], out: Path, **options: Any) -> loop.Trainer:
     """Train in this process, fp32, without loader processes."""
-    return runs.train(
+    return runs.train_recipe(
         recipe_from_dict(table), out, **{"workers": 0, "precision": "32-true", "accelerator": "cpu", **options}
     )
 

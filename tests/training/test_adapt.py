@@ -14,11 +14,12 @@ from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.synthetic.render.generate import CPU_BATCH, RenderedSample, render_people
 from liftwild.synthetic.render.write import rendered_row, write_store
-from liftwild.training import budget, stores
-from liftwild.training import run as runs
+from liftwild.training import budget, render_stores
+from liftwild.training import train as runs
 from liftwild.training.loop import Trainer
 from liftwild.training.monitor import before_and_after
-from liftwild.training.recipe import StoreEntry, recipe_from_dict
+from liftwild.training.recipe import StoreEntry
+from liftwild.training.recipe_file import recipe_from_dict
 from tests.support.commands import ENVIRONMENT, train_command
 from tests.support.training import Clock, adapt_recipe, to_toml, write_labelled_photos
 
@@ -27,7 +28,7 @@ def adapt(recipe: dict[str, Any], out: Path, start: Path, **options: Any) -> Tra
     """Train from ``start`` in this process."""
     network = runs.network_of(out, options.get("resume", False), str(start))
     how: dict[str, Any] = {"start": str(start), "workers": 0, "precision": "32-true", "accelerator": "cpu", **options}
-    return runs.train(recipe_from_dict(recipe, network=network), out, **how)
+    return runs.train_recipe(recipe_from_dict(recipe, network=network), out, **how)
 
 
 def test_photos_to_weights(tmp_path: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,8 +66,8 @@ def test_rendering_leaves_half_of_the_time(
             yield people[number % 8]
 
     monkeypatch.setattr(budget, "now", clock)
-    monkeypatch.setattr(stores, "render", slow)
-    monkeypatch.setattr(stores, "usable_cores", lambda: 4)
+    monkeypatch.setattr(render_stores, "render", slow)
+    monkeypatch.setattr(render_stores, "usable_cores", lambda: 4)
     recipe, out = adapt_recipe(tmp_path), tmp_path / "run"
     recipe["stores"]["rendered"]["count"] = 80
     val = {"path": str(tmp_path / "stores/v.arrow"), "use": "val", "render": "wild", "split": "test", "count": 40}
@@ -89,7 +90,7 @@ def test_rendering_leaves_half_of_the_time(
 
 def test_without_time_a_batch_is_rendered(tmp_path: Path) -> None:
     entry = StoreEntry(str(tmp_path / "r.arrow"), "3d", render="wild", count=24)
-    stores.render_missing([entry], until=budget.now() - 5)
+    render_stores.render_missing([entry], until=budget.now() - 5)
     assert len(Store(entry.path)) == CPU_BATCH
 
 
@@ -104,9 +105,9 @@ def test_how_long_rendering_takes_is_said(monkeypatch: pytest.MonkeyPatch, capsy
             clock.time += 2.0
 
     monkeypatch.setattr(budget, "now", clock)
-    assert len(list(stores.estimated(samples(), people=1000, first=10, until=600.0))) == 12
+    assert len(list(render_stores.with_estimate(samples(), people=1000, first=10, until=600.0))) == 12
     said = capsys.readouterr().err.strip()
-    size = (len(rendered_row(person)["image"]) + stores.ROW_BYTES) * 1000 / 1e6
+    size = (len(rendered_row(person)["image"]) + render_stores.ROW_BYTES) * 1000 / 1e6
     assert said == (f"about 33 min more for all 1000, 2 s each; about {size:.1f} MB; "
                     "the share of --minutes for rendering ends in 8 min")  # fmt: skip
 

@@ -16,7 +16,7 @@ from liftwild.cli.main import cli
 from liftwild.threads import split_cores, usable_cores
 from liftwild.training import budget, loop
 from liftwild.training import checkpoint as checkpoints
-from liftwild.training.recipe import Stage
+from liftwild.training.stage import Stage
 from liftwild.weights import load_weights
 from tests.support.commands import ENVIRONMENT
 from tests.support.stores import write_store
@@ -72,10 +72,10 @@ def test_a_schedule_is_made_to_fit() -> None:
         Stage(name, n, 1.0, batch_size=4, warmup=w) for name, n, w in (("a", 5, 0), ("b", 120, 40), ("c", 60, 6))
     )
     assert budget.steps_left(stages, 1, 20, 64) == 160
-    fitted = budget.fit(stages, 1, 20, 80.0, 64)
+    fitted = budget.fit_schedule(stages, 1, 20, 80.0, 64)
     assert [(s.iterations, s.warmup) for s in fitted] == [(5, 0), (70, 30), (30, 6)]
-    assert budget.fit(stages, 1, 20, 160.0, 64) == budget.fit(stages, 1, 20, 1e9, 64) == stages
-    assert [s.iterations for s in budget.fit(stages, 1, 20, 0.0, 64)] == [5, 20, 1]
+    assert budget.fit_schedule(stages, 1, 20, 160.0, 64) == budget.fit_schedule(stages, 1, 20, 1e9, 64) == stages
+    assert [s.iterations for s in budget.fit_schedule(stages, 1, 20, 0.0, 64)] == [5, 20, 1]
     # A step of four times the pixels, or images, counts four times.
     for dear in (Stage("d", 10, 1.0, batch_size=4, input_px=128), Stage("d", 10, 1.0, batch_size=16)):
         assert budget.steps_left((*stages, dear), 1, 20, 64) == 200
@@ -110,13 +110,13 @@ def test_a_machine_that_slows_down_gets_weights_in_time(
     folder: Path, tmp_path: Path, clock: Clock, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the steps left take longer than thought: stopped, measured, written, and resumable."""
-    step = loop.Trainer.is_over
+    step = loop.Trainer.must_stop
 
     def slow_down(trainer: loop.Trainer) -> bool:
         clock.step_s = 5.0 if trainer.steps >= 25 else 1.0  # type: ignore[attr-defined]
         return step(trainer)
 
-    monkeypatch.setattr(loop.Trainer, "is_over", slow_down)
+    monkeypatch.setattr(loop.Trainer, "must_stop", slow_down)
     trainer = run(
         two_stages(folder, val_every=4, ema_decay=0.9), tmp_path / "run", start=str(tiny_weights), minutes=1.5
     )
@@ -125,7 +125,7 @@ def test_a_machine_that_slows_down_gets_weights_in_time(
     card = load_weights(tmp_path / "run")[1]
     assert card["metrics"]["val"]["step"] == card["step"] == trainer.steps
     assert card["steps_planned"] == trainer.recipe.steps and card["metrics_before"]["val"]["step"] == 0
-    state = checkpoints.read_state(checkpoints.checkpoints(tmp_path / "run" / "checkpoints")[-1])
+    state = checkpoints.read_state(checkpoints.list_checkpoints(tmp_path / "run" / "checkpoints")[-1])
     assert state["step"] == trainer.steps
     assert [a for a, _ in state["schedule"]] == [stage.iterations for stage in trainer.recipe.stages]
     resumed = run(two_stages(folder, val_every=4, ema_decay=0.9), tmp_path / "run", resume=True, minutes=60)
@@ -160,7 +160,7 @@ def test_a_schedule_is_kept_where_that_is_asked_for(folder: Path, tmp_path: Path
     clock.time = 0.0
     resumed = run(two_stages(folder), tmp_path / "run", resume=True, minutes=0.6)
     assert resumed.out_of_time and resumed.recipe.steps == 150
-    assert "schedule" not in checkpoints.read_state(checkpoints.checkpoints(tmp_path / "run" / "checkpoints")[-1])
+    assert "schedule" not in checkpoints.read_state(checkpoints.list_checkpoints(tmp_path / "run" / "checkpoints")[-1])
 
 
 def test_all_counts_that_the_command_does(folder: Path, tmp_path: Path, clock: Clock) -> None:
@@ -171,7 +171,7 @@ def test_all_counts_that_the_command_does(folder: Path, tmp_path: Path, clock: C
 
 
 def test_durations_in_words() -> None:
-    assert [budget.in_words(s) for s in (0.4, 89, 95, 3590, 11_100)] == [
+    assert [budget.duration_text(s) for s in (0.4, 89, 95, 3590, 11_100)] == [
         "0 s",
         "89 s",
         "2 min",
@@ -194,7 +194,7 @@ def test_threads_are_given_back(folder: Path, tmp_path: Path, monkeypatch: pytes
     """After a run that computed with as many as its loaders left."""
     seen = []
     monkeypatch.setattr(loop.Trainer, "run", lambda *_, **__: seen.append(torch.get_num_threads()))
-    monkeypatch.setattr("liftwild.training.run.usable_cores", lambda: 2)
+    monkeypatch.setattr("liftwild.training.train.usable_cores", lambda: 2)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:

@@ -7,7 +7,7 @@ import torch
 
 from liftwild.network.posenet import PoseNet, PoseNetConfig
 from liftwild.training.frozen import FrozenLayers, frozen_layers
-from liftwild.training.recipe import Stage
+from liftwild.training.stage import Stage
 
 TINY = PoseNetConfig(subnetwork="mobilenet", width=0.25, features=16, input_px=64, softmax=True, lifter=32)
 

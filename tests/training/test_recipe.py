@@ -7,7 +7,8 @@ import pytest
 
 from liftwild.errors import LiftwildError
 from liftwild.network.posenet import SMALL
-from liftwild.training.recipe import Stage, load_recipe, recipe_from_dict
+from liftwild.training.recipe_file import load_recipe, recipe_from_dict
+from liftwild.training.stage import Stage
 from tests.support.paths import ROOT
 from tests.support.training import tiny_recipe
 
@@ -17,7 +18,7 @@ def test_schedules() -> None:
     assert [step.lr_at(i) for i in (0, 7, 8, 9)] == [1.0, 1.0, 0.1, 0.1]
     cosine = Stage("c", 14, 1.0, schedule="cosine", lr_end=0.2, warmup=4)
     assert [cosine.lr_at(i) for i in (0, 3, 4, 9)] == pytest.approx([0.2, 0.8, 1.0, 0.6])
-    assert Stage("g", 5, 1.0, sigma=2.0, sigma_end=1.0).sigma_at(2) == 1.5
+    assert Stage("g", 5, 1.0, sigma=2.0, sigma_end=1.0).heatmap_sigma_px(2) == 1.5
 
 
 def test_shipped_recipes_are_sound() -> None:

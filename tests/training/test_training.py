@@ -18,9 +18,10 @@ from liftwild.evaluation import measure
 from liftwild.evaluation.metric_table import partly_known, score_all
 from liftwild.training import checkpoint as checkpoints
 from liftwild.training import loop, objective
-from liftwild.training import run as runs
-from liftwild.training.average import follow
-from liftwild.training.recipe import Stage, recipe_from_dict
+from liftwild.training import train as runs
+from liftwild.training.average import update_average
+from liftwild.training.recipe_file import recipe_from_dict
+from liftwild.training.stage import Stage
 from liftwild.weights import load_weights
 from tests.support.commands import ENVIRONMENT, train_command
 from tests.support.stores import write_store
@@ -117,14 +118,14 @@ def test_killed_and_resumed_is_the_same_to_the_bit(stores: tuple[Path, Path], tm
         )
         until = time.monotonic() + 120
         while time.monotonic() < until and process.poll() is None:
-            found = checkpoints.checkpoints(broken / "checkpoints")
+            found = checkpoints.list_checkpoints(broken / "checkpoints")
             if found and int(found[-1].name[5:]) >= least:
                 break
             time.sleep(0.001)
         process.send_signal(signal.SIGKILL)
         _, said = process.communicate()
         assert process.returncode == -signal.SIGKILL, said
-        kills.append(checkpoints.checkpoints(broken / "checkpoints")[-1].name)
+        kills.append(checkpoints.list_checkpoints(broken / "checkpoints")[-1].name)
     assert not (broken / "weights.safetensors").exists() and kills[0] < kills[1]
     subprocess.run(train_command(recipe, "--out", broken, "--resume"), env=ENVIRONMENT, check=True, capture_output=True)
     assert [row["step"] for row in logged(broken)] == list(range(1, 41))
@@ -192,13 +193,13 @@ def test_nan_stops_with_the_batch_saved(
         run(tiny_recipe(*stores), tmp_path / "run")
     saved = load_file(next((tmp_path / "run").glob("nan-*.safetensors")))
     assert saved["images"].shape == (4, 3, 64, 64) and saved["images"].dtype == torch.uint8
-    state = checkpoints.read_state(checkpoints.checkpoints(tmp_path / "run" / "checkpoints")[-1])
+    state = checkpoints.read_state(checkpoints.list_checkpoints(tmp_path / "run" / "checkpoints")[-1])
     assert state["step"] == 2
 
 
 def test_checkpoints_describe_themselves(stores: tuple[Path, Path], tmp_path: Path) -> None:
     run(tiny_recipe(*stores), tmp_path / "run", stop_after=7)
-    found = checkpoints.checkpoints(tmp_path / "run" / "checkpoints")
+    found = checkpoints.list_checkpoints(tmp_path / "run" / "checkpoints")
     assert [path.name for path in found] == ["step-00000006", "step-00000007"]
     state = checkpoints.read_state(found[-1])
     assert (state["stage"], state["stage_step"], state["step"], state["seed"]) == (1, 1, 7, 3)
@@ -217,7 +218,7 @@ def test_a_run_is_not_overwritten_nor_mixed_up(stores: tuple[Path, Path], tmp_pa
     moved = write_store(tmp_path / "moved.arrow", 11, False)
     recipe = recipe_from_dict(tiny_recipe(*stores), stores={"two": str(moved)})
     with pytest.raises(LiftwildError, match="store two is not the one"):
-        runs.train(recipe, tmp_path / "run", resume=True, workers=0, accelerator="cpu")
+        runs.train_recipe(recipe, tmp_path / "run", resume=True, workers=0, accelerator="cpu")
 
 
 def test_training_goes_on_from_weights(stores: tuple[Path, Path], tmp_path: Path) -> None:
@@ -253,10 +254,10 @@ def test_the_average_follows_parameters_and_statistics() -> None:
         for tensor in [*one.parameters(), one[1].running_mean, one[1].running_var]:
             tensor.data.fill_(value)
     net[1].num_batches_tracked.fill_(7)
-    follow(average, net, 0.5, steps=2)  # the warm-up keeps (1 + 2) / (10 + 2)
+    update_average(average, net, 0.5, steps=2)  # the warm-up keeps (1 + 2) / (10 + 2)
     assert {float(tensor) for name, tensor in average.state_dict().items() if "num" not in name} == {3.25}
     assert average[1].num_batches_tracked == 7
-    follow(average, net, 0.5, steps=100)
+    update_average(average, net, 0.5, steps=100)
     assert average[0].weight.item() == 3.625
 
 
@@ -302,7 +303,7 @@ def test_time_is_up(stores: tuple[Path, Path], tmp_path: Path) -> None:
     """A checkpoint and weights after the step under way, and on from there: the same as without the break."""
     trainer = run(tiny_recipe(*stores), tmp_path / "run", minutes=0)
     assert trainer.stopped and trainer.out_of_time and trainer.steps == 1
-    assert [path.name for path in checkpoints.checkpoints(tmp_path / "run" / "checkpoints")] == ["step-00000001"]
+    assert [path.name for path in checkpoints.list_checkpoints(tmp_path / "run" / "checkpoints")] == ["step-00000001"]
     _, card = load_weights(tmp_path / "run")
     assert (card["step"], card["steps_planned"]) == (1, 16) and "steps_of_recipe" not in card
     broken = run(tiny_recipe(*stores), tmp_path / "run", resume=True, minutes=60)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shlex
 import shutil
@@ -14,7 +15,7 @@ from click.testing import CliRunner
 from liftwild.cli.main import cli
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
-from liftwild.training.recipe import find_recipe, load_recipe, shipped_recipes
+from liftwild.training.recipe_file import find_recipe, load_recipe, shipped_recipes
 from tests.support.networks import TINY
 from tests.support.paths import ROOT
 
@@ -76,3 +77,24 @@ def test_recipes_go_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         load_recipe("adopt")
     with pytest.raises(LiftwildError, match=r"cannot read recipe recipes/adapt.toml: .*; the one that ships is called"):
         load_recipe("recipes/adapt.toml")
+
+
+def test_a_recipe_changes_stages_of_another(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('extends = "base"\nname = "own"\n[stages.heads]\ntrain = "all"\npretrained_share = 0.0\n')
+    base, changed = load_recipe("base"), load_recipe(own)
+    assert changed.stages[0] == base.stages[0] and changed.stores == base.stores
+    assert changed.stages[1] == dataclasses.replace(base.stages[1], train="all", pretrained_share=0.0)
+    own.write_text('extends = "base"\n[stages.head]\nlr = 1e-4\n')
+    with pytest.raises(LiftwildError, match=r"own\.toml: no stage 'head' to change; stages are lifter, heads"):
+        load_recipe(own)
+    own.write_text("[network]\nsize = 'base'\n[stages.heads]\nlr = 1e-4\n")
+    with pytest.raises(LiftwildError, match="no \\[\\[stages"):
+        load_recipe(own)
+
+
+def test_the_recipe_in_the_docs(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "training.md").read_text(), flags=re.DOTALL)
+    (tmp_path / "own.toml").write_text(block)
+    (stage,) = load_recipe(tmp_path / "own.toml").stages
+    assert stage.train == "all" and stage.lr * stage.pretrained_lr == pytest.approx(2e-5)

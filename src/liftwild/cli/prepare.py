@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from liftwild.data.dataset import Dataset
     from liftwild.data.prepare import Prepared
-    from liftwild.data.readers.parts import Dataset
 
 Command = Callable[..., Any]
 OUT = click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The store to write, x.arrow.")
@@ -56,9 +56,9 @@ def _end(number: int, frame: Any) -> None:
 @OUT
 def prepare_coco_command(labels: Path, images: Path, out: Path) -> None:
     """COCO keypoints LABELS (JSON) and the folder IMAGES."""
-    from liftwild.data.prepare import prepare_coco
+    from liftwild.data.prepare import prepare_labels
 
-    _report(prepare_coco(labels, images, out, _bar("photo")), out)
+    _report(prepare_labels(labels, images, out, _bar("photo")), out)
 
 
 @prepare_command.command("mpii")
@@ -130,7 +130,7 @@ def _bar(unit: str) -> Callable[[Any, int], Any]:
 
 
 def _write(dataset: Dataset, out: Path) -> None:
-    from liftwild.data.readers.parts import parts_of, prepare_dataset
+    from liftwild.data.dataset import parts_of, prepare_dataset
 
     try:
         done = prepare_dataset(dataset, out, _bar("part"))

@@ -83,14 +83,14 @@ def train_command(
     keep_freed_memory()
     try:
         from liftwild.training.monitor import before_and_after
-        from liftwild.training.recipe import load_recipe
-        from liftwild.training.run import network_of, train
+        from liftwild.training.recipe_file import load_recipe
+        from liftwild.training.train import network_of, train_recipe
     except ModuleNotFoundError as error:
         raise LiftwildError(f"training needs {error.name}: pip install 'liftwild[train]'") from None
 
     plan = load_recipe(recipe, switches(stores, "--store"), network_of(out, resume, start))
     try:
-        run = train(
+        run = train_recipe(
             plan, out, resume=resume, start=start, stage=stage, precision=precision, accelerator=accelerator,
             workers=workers, stop_after=stop_after, minutes=minutes, photos=photos, photos_val=photos_val,
             keep_schedule=keep_schedule, begun=begun, shard_mb=shard_mb,

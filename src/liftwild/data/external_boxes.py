@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from liftwild.data.readers.coco import Box, box_in, boxes_of, key_of, read_document, tables_of
+from liftwild.boxes import Box
+from liftwild.data.readers.coco_file import box_in, boxes_of, coco_tables, key_of, read_document
 from liftwild.errors import LiftwildError
 
 MIN_SCORE = 0.3  # of results: what a detector is less sure of is nobody
@@ -132,7 +133,7 @@ def _people(labels: Any) -> set[Any] | None:
 def _of_results(
     path: Path, rows: list[Any], photo_ids: str | Path | None, labels: Any, least_score: float
 ) -> ExternalBoxes:
-    images = None if photo_ids is None else tables_of(Path(photo_ids), labels, "images")[0]
+    images = None if photo_ids is None else coco_tables(Path(photo_ids), labels, "images")[0]
     for place, row in enumerate(rows, 1):
         if not isinstance(row, dict) or not ({"image_id", "file_name"} & row.keys()):
             raise LiftwildError(f"{path}: entry {place} is no COCO result: it has no image_id")

@@ -13,7 +13,8 @@ from typing import Any
 
 import cv2
 
-from liftwild.data.readers.coco import Person, Skip, read_labels, within
+from liftwild.data.labels import LabelledPerson, Skip, within
+from liftwild.data.readers.coco import read_labels
 from liftwild.data.store import StoreWriter, stored_row
 from liftwild.errors import LiftwildError
 from liftwild.media.photo import read_photo
@@ -41,7 +42,7 @@ class Prepared:
         return Counter(skip.reason for skip in self.skips)
 
 
-def prepare_coco(
+def prepare_labels(
     labels: str | Path,
     images: str | Path,
     output: str | Path,
@@ -58,7 +59,7 @@ def prepare_coco(
     if not os.path.isdir(folder):
         raise LiftwildError(f"no folder of photos {folder}")
     people, skips = read_labels(labels)
-    by_name: dict[str, list[Person]] = {}
+    by_name: dict[str, list[LabelledPerson]] = {}
     for person in people:  # people of one photo need not follow each other
         by_name.setdefault(person.file_name, []).append(person)
     paths = {name: find_photo(folder, name) for name in by_name}
@@ -151,7 +152,7 @@ def windowed(pool: ThreadPoolExecutor, job: Callable[[Any], Any], items: list[An
         yield future.result()
 
 
-def _rows(path: Path, name: str, people: list[Person]) -> tuple[list[dict[str, Any]], list[Skip]]:
+def _rows(path: Path, name: str, people: list[LabelledPerson]) -> tuple[list[dict[str, Any]], list[Skip]]:
     """The rows of the people of one photo, and why some are left out."""
     try:
         image = read_photo(path)
@@ -174,7 +175,7 @@ def _rows(path: Path, name: str, people: list[Person]) -> tuple[list[dict[str, A
     return rows, skips
 
 
-def _misfit(person: Person, size: tuple[int, int]) -> tuple[str, str]:
+def _misfit(person: LabelledPerson, size: tuple[int, int]) -> tuple[str, str]:
     """Why a person's labels cannot be of a photo of ``size`` (width, height), and details; empty if they can."""
     x, y, w, h = person.box
     is_size = f"photo is {size[0]}x{size[1]}"
@@ -191,5 +192,5 @@ def _misfit(person: Person, size: tuple[int, int]) -> tuple[str, str]:
     return "", ""
 
 
-def _skip_all(people: list[Person], reason: str, detail: str) -> list[Skip]:
+def _skip_all(people: list[LabelledPerson], reason: str, detail: str) -> list[Skip]:
     return [Skip(person.file_name, person.annotation_id, reason, detail) for person in people]

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,13 +21,10 @@ import numpy as np
 from liftwild.camera import Camera, bone_lengths
 from liftwild.crop import BOX_MARGIN, Crop, transform
 from liftwild.errors import LiftwildError
+from liftwild.files import exclusive_path
 from liftwild.sample import Sample
 from liftwild.skeleton import MPII_16, SCALE_BONES
 
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - Windows
-    fcntl = None  # type: ignore[assignment]
 try:
     import pyarrow as pa
     import pyarrow.compute
@@ -117,35 +115,26 @@ class StoreWriter:
         self.path = Path(path)
         self.rows = 0
         self._pending: list[dict[str, Any]] = []
-        self._part = self.path.with_name(f".{self.path.name}.part")
 
     def __enter__(self) -> StoreWriter:
         if not os.path.isdir(self.path.parent):
             raise LiftwildError(f"no folder {self.path.parent} to write {self.path.name} into")
         if os.path.isdir(self.path):
             raise LiftwildError(f"{self.path} is a folder, not a store to write")
-        try:
-            self._handle = os.open(self._part, os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError as error:
-            raise LiftwildError(f"cannot write {self.path}: {error.strerror}") from None
-        if not self._lock():
-            os.close(self._handle)
-            raise LiftwildError(f"another process is writing {self.path}")
-        self._file = pa.OSFile(str(self._part), "wb")
-        self._writer = pa.ipc.new_file(self._file, SCHEMA)
+        with self._writing(), ExitStack() as stack:
+            part = stack.enter_context(exclusive_path(self.path))
+            file = stack.enter_context(pa.OSFile(str(part), "wb"))
+            self._writer = pa.ipc.new_file(file, SCHEMA)
+            self._open = stack.pop_all()
         return self
 
-    def _lock(self) -> bool:
-        """Claim the hidden file; it may have become a store, under its name, since it was opened."""
-        if fcntl is None:  # pragma: no cover - Windows
-            return True
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """LiftwildError in place of OSError."""
         try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return os.path.samestat(os.fstat(self._handle), os.stat(self._part))
-        except (BlockingIOError, FileNotFoundError):
-            return False
-        except OSError:  # pragma: no cover - a file system without locks
-            return True
+            yield
+        except OSError as error:
+            raise LiftwildError(f"cannot write {self.path}: {error.strerror or error}") from None
 
     def add(self, row: dict[str, Any]) -> None:
         """Append one row (``stored_row``)."""
@@ -173,31 +162,19 @@ class StoreWriter:
     def _flush(self) -> None:
         if self._pending:
             columns = {name: [row[name] for row in self._pending] for name in SCHEMA.names}
-            try:
+            with self._writing():
                 self._writer.write_batch(pa.record_batch(columns, schema=SCHEMA))
-            except OSError as error:
-                raise LiftwildError(f"cannot write {self.path}: {error}") from None
             self._pending = []
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        done = False
-        try:
-            if kind is None:
-                self._flush()
-                self._writer.close()
-                self._file.flush()
-                os.fsync(self._handle)
-                os.replace(self._part, self.path)
-                done = True
-        except OSError as fault:
-            raise LiftwildError(f"cannot write {self.path}: {fault}") from None
-        finally:
-            self._file.close()
-            if not done:
-                self._part.unlink(missing_ok=True)
-            os.close(self._handle)  # and with it the lock
+        if kind is not None:
+            self._open.__exit__(kind, error, trace)
+            return
+        with self._writing(), self._open:
+            self._flush()
+            self._writer.close()
 
 
 class Store:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-import liftwild.weights
 from liftwild.detection.network import DetectorConfig, DetectorNet
 from liftwild.errors import LiftwildError
+from liftwild.weights import SHIPPED, read_card, write_card, write_tensors
 
 FORMAT = "liftwild-detector"
 VERSION = 1
@@ -30,20 +28,15 @@ def save_detector(path: Path, net: DetectorNet, card: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.half().contiguous().cpu() for name, tensor in net.state_dict().items()}
     about = {"format": FORMAT, "version": VERSION, "network": asdict(net.config), **card}
-    part = path.with_name(f".{path.name}.part")
-    save_file(state, part)
-    part.chmod(0o644)  # safetensors makes it private
-    os.replace(part, path)
-    part = path.with_name(f".{path.stem}.json.part")
-    part.write_text(json.dumps(about, indent=1) + "\n")
-    os.replace(part, path.with_suffix(".json"))
+    write_tensors(path, state)
+    write_card(path.with_suffix(".json"), about)
 
 
 def find_detector(name_or_path: str | Path) -> Path:
     """Path of a detector's weights: "detector" for those that ship, or a .safetensors file. LiftwildError if none."""
     path = Path(name_or_path)
     if str(path) == NAME:
-        path = liftwild.weights.SHIPPED / f"{NAME}.safetensors"
+        path = SHIPPED / f"{NAME}.safetensors"
     if path.is_file():
         return path
     raise LiftwildError(
@@ -58,15 +51,7 @@ def load_detector(name_or_path: str | Path) -> tuple[DetectorNet, dict[str, Any]
     LiftwildError when a file is missing or broken, or when tensors and json do not agree.
     """
     path = find_detector(name_or_path)
-    beside = path.with_suffix(".json")
-    try:
-        card = json.loads(beside.read_text())
-    except FileNotFoundError:
-        raise LiftwildError(f"{path} has no {beside.name} beside it; the two belong together") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise LiftwildError(f"{beside} is not json: {error}") from None
-    if not isinstance(card, dict) or card.get("format") != FORMAT or card.get("version") != VERSION:
-        raise LiftwildError(f"{beside} is not the json of a liftwild detector, version {VERSION}")
+    beside, card = path.with_suffix(".json"), read_card(path, FORMAT, VERSION)
     score = card.get("min_score")
     if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
         raise LiftwildError(f"{beside} lacks a min_score between 0 and 1")

@@ -24,12 +24,12 @@ from liftwild.evaluation.metric_table import RIGHT_TORSOS
 from liftwild.evaluation.predictions import check_names
 from liftwild.evaluation.reliability import Bin, Observed
 from liftwild.evaluation.tables import markdown_table
-from liftwild.files import write_whole
+from liftwild.inference.confidence import EDGES, Calibration
 from liftwild.inference.runtime import find_device
 from liftwild.network.posenet import PoseNet
 from liftwild.sample import Sample
 from liftwild.viz.plots import check_matplotlib, write_reliability
-from liftwild.weights import EDGES, Calibration, find_weights, load_weights
+from liftwild.weights import find_weights, load_weights, write_card
 
 SEED = 0  # of where photos are cut
 WHOLE = EDGES[0]
@@ -177,7 +177,7 @@ def calibrate_weights(
             for name, error, table in (("calibrated", error_after, after), ("peak alone", error_before, before))
         }
         write_reliability(picture, f"{card.get('name', path.stem)}: is a joint right?", bins)
-    write_whole(path, (json.dumps(kept, indent=1) + "\n").encode())
+    write_card(path, kept)
     return _tables(weights, held_out, runs, spread_rows)
 
 
@@ -196,8 +196,8 @@ def _check(weights: str, stores: Sequence[Path], depth: Sequence[Path], picture:
 
 
 def cut_at(sample: Sample, edge: str, rng: np.random.Generator) -> tuple[Sample, np.ndarray]:
-    """The sample as if its photo ended within the person, at ``edge`` (of ``weights.EDGES``, not the first), and which
-    joints (J,) bool are labelled and beyond."""
+    """The sample as if its photo ended within the person, at ``edge`` (of ``confidence.EDGES``, not the first), and
+    which joints (J,) bool are labelled and beyond."""
     kept = min(1.0, rng.uniform(*CUT_KEPT))
     right = bool(rng.integers(2))  # which side
     side = {"bottom": "below", "top": "above", "side": "right" if right else "left"}[edge]

@@ -11,8 +11,8 @@ import numpy as np
 
 from liftwild.errors import LiftwildError
 from liftwild.evaluation.reliability import Observed
+from liftwild.inference.confidence import Chance
 from liftwild.skeleton import MPII_16, PELVIS
-from liftwild.weights import Chance
 
 MIN_JOINTS = 100  # labelled joints below which nothing is fitted
 PULL = 10.0  # of each kind of joint toward what all have in common; as much as so many joints of its kind say

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from liftwild.data.prepare import prepare_coco
+from liftwild.data.prepare import prepare_labels
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.evaluation.measure import Measured, in_first_half, labels_of, network_view, rows
@@ -61,7 +61,7 @@ def _labelled(source: Path, photos: Path | None, input_px: int, mask: float) -> 
         store = source
         if source.suffix == ".json":
             store = Path(folder) / f"{source.stem}.arrow"
-            prepare_coco(source, photos or source.parent, store)
+            prepare_labels(source, photos or source.parent, store)
         return [network_view(sample, input_px, mask) for sample in rows(Store(store))]
 
 

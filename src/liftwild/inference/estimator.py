@@ -15,6 +15,7 @@ from liftwild.boxes import Box, Detected
 from liftwild.camera import pose_mm
 from liftwild.crop import BOX_MARGIN, Crop, blackened, grown
 from liftwild.errors import LiftwildError
+from liftwild.inference.confidence import CHANCE_IS, PEAK_IS, calibration_of
 from liftwild.inference.runtime import infer_crops
 from liftwild.inference.runtimes import open_runtime
 from liftwild.inference.torch_runtime import TorchRuntime
@@ -22,7 +23,6 @@ from liftwild.media.photo import Photo, load_photo
 from liftwild.network.posenet import PoseNet
 from liftwild.pose import Pose
 from liftwild.skeleton import PELVIS
-from liftwild.weights import CHANCE_IS, PEAK_IS, calibration_of
 
 Boxes = Iterable[Sequence[float] | Detected]
 
@@ -37,8 +37,8 @@ OUTSIDE_CHANCE = 0.05
 class CroppedPerson(NamedTuple):
     """One person to look at: ``pixels`` (S, S, 3) uint8 RGB cut out of a photo by ``crop``; the rest as in ``Pose``.
 
-    ``photo_px``: width and height of the photo; ``edges``: which of ``weights.EDGES`` end a box that was given, so that
-    joints may lie beyond.
+    ``photo_px``: width and height of the photo; ``edges``: which of ``confidence.EDGES`` end a box that was given, so
+    that joints may lie beyond.
     """
 
     pixels: np.ndarray
@@ -259,7 +259,7 @@ class Estimator:
 
 
 def _edges(box: Box, width: int, height: int) -> tuple[str, ...]:
-    """Which edges of the photo end the box, as ``weights.EDGES`` calls them."""
+    """Which edges of the photo end the box, as ``confidence.EDGES`` calls them."""
     x, y, w, h = box
     near = EDGE_BOXES * max(w, h)
     ends = {"bottom": y + h >= height - near, "top": y <= near, "side": x <= near or x + w >= width - near}

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from liftwild.camera import Camera
-from liftwild.data.readers.coco import MIN_SPAN_MM, REPROJECTION_TOLERANCE
+from liftwild.data.labels import MIN_SPAN_MM, REPROJECTION_TOLERANCE
 from liftwild.io.description import FRAME, metadata
 from liftwild.io.format import File, Format
 from liftwild.io.json_file import to_bytes

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from liftwild.errors import LiftwildError
+from liftwild.files import lock
 from liftwild.pipeline.frame_log import PERSON, LoggedFrame, records_of
 from liftwild.tracking.observation import Observation
 
@@ -47,7 +48,8 @@ class Spool:
         except OSError as error:
             raise self._cannot(error) from None
         try:
-            _lock(self._file.fileno(), path)
+            if not lock(self._file.fileno()):
+                raise LiftwildError(f"{path} is being written by another liftwild; wait for it, or use another -o")
             self._file.seek(0)
             first = self._file.read(1 << 16).split(b"\n", 1)
             if first == [b""] or (len(first) == 1 and head.encode().startswith(first[0])):  # new, or hardly begun
@@ -172,17 +174,3 @@ class Spool:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _lock(handle: int, path: Path) -> None:
-    """Keep other programs from writing the file; LiftwildError if one does. Without effect where there are no locks."""
-    try:
-        import fcntl
-    except ModuleNotFoundError:  # Windows
-        return
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise LiftwildError(f"{path} is being written by another liftwild; wait for it, or use another -o") from None
-    except OSError:  # a file system without locks
-        pass

@@ -9,7 +9,7 @@ from torch import nn
 
 
 @torch.no_grad()
-def follow(average: nn.Module, net: nn.Module, decay: float, steps: int) -> None:
+def update_average(average: nn.Module, net: nn.Module, decay: float, steps: int) -> None:
     """Move ``average``, a copy of ``net``, towards it: parameters and batch-norm statistics, after ``steps`` steps.
 
     It keeps min(``decay``, (1 + steps) / (10 + steps)) of itself: at first it follows closely. Counters are copied.

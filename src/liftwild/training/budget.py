@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from liftwild.training.recipe import Stage
+from liftwild.training.stage import Stage
 
 RENDERING = 0.5  # of a budget, at most: the rest is for training
 LIFTED_PX = 12  # side of a picture that would cost what a pose without one costs a lifter
@@ -41,15 +41,17 @@ class Budget:
 
 
 class Timer:
-    """The time of a running trainer: it must be over when ``now`` is ``until`` (None: no matter); with ``fit`` its
-    schedule is made to end by then. ``measuring_s``: how long it measures, as far as is known."""
+    """The clock of a run that must end at ``until`` (``now``, s; None: no limit).
+
+    ``fit``: its schedule is shortened to end by then. ``measuring_s``: of one measurement, 0 while unknown.
+    """
 
     def __init__(self, until: float | None = None, fit: bool = False) -> None:
         self.until, self.fit, self.measuring_s = until, fit and until is not None, 0.0
         self._paced, self._mark, self._each_s = False, 0.0, 0.0
 
-    def over(self) -> bool:
-        """Whether to end now, measuring first."""
+    def is_over(self) -> bool:
+        """Whether to stop now, so that there is time to measure."""
         return self.until is not None and now() >= self.until - self.measuring_s
 
     def can_measure_twice(self) -> bool:
@@ -57,7 +59,7 @@ class Timer:
         return self.until is None or now() + 2 * self.measuring_s < self.until
 
     def step(self, done: int, alone: bool) -> float | None:
-        """To be told of each step, ``done`` of this stage by this process: seconds a step, once, when that is known.
+        """Called after each step, ``done`` of the stage by this process. Returns the seconds a step, once: when known.
 
         Processes that are not ``alone`` know it after the same step.
         """
@@ -69,22 +71,22 @@ class Timer:
         self._paced = True
         return max(1e-9, (now() - self._mark) / (done - SKIPPED))
 
-    def foresee(self, step_s: float, people: int, stage: Stage, val_every: int) -> None:
+    def set_pace(self, step_s: float, people: int, stage: Stage, val_every: int) -> None:
         """Note the pace of ``stage``: ``step_s`` a step, and ``people`` are measured every ``val_every`` steps."""
         if not self.measuring_s:  # nothing measured yet: as if a person took what one takes to train
             self.measuring_s = people * step_s / stage.batch_size
         self._each_s = step_s + (self.measuring_s / val_every if val_every else 0.0)
 
-    def fitted(self, stages: tuple[Stage, ...], index: int, done: int, network_px: int) -> tuple[Stage, ...]:
-        """``fit`` for the time that is left, as was foreseen."""
+    def fit_stages(self, stages: tuple[Stage, ...], index: int, done: int, network_px: int) -> tuple[Stage, ...]:
+        """``fit_schedule`` for the time that is left, by the pace of ``set_pace``."""
         assert self.until is not None
         free_s = MARGIN * (self.until - now() - self.measuring_s * (len(stages) - index))
-        return fit(stages, index, done, max(0.0, free_s) / self._each_s, network_px)
+        return fit_schedule(stages, index, done, max(0.0, free_s) / self._each_s, network_px)
 
-    def expectation(
+    def eta_line(
         self, step_s: float, stages: Sequence[Stage], index: int, done: int, network_px: int, last: int | None
     ) -> str:
-        """A line about when all of ``stages``, or the ``last`` steps, will be done, as was foreseen."""
+        """A line about when all of ``stages``, or the ``last`` steps, will be done, by the pace of ``set_pace``."""
         left = steps_left(stages, index, done, network_px)
         left_s = self._each_s * left + self.measuring_s * (len(stages) - index)
         if last is not None and last < left:
@@ -92,12 +94,14 @@ class Timer:
         if self.until is not None:
             left_s = min(left_s, max(0.0, self.until - now()))
         at = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() + left_s))
-        return f"{step_s:.{2 if step_s < 10 else 0}f} s a step: the end is expected in {in_words(left_s)}, at {at}"
+        return f"{step_s:.{2 if step_s < 10 else 0}f} s a step: the end is expected in {duration_text(left_s)}, at {at}"
 
 
 def steps_left(stages: Sequence[Stage], index: int, done: int, network_px: int) -> float:
-    """What is left to do, in steps of stage ``index``, of which ``done`` are done. A step of another stage is taken to
-    cost what its images and their input size (0: ``network_px``) say."""
+    """The work that is left, in steps of stage ``index``, of which ``done`` are done.
+
+    A step of another stage counts by its images and their input size (0: ``network_px``).
+    """
 
     def cost(stage: Stage) -> float:
         if stage.train == "lifter":  # no pictures
@@ -108,7 +112,7 @@ def steps_left(stages: Sequence[Stage], index: int, done: int, network_px: int) 
     return stages[index].iterations - done + later / cost(stages[index])
 
 
-def fit(stages: Sequence[Stage], index: int, done: int, steps: float, network_px: int) -> tuple[Stage, ...]:
+def fit_schedule(stages: Sequence[Stage], index: int, done: int, steps: float, network_px: int) -> tuple[Stage, ...]:
     """``stages`` with the rest of them made shorter, all by the same share, to fit into the time of ``steps`` steps.
 
     ``index``, ``done``, ``network_px``: as in ``steps_left``, and ``steps`` are those of stage ``index``. A warm-up
@@ -126,8 +130,8 @@ def fit(stages: Sequence[Stage], index: int, done: int, steps: float, network_px
     return tuple(fitted)
 
 
-def in_words(seconds: float) -> str:
-    """A duration as people say it: "40 s", "12 min", "3 h 05 min"."""
+def duration_text(seconds: float) -> str:
+    """A duration as text: "40 s", "12 min", "3 h 05 min"."""
     if seconds < 90:
         return f"{max(0, seconds):.0f} s"
     minutes = round(seconds / 60)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from liftwild.errors import LiftwildError
+from liftwild.files import atomic_path
 
 FORMAT = "liftwild-checkpoint"
 VERSION = 1
@@ -38,32 +38,24 @@ def save_checkpoint(
 ) -> Path:  # fmt: skip
     """Write ``folder/step-NNNNNNNN`` with network, its average, optimiser and ``state`` (anything json can hold).
 
-    Written beside, flushed to disk, then renamed: a kill at any moment leaves the older checkpoints and at most a
-    ``.part`` folder. Older ones than the last ``KEPT`` go.
+    A kill at any moment leaves the older checkpoints and at most a ``.part`` folder. Only the last ``KEPT`` stay.
     """
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"step-{step:08d}"
-    part = folder / f".step-{step:08d}.part"
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir()
-    for name, one in ((NET, net), (AVERAGE, average)):
-        if one is not None:
-            save_file({key: tensor.contiguous().cpu() for key, tensor in one.state_dict().items()}, part / name)
-    save_file(_optimizer_tensors(net, optimizer), part / "optimizer.safetensors")
-    about = {"format": FORMAT, "version": VERSION, "step": step, **state}
-    (part / "state.json").write_text(json.dumps(about, indent=1) + "\n")
-    for path in [*part.iterdir(), part]:
-        _flush(path)
-    if target.exists():  # the same step again, after a resume
-        shutil.rmtree(target)
-    os.replace(part, target)
-    _flush(folder)
-    for old in checkpoints(folder)[:-KEPT]:
+    with atomic_path(target, durable=True) as part:
+        part.mkdir()
+        for name, one in ((NET, net), (AVERAGE, average)):
+            if one is not None:
+                save_file({key: tensor.contiguous().cpu() for key, tensor in one.state_dict().items()}, part / name)
+        save_file(_optimizer_tensors(net, optimizer), part / "optimizer.safetensors")
+        about = {"format": FORMAT, "version": VERSION, "step": step, **state}
+        (part / "state.json").write_text(json.dumps(about, indent=1) + "\n")
+    for old in list_checkpoints(folder)[:-KEPT]:
         shutil.rmtree(old)
     return target
 
 
-def checkpoints(folder: Path) -> list[Path]:
+def list_checkpoints(folder: Path) -> list[Path]:
     """The whole checkpoints of a run, oldest first."""
     if not folder.is_dir():
         return []
@@ -119,12 +111,3 @@ def _names(net: nn.Module, optimizer: torch.optim.Optimizer) -> list[str]:
     """Names of the optimiser's parameters, in its order."""
     by_id = {id(parameter): name for name, parameter in net.named_parameters()}
     return [by_id[id(parameter)] for group in optimizer.param_groups for parameter in group["params"]]
-
-
-def _flush(path: Path) -> None:
-    """Have the disk hold what was written."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

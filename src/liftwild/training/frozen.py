@@ -14,12 +14,12 @@ from liftwild.inference.openvino_runtime import openvino_core
 from liftwild.network.joint_head import MobileJoints
 from liftwild.network.mobilenet import MIN_PREFIX, Features, Keypoints, Prefix
 from liftwild.network.posenet import PoseNet
-from liftwild.training.recipe import Stage
+from liftwild.training.stage import Stage
 
 
 def frozen_layers(net: PoseNet, stage: Stage, device: torch.device, bf16: bool) -> FrozenLayers | None:
-    """What computes the layers of ``net`` that ``stage`` leaves alone, where that is faster than torch: None off the
-    CPU, without OpenVINO, and where too little is left alone."""
+    """The layers of ``net`` that ``stage`` freezes, in OpenVINO; None where torch is as fast: off the CPU, without
+    OpenVINO, or where too few are frozen."""
     there = all(importlib.util.find_spec(name) is not None for name in ("openvino", "onnx"))
     if device.type != "cpu" or not there or not isinstance(net.subnetwork, MobileJoints):
         return None
@@ -46,7 +46,7 @@ class FrozenLayers:
         self._request = core.compile_model(core.read_model(graph), "CPU", options).create_infer_request()
 
     def __call__(self, images: Tensor) -> tuple[Features, Keypoints] | Prefix:
-        """What they make of ``images`` (B, 3, S, S) uint8: on the CPU, fp32, without gradient."""
+        """Their output for ``images`` (B, 3, S, S) uint8: on the CPU, fp32, without gradient."""
         pixels = np.ascontiguousarray(images.permute(0, 2, 3, 1).numpy())
         found = self._request.infer({CROPS: pixels}, share_inputs=True)
 
@@ -60,11 +60,10 @@ class FrozenLayers:
         return Features(fine, middle, coarse), Keypoints(heatmaps, regressed)
 
 
-def frozen_answer(
+def frozen_outputs(
     net: PoseNet, stage: Stage, frozen: FrozenLayers | None, images: Tensor
 ) -> tuple[Features, Keypoints] | Prefix | None:
-    """What the layers that ``stage`` leaves alone make of ``images``, where that is worked out apart: by ``frozen``, or
-    where a teacher needs it."""
+    """The output of the frozen layers for ``images``, where it is computed apart: by ``frozen``, or for a teacher."""
     if frozen is not None:
         return frozen(images)
     if stage.pretrained_share == 0:
@@ -75,8 +74,8 @@ def frozen_answer(
     return answer
 
 
-def teacher_of(net: PoseNet, answer: tuple[Features, Keypoints] | Prefix | None) -> Tensor:
-    """MoveNet's own say of COCO's joints, log-odds (B, 17, H, W), in a stage that leaves all of it alone."""
+def teacher_log_odds(net: PoseNet, answer: tuple[Features, Keypoints] | Prefix | None) -> Tensor:
+    """MoveNet's own heatmaps of COCO's joints, log-odds (B, 17, H, W), in a stage that freezes it."""
     assert isinstance(net.subnetwork, MobileJoints) and answer is not None and not isinstance(answer, Prefix)
     with torch.no_grad():
         return net.subnetwork.movenet.log_likelihood(answer[1])

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import importlib.metadata
 import math
-import platform
-import time
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
 from safetensors.torch import save_file
-from torch.utils.data import DataLoader
 
-from liftwild import __version__
-from liftwild.data.mixed import MixedBatches, Source, as_batch, worker_init
 from liftwild.data.store import Store, fingerprint, mean_bone_lengths_mm, sum_length_mm
 from liftwild.errors import LiftwildError
 from liftwild.evaluation import measure
@@ -30,21 +22,24 @@ from liftwild.sample import Batch
 from liftwild.synthetic.poses.pose_bank import read_poses
 from liftwild.training import budget, movenet_weights
 from liftwild.training import checkpoint as checkpoints
-from liftwild.training.average import follow
+from liftwild.training.average import update_average
+from liftwild.training.batches import stage_batches
 from liftwild.training.checkpoint import Position
-from liftwild.training.frozen import frozen_answer, frozen_layers, teacher_of
-from liftwild.training.lifting import train_lifter
+from liftwild.training.frozen import frozen_layers, frozen_outputs, teacher_log_odds
+from liftwild.training.lifter_stage import train_lifter
 from liftwild.training.monitor import PICTURES, Monitor
 from liftwild.training.objective import step_losses, total_loss
 from liftwild.training.optimizer import make_optimizer
-from liftwild.training.recipe import Recipe, Stage
-from liftwild.weights import check_shards, save_weights
+from liftwild.training.recipe import Recipe
+from liftwild.training.run_weights import origin_of, write_run_weights
+from liftwild.training.stage import Stage
+from liftwild.weights import check_shards
 
 VAL_PEOPLE = 1000  # at most so many of each val store, spread evenly, are measured while training
 
 
 class Trainer:
-    """A run of a recipe in a folder. ``train`` does it all; the parts are there to be read and tested."""
+    """A run of a recipe in the folder ``out``; ``train.train_recipe`` makes one and runs it."""
 
     def __init__(self, recipe: Recipe, out: Path, fabric: Fabric, workers: int, shard_mb: float = 0.0) -> None:
         self.recipe, self.out, self.fabric, self.workers, self.shard_mb = recipe, out, fabric, workers, shard_mb
@@ -68,8 +63,8 @@ class Trainer:
         self.best: dict[str, Any] = {}
         self.steps = 0  # done, over all stages
         self.stopped = False  # before the last step
-        self.out_of_time = False  # and that because of the time
-        self.shortened_from = 0  # steps, where the schedule was made to fit into the time
+        self.out_of_time = False  # stopped by the time limit
+        self.shortened_from = 0  # steps of the recipe, where the schedule was shortened
         self.timer = budget.Timer()
         self.exported: list[Path] = []
         self._check_best()
@@ -81,23 +76,26 @@ class Trainer:
         if needs_3d and not self.stores[store].column("depth_valid").any():
             raise LiftwildError(f"best = {self.recipe.best!r}: store {store} has no 3D labels to measure it on")
 
-    def people(self, name: str) -> int:
-        """How many the store ``name`` holds."""
+    def count_people(self, name: str) -> int:
+        """People or poses in the store ``name``."""
         return len(self.stores[name]) if name in self.stores else len(read_poses(self.poses[name]))
 
     @property
     def result(self) -> PoseNet:
-        """The network that is measured, drawn and exported: the average over steps, where the recipe has one."""
+        """The network that is measured and exported: the average over steps, where the recipe has one."""
         return self.net if self.average is None else self.average
 
     def start_from(self, name: str, net: PoseNet, card: dict[str, Any]) -> None:
-        """Begin with the weights ``name`` instead of random ones; stacks that they lack begin at random."""
+        """Begin with the network ``net`` and card of the weights ``name``; they may have fewer stacks.
+
+        ``PoseNet.init_from_shallower`` says how the others begin.
+        """
         self.start = name
         self.net.init_from_shallower(net)
         self.result.load_state_dict(self.net.state_dict())
         self.sum_length_mm = self.sum_length_mm or card["sum_length_mm"]
 
-    def go_on_from(self, checkpoint: Path) -> None:
+    def resume_from(self, checkpoint: Path) -> None:
         """Take everything but the optimiser's state from a checkpoint; LiftwildError if it is of other stores."""
         state = checkpoints.read_state(checkpoint)
         for name, data in state["data"].items():
@@ -110,51 +108,18 @@ class Trainer:
         self.metrics_before, self.best = state.get("metrics_before", {}), state.get("best", {})
         self.sum_length_mm = state.get("sum_length_mm", self.sum_length_mm)
         if "schedule" in state:  # as it was made to fit, so that the rest is what it would have been
-            self.shorten(tuple(
+            self.shorten_schedule(tuple(
                 dataclasses.replace(stage, iterations=iterations, warmup=warmup)
                 for stage, (iterations, warmup) in zip(self.recipe.stages, state["schedule"], strict=True)
             ))  # fmt: skip
 
-    def shorten(self, stages: tuple[Stage, ...]) -> None:
+    def shorten_schedule(self, stages: tuple[Stage, ...]) -> None:
         """Go on by these ``stages`` in place of the recipe's; they differ in iterations and warmup alone."""
         self.shortened_from = self.recipe.steps
         self.recipe = dataclasses.replace(self.recipe, stages=stages)
 
-    def source(self, use: str) -> Source | None:
-        """The training stores of one use ("3d" or "2d") as one source; None if there is none."""
-        names = [name for name, entry in self.recipe.stores.items() if entry.use == use]
-        if not names:
-            return None
-        how = self.recipe.augment_3d if use == "3d" else self.recipe.augment_2d
-        return Source([self.stores[n] for n in names], [self.recipe.stores[n].weight for n in names], how)
-
-    def batches(self, index: int, first: int) -> Iterator[Batch]:
-        """This process's part of the batches of stage ``index``, from step ``first`` on."""
-        stage, world, rank = self.recipe.stages[index], self.fabric.world_size, self.fabric.global_rank
-        if stage.batch_size % world:
-            raise LiftwildError(
-                f"stage {stage.name}: batch_size {stage.batch_size} does not divide by {world} processes"
-            )
-        share = stage.batch_size // world
-        mixed = MixedBatches(
-            self.source("3d"), self.source("2d"), stage.ratio_3d, (rank * share, (rank + 1) * share),
-            stage.input_px or self.recipe.network.input_px, (self.recipe.seed, index),
-            beyond=self.recipe.network.lifter > 0, mask=self.recipe.network.mask,
-        )  # fmt: skip
-        loader = DataLoader(
-            mixed,
-            batch_size=None,
-            sampler=range(first, stage.iterations),
-            num_workers=self.workers,
-            worker_init_fn=worker_init,
-            prefetch_factor=4 if self.workers else None,
-            pin_memory=self.fabric.device.type == "cuda",
-        )
-        for fields in loader:
-            yield as_batch(fields).to(self.fabric.device)
-
     def training_mode(self, stage: Stage) -> None:
-        """Training mode; what a stage leaves alone keeps its batch-norm statistics too."""
+        """Set the training mode; frozen parts keep their batch-norm statistics."""
         self.net.train(not stage.freeze_norm)
         if stage.train in ("depth", "lifter"):
             self.net.subnetwork.eval()
@@ -177,7 +142,7 @@ class Trainer:
             if self.start is not None and resume is None and self.fabric.is_global_zero:
                 self.metrics_before = self.measure(monitor, self.recipe.network.input_px)
             for index in range(at.stage, len(self.recipe.stages)):
-                self.stage(index, at.step if index == at.stage else 0, resume, monitor)
+                self.train_stage(index, at.step if index == at.stage else 0, resume, monitor)
                 resume = None
                 if self.stopped:
                     break
@@ -186,7 +151,7 @@ class Trainer:
             self._measure_at_the_end(self.recipe.stages[index], monitor)
         self.net.eval()
         if self.fabric.is_global_zero:
-            self.export("weights")
+            self.exported = write_run_weights(self, "weights")
 
     def _measure_at_the_end(self, stage: Stage, monitor: Monitor) -> None:
         """Scores of the network as it is exported, where ``stage``, the last, has not just left them."""
@@ -200,34 +165,34 @@ class Trainer:
         if self.out_of_time:
             self.keep_best()
 
-    def is_over(self) -> bool:
+    def must_stop(self) -> bool:
         """Whether to stop early, after this step; the same in all processes."""
         if self.steps == self.last:
             return True
         if self.timer.until is None:
             return False
-        late = torch.tensor(float(self.timer.over()), device=self.fabric.device)
+        late = torch.tensor(float(self.timer.is_over()), device=self.fabric.device)
         if self.fabric.world_size > 1:
             torch.distributed.all_reduce(late, torch.distributed.ReduceOp.MAX)
         self.out_of_time = bool(late)
         return self.out_of_time
 
-    def pace(self, index: int, done: int, step_s: float, monitor: Monitor) -> None:
+    def announce_pace(self, index: int, done: int, step_s: float, monitor: Monitor) -> None:
         """Say when the run will end, where a step of stage ``index`` takes ``step_s`` and ``done`` of them are done; if
         it is to fit into its time, make it."""
         recipe, px = self.recipe, self.recipe.network.input_px
         people = sum(min(VAL_PEOPLE, len(self.stores[n])) for n, e in recipe.stores.items() if e.use == "val")
-        self.timer.foresee(step_s, people, recipe.stages[index], recipe.val_every)
+        self.timer.set_pace(step_s, people, recipe.stages[index], recipe.val_every)
         if self.timer.fit:
-            fitted = self.fabric.broadcast(self.timer.fitted(recipe.stages, index, done, px))
+            fitted = self.fabric.broadcast(self.timer.fit_stages(recipe.stages, index, done, px))
             if fitted != recipe.stages:
-                self.shorten(fitted)
-                monitor.lasts(self.recipe.steps)
+                self.shorten_schedule(fitted)
+                monitor.set_total(self.recipe.steps)
                 monitor.say(f"the schedule is made to fit: {self.recipe.steps} steps in place of {recipe.steps}")
         last = None if self.last is None else self.last - self.steps
-        monitor.say(self.timer.expectation(step_s, self.recipe.stages, index, done, px, last))
+        monitor.say(self.timer.eta_line(step_s, self.recipe.stages, index, done, px, last))
 
-    def stage(self, index: int, first: int, resume: Path | None, monitor: Monitor) -> None:
+    def train_stage(self, index: int, first: int, resume: Path | None, monitor: Monitor) -> None:
         """Train stage ``index`` from its step ``first``."""
         stage, fabric = self.recipe.stages[index], self.fabric
         if stage.train == "lifter":
@@ -241,24 +206,26 @@ class Trainer:
         bf16 = "bf16" in str(fabric.strategy.precision.precision)
         frozen = frozen_layers(self.net, stage, fabric.device, bf16)
         input_px = stage.input_px or self.recipe.network.input_px
-        for step, batch in enumerate(self.batches(index, first), start=first):
+        for step, batch in enumerate(
+            stage_batches(self.recipe, self.stores, index, first, self.fabric, self.workers), start=first
+        ):
             for group in optimizer.param_groups:
                 group["lr"] = stage.lr_at(step) * group["share"]
             images = batch.images.to(memory_format=torch.channels_last)
-            pretrained = frozen_answer(self.net, stage, frozen, batch.images)
+            pretrained = frozen_outputs(self.net, stage, frozen, batch.images)
             pred = model(images, with_depth=stage.with_depth, pretrained=pretrained)
-            teacher = teacher_of(self.net, pretrained) if stage.pretrained_share > 0 else None
+            teacher = teacher_log_odds(self.net, pretrained) if stage.pretrained_share > 0 else None
             found = step_losses(pred, batch, stage, step, input_px, self.recipe.network.softmax, teacher)
             loss, report = total_loss(fabric, found, stage)
             if not torch.isfinite(report["loss"]):
                 self._stop_on_nan(batch, stage, step)
-            self.descend(model, optimizer, loss, stage)
+            self.optimizer_step(model, optimizer, loss, stage)
             monitor.step(stage, self.steps, len(batch) * fabric.world_size, report, stage.lr_at(step))
             if step_s := self.timer.step(step - first + 1, fabric.world_size == 1):
-                self.pace(index, step + 1, step_s, monitor)
+                self.announce_pace(index, step + 1, step_s, monitor)
                 stage = self.recipe.stages[index]
             at_end = step + 1 == stage.iterations
-            self.stopped = self.steps < self.recipe.steps and self.is_over()
+            self.stopped = self.steps < self.recipe.steps and self.must_stop()
             if self.due(self.recipe.picture_every, at_end) and fabric.is_global_zero:
                 if self.average is not None:
                     with torch.no_grad():
@@ -270,11 +237,11 @@ class Trainer:
                 self.keep_best()
                 self.training_mode(stage)
             if self.due(self.recipe.checkpoint_every, at_end or self.stopped):
-                self.checkpoint(Position(index, step + 1, self.steps), optimizer)
+                self.save_checkpoint(Position(index, step + 1, self.steps), optimizer)
             if self.stopped or at_end:
                 break
 
-    def descend(self, model: Any, optimizer: Any, loss: torch.Tensor, stage: Stage) -> None:
+    def optimizer_step(self, model: Any, optimizer: Any, loss: torch.Tensor, stage: Stage) -> None:
         """One step of the optimiser, and of the average."""
         optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
@@ -283,7 +250,7 @@ class Trainer:
         optimizer.step()
         self.steps += 1
         if self.average is not None:
-            follow(self.average, self.net, self.recipe.ema_decay, self.steps)
+            update_average(self.average, self.net, self.recipe.ema_decay, self.steps)
 
     def due(self, every: int, always: bool) -> bool:
         """Whether something that is done ``every`` so many steps is done now, or ``always``."""
@@ -319,16 +286,16 @@ class Trainer:
         value = self.metrics.get(store, {}).get(metric, math.nan)  # at a smaller input there are no depths
         if metric and METRICS[metric].is_better(value, self.best.get("value")):
             self.best = {"of": self.recipe.best, "value": value, "step": self.steps}
-            self.export("best")
+            self.exported = write_run_weights(self, "best")
 
-    def checkpoint(self, at: Position, optimizer: Any) -> None:
+    def save_checkpoint(self, at: Position, optimizer: Any) -> None:
         """Leave a checkpoint of this position (rank 0; the others wait)."""
         if self.fabric.is_global_zero:
             raw = getattr(optimizer, "optimizer", optimizer)
             state = {
                 "stage": at.stage, "stage_step": at.step, "metrics": self.metrics,
                 "metrics_before": self.metrics_before, "best": self.best, "sum_length_mm": self.sum_length_mm,
-                "network": asdict(self.recipe.network), **self.about(), **self.schedule(),
+                "network": asdict(self.recipe.network), **origin_of(self), **self.schedule(),
             }  # fmt: skip
             checkpoints.save_checkpoint(self.out / "checkpoints", at.total, self.net, raw, state, self.average)
         self.fabric.barrier()
@@ -337,42 +304,3 @@ class Trainer:
         """For a checkpoint: iterations and warmup of each stage, where they are not the recipe's."""
         stages = [[stage.iterations, stage.warmup] for stage in self.recipe.stages]
         return {"schedule": stages} if self.shortened_from else {}
-
-    def about(self) -> dict[str, Any]:
-        """What a checkpoint and the weights say of their origin."""
-        return {
-            "recipe": self.recipe.text,
-            "from": self.start,
-            **({"pretrained": movenet_weights.origin(self.recipe.pretrained)} if self.recipe.pretrained else {}),
-            "seed": self.recipe.seed,
-            "data": {
-                name: {
-                    "use": entry.use, "kind": entry.kind, "licence": entry.licence,
-                    "people": self.people(name),
-                    "fingerprint": self.fingerprints[name],
-                }
-                for name, entry in self.recipe.stores.items()
-            },
-            "versions": {"liftwild": __version__, "python": platform.python_version()}
-            | {name: importlib.metadata.version(name) for name in ("torch", "numpy", "opencv-python-headless")},
-            "precision": str(self.fabric.strategy.precision.precision),
-        }  # fmt: skip
-
-    def export(self, stem: str) -> None:
-        """Write ``stem``.safetensors, or its shards, of the network as it stands."""
-        card = {
-            "name": self.recipe.name,
-            "licence": self.recipe.licence,
-            "sum_length_mm": round(self.sum_length_mm, 2),
-            **({} if self.bone_length_mm is None else {"bone_length_mm": np.round(self.bone_length_mm, 1).tolist()}),
-            "mean_pose_mm": None if self.mean_pose is None else np.round(self.mean_pose, 1).tolist(),
-            "made": time.strftime("%Y-%m-%d"),
-            "step": self.steps,
-            "steps_planned": self.recipe.steps,
-            **({"steps_of_recipe": self.shortened_from} if self.shortened_from else {}),
-            "metrics": self.metrics,
-            **({"metrics_before": self.metrics_before} if self.metrics_before else {}),
-            **({"best": self.best} if stem == "best" else {}),
-            **self.about(),
-        }
-        self.exported = save_weights(self.out / f"{stem}.safetensors", self.result, card, shard_mb=self.shard_mb)

@@ -1,9 +1,8 @@
-"""What a run shows of itself: a progress bar, TensorBoard scalars, and a picture of predictions now and then."""
+"""Progress of a run: a progress bar, log.jsonl, TensorBoard, and a picture of predictions."""
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -18,30 +17,31 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from liftwild.evaluation.metric_table import METRICS
+from liftwild.files import write_whole
 from liftwild.heatmap import decode
 from liftwild.network.posenet import Prediction
 from liftwild.sample import Batch
 from liftwild.skeleton import MPII_16
-from liftwild.training.recipe import Stage
+from liftwild.training.stage import Stage
 
 LINES_EVERY_S = 60.0  # without a terminal: one line of progress so often
 PICTURES = 8
 
 
 class Monitor:
-    """Progress of a run of ``total`` steps, ``done`` of them before; silent unless ``speaks`` (rank 0).
+    """Progress of a run of ``total`` steps, ``done`` of them before; silent unless ``is_main`` (rank 0).
 
     Every ``every`` steps one line goes into ``log.jsonl`` (step, stage, means of the losses since, lr, images_per_s)
     and the same to TensorBoard.
     """
 
-    def __init__(self, out: Path, total: int, done: int, every: int, speaks: bool) -> None:
-        self.out, self.total, self.done, self.every, self.speaks = out, total, done, every, speaks
+    def __init__(self, out: Path, total: int, done: int, every: int, is_main: bool) -> None:
+        self.out, self.total, self.done, self.every, self.is_main = out, total, done, every, is_main
 
     def __enter__(self) -> Monitor:
-        if self.speaks:
+        if self.is_main:
             self.out.mkdir(parents=True, exist_ok=True)
-            self._forget_what_is_done_again()
+            self._drop_later_lines()
             self.writer = SummaryWriter(str(self.out / "tensorboard"), purge_step=self.done + 1)
             terminal = sys.stderr.isatty()
             self.bar = tqdm(
@@ -55,13 +55,13 @@ class Monitor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.speaks:
+        if self.is_main:
             self.bar.close()
             self.writer.close()
 
     def step(self, stage: Stage, total: int, images: int, losses: dict[str, Tensor], lr: float) -> None:
         """One step done, ``total`` in all: its ``losses``, learning rate ``lr``, ``images`` in the whole batch."""
-        if not self.speaks:
+        if not self.is_main:
             return
         for name, loss in losses.items():
             self.sums[name] = self.sums.get(name, 0.0) + float(loss)
@@ -82,15 +82,14 @@ class Monitor:
         self.bar.set_postfix_str(f"{shown} {self.images / seconds:.0f} images/s", refresh=False)
         self.sums, self.images, self.steps, self.since = {}, 0, 0, time.perf_counter()
 
-    def _forget_what_is_done_again(self) -> None:
+    def _drop_later_lines(self) -> None:
         """Drop lines of steps after the checkpoint that the run goes on from."""
         log = self.out / "log.jsonl"
         if log.exists():
             # The last line may have been cut by the kill.
             lines = [line for line in log.read_text().splitlines() if line.startswith("{") and line.endswith("}")]
-            part = log.with_name(".log.jsonl.part")
-            part.write_text("".join(f"{line}\n" for line in lines if json.loads(line)["step"] <= self.done))
-            os.replace(part, log)
+            kept = [line for line in lines if json.loads(line)["step"] <= self.done]
+            write_whole(log, "".join(f"{line}\n" for line in kept).encode())
 
     def _log(self, row: dict[str, object]) -> None:
         with (self.out / "log.jsonl").open("a") as log:
@@ -98,7 +97,7 @@ class Monitor:
 
     def scores(self, store: str, scores: dict[str, float], total: int) -> None:
         """What was measured on a val store."""
-        if self.speaks:
+        if self.is_main:
             for name, value in scores.items():
                 self.writer.add_scalar(f"val/{store}/{name}", value, total)
             self._log({"step": total, "store": store, **scores})
@@ -107,20 +106,20 @@ class Monitor:
             self.since = time.perf_counter()
 
     def say(self, line: str) -> None:
-        """A line for whoever watches."""
-        if self.speaks:
+        """Print a line beside the progress bar."""
+        if self.is_main:
             self.bar.write(line, file=sys.stderr)
 
-    def lasts(self, total: int) -> None:
-        """The run has become one of ``total`` steps."""
+    def set_total(self, total: int) -> None:
+        """Change the number of steps of the run to ``total``."""
         self.total = total
-        if self.speaks:
+        if self.is_main:
             self.bar.total = total
 
     def picture(self, batch: Batch, pred: Prediction, input_px: int, total: int) -> None:
         """A row of the batch's images with labelled joints (hollow) and predicted ones (filled), right orange, left
         blue; to TensorBoard and ``predictions.png``."""
-        if not self.speaks:
+        if not self.is_main:
             return
         with torch.no_grad():
             points, _ = decode(pred.heatmaps[-1][:PICTURES].float(), input_px)

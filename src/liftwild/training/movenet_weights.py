@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from liftwild.errors import LiftwildError
 from liftwild.network.mobilenet import MobileNetConfig, MoveNet
+from liftwild.weights import write_card, write_tensors
 
 FORMAT, VERSION = "liftwild-movenet", 1
 FOLDER = Path("pretrained")  # of a checkout
@@ -20,12 +21,12 @@ FOLDER = Path("pretrained")  # of a checkout
 def save_movenet(path: Path, net: MoveNet, origin: dict[str, Any]) -> Path:
     """Write ``net`` as ``path`` (.safetensors, fp16 as published), and a .json with its size and ``origin``."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: values.half().contiguous() for name, values in net.state_dict().items()}, path)
+    write_tensors(path, {name: values.half().contiguous() for name, values in net.state_dict().items()})
     about = {
         "format": FORMAT, "version": VERSION, "network": asdict(net.trunk.config), "licence": "Apache-2.0",
         "made_by": "Google, MoveNet SinglePose; docs/model-card.md", "origin": origin,
     }  # fmt: skip
-    path.with_suffix(".json").write_text(json.dumps(about, indent=1) + "\n")
+    write_card(path.with_suffix(".json"), about)
     return path
 
 

@@ -1,4 +1,4 @@
-"""What a step minimises: the losses of a batch, and their weighted sum over all processes."""
+"""The losses of a batch, and their weighted sum over all processes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from liftwild.network.posenet import Prediction
 from liftwild.sample import Batch
 from liftwild.skeleton import COCO_17, DEPTH_ROOT, MPII_16
 from liftwild.synthetic.poses.pose_views import PoseView
-from liftwild.training.recipe import Stage
+from liftwild.training.stage import Stage
 
 _OWN = [joint for joint, name in enumerate(MPII_16.names) if name in COCO_17.names]  # limb joints: MoveNet's own
 _OF_COCO = [COCO_17.index(MPII_16.names[joint]) for joint in _OWN]
@@ -39,7 +39,7 @@ def step_losses(
     found = {}
     if stage.heatmap_weight > 0:
         size = pred.heatmaps[0].shape[-1]
-        target = draw(batch.joints_2d, size, input_px, stage.sigma_at(step))
+        target = draw(batch.joints_2d, size, input_px, stage.heatmap_sigma_px(step))
         if softmax:
             inside = ((batch.joints_2d >= 0) & (batch.joints_2d < input_px)).all(dim=-1)
             valid = batch.joints_2d_valid & inside
@@ -74,7 +74,7 @@ def step_losses(
 
 
 def lifter_loss(lifter: Lifter, view: PoseView) -> tuple[Tensor, dict[str, Tensor]]:
-    """What a lifter minimises on poses without pictures, in sizes of the pose, and what to report of it."""
+    """The loss of a lifter on poses without pictures, in sizes of the pose, and the values to report."""
     lifted, _ = lifter(view.reading)
     away = view.joints - view.joints.mean(dim=1, keepdim=True)
     size = (away**2).sum(-1).mean(dim=1, keepdim=True).sqrt()

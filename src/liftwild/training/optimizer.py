@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from liftwild.network.posenet import PoseNet
-from liftwild.training.recipe import Optimizer, Stage
+from liftwild.training.recipe import Optimizer
+from liftwild.training.stage import Stage
 
 
 def make_optimizer(net: PoseNet, how: Optimizer, stage: Stage) -> torch.optim.Optimizer:

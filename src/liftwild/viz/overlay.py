@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from liftwild.errors import LiftwildError
+from liftwild.files import atomic_path
 from liftwild.media.photo import quiet
 from liftwild.pose import Pose, Recording
 from liftwild.viz.draw import FINE, INK, PAPER, draw_skeleton, in_photo, text
@@ -80,27 +80,23 @@ def write_overlay(path: Path, recording: Recording, frames: Iterable[tuple[int, 
     steps = np.diff(times)
     fps = float(np.clip(1 / np.median(steps), *FPS_RANGE)) if len(steps) else 25.0
     size = recording.width + recording.width % 2, recording.height + recording.height % 2
-    part = path.with_name(f".liftwild-{os.getpid()}.part.mp4")
     drawn = drawn_frames(recording, frames)
     try:
-        with quiet():
-            writer = cv2.VideoWriter(str(part), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*CODEC), fps, size)
-        if not writer.isOpened():
-            writer.release()
-            _writable(path.parent)
-            return _write_pictures(path, drawn)
-        try:
-            shown = _write_frames(writer, drawn, times, fps, size)
-        finally:
-            writer.release()
-        _check_written(part, shown, path)
-        os.replace(part, path)
-    except OSError as error:
-        raise LiftwildError(f"{path}: cannot be written: {error.strerror or error}") from None
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-    return path, ""
+        with atomic_path(path, f".liftwild-{os.getpid()}.part.mp4") as part:
+            with quiet():
+                writer = cv2.VideoWriter(str(part), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*CODEC), fps, size)
+            if not writer.isOpened():
+                writer.release()
+                part.write_bytes(b"")  # if this fails, it is not for want of an encoder
+                raise _NoEncoderError
+            try:
+                shown = _write_frames(writer, drawn, times, fps, size)
+            finally:
+                writer.release()
+            _check_written(part, shown, path)
+        return path, ""
+    except _NoEncoderError:
+        return _write_pictures(path, drawn)
 
 
 def _write_frames(
@@ -136,16 +132,14 @@ def _check_written(part: Path, shown: int, path: Path) -> None:
 
 def _write_pictures(path: Path, drawn: Iterable[tuple[int, np.ndarray]]) -> tuple[Path, str]:
     folder = path.with_suffix("")
-    folder.mkdir(exist_ok=True)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise LiftwildError(f"{folder}: cannot be written: {error.strerror}") from None
     for index, image in drawn:
         write_png(folder / f"{index:06d}.png", image)
     return folder, f"this OpenCV has no encoder for mp4: the overlay's frames are pictures in {folder}"
 
 
-def _writable(folder: Path) -> None:
-    """OSError if nothing can be written into ``folder``: then it is not for want of an encoder."""
-    probe = folder / f".liftwild-{os.getpid()}.part"
-    try:
-        probe.write_bytes(b"")
-    finally:
-        probe.unlink(missing_ok=True)
+class _NoEncoderError(Exception):
+    """This OpenCV cannot write an mp4."""

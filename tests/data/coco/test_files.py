@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from liftwild.data.readers.coco import boxes_of, read_labels
+from liftwild.data.readers.coco import read_labels
+from liftwild.data.readers.coco_file import boxes_of
 from liftwild.errors import LiftwildError
 from liftwild.skeleton import MPII_16
 from tests.support.label_files import CAMERA, HEAD, HEIGHT, WIDTH, Read, annotation, keypoints, labels, write_labels

@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from liftwild.cli.main import cli
+from liftwild.data.dataset import Dataset, Part, prepare_dataset
+from liftwild.data.labels import Skip
 from liftwild.data.readers import h36m, h36m_videos, lsp, mpi_inf_3dhp, mpii
-from liftwild.data.readers.coco import Skip
-from liftwild.data.readers.parts import Dataset, Part, prepare_dataset
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from tests.support.dataset_layouts import (

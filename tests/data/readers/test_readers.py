@@ -11,8 +11,8 @@ import pytest
 
 from liftwild.camera import Camera, fit_camera
 from liftwild.crop import BOX_MARGIN, Crop
+from liftwild.data.labels import positions
 from liftwild.data.readers import h36m, h36m_videos, lsp, mpi_inf_3dhp, mpii
-from liftwild.data.readers.parts import positions
 from liftwild.errors import LiftwildError
 from liftwild.sample import Sample
 from liftwild.skeleton import MPII_16, canonical_name
@@ -145,9 +145,9 @@ def test_lsp_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @real
 def test_lsp_real_files() -> None:
-    name, joints, valid = lsp.read_joints(LAYOUTS / "lsp" / "joints.mat")
+    name, joints, valid = lsp.read_lsp_joints(LAYOUTS / "lsp" / "joints.mat")
     assert name == "LSP" and joints.shape == (2000, 14, 2) and valid.all() and joints.min() > 0
-    more, others, known = lsp.read_joints(LAYOUTS / "lspet" / "joints.mat")
+    more, others, known = lsp.read_lsp_joints(LAYOUTS / "lspet" / "joints.mat")
     assert more == "LSPET" and others.shape == (10_000, 14, 2) and 0.87 < known.mean() < 0.89
     assert (others[~known] <= 0).any(axis=-1).mean() > 0.99 and (others[known] < 0).any(axis=-1).mean() < 1e-3
     head, ankle = lsp.JOINTS.index("head_top"), lsp.JOINTS.index("right_ankle")

@@ -14,8 +14,8 @@ import pytest
 
 from liftwild.camera import bone_lengths, depth_targets
 from liftwild.crop import Crop
+from liftwild.data.labels import positions
 from liftwild.data.readers import h36m, h36m_videos, lsp, mpi_inf_3dhp, mpii
-from liftwild.data.readers.parts import positions
 from liftwild.data.store import Store
 from liftwild.evaluation import metrics, paper
 from liftwild.evaluation.predictions import encode, read_predictions

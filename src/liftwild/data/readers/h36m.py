@@ -20,12 +20,14 @@ from pathlib import Path
 import numpy as np
 
 from liftwild.crop import BOX_MARGIN
-from liftwild.data.readers.coco import Skip
-from liftwild.data.readers.containers import load_mat
-from liftwild.data.readers.parts import Dataset, Part, labelled, need_folder, positions
+from liftwild.data.dataset import Dataset, Part
+from liftwild.data.labels import Skip, labelled_sample, positions
+from liftwild.data.readers.common import need_folder
+from liftwild.data.readers.file_formats import load_mat
 from liftwild.errors import LiftwildError
 from liftwild.media.photo import read_photo
 from liftwild.sample import Sample
+from liftwild.skeleton import H36M_17
 
 SUBJECTS = {"train": (1, 5, 6, 7, 8), "test": (9, 11)}
 ACTIONS = {
@@ -35,11 +37,7 @@ ACTIONS = {
 }  # fmt: skip
 TAKES, CAMERAS = (1, 2), (1, 2, 3, 4)
 BROKEN = (11, 2, 2, 1)  # subject, action, take, camera: its poses are not those of its video
-# Human3.6M's 17 joints, in its order. Its "thorax" (neck) is called neck here, which is MPII's upper neck.
-JOINTS = (
-    "pelvis", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "spine", "neck", "jaw",
-    "head_top", "left_shoulder", "left_elbow", "left_wrist", "right_shoulder", "right_elbow", "right_wrist",
-)  # fmt: skip
+JOINTS = H36M_17.names
 EVERY, QUICK_EVERY = 5, 200  # 50 pictures a second become 10; of the authors' quick test
 # Frames with a pose, 50 a second, of all videos of a split without the broken one, and of that one.
 FRAMES, BROKEN_FRAMES = {"train": 1_559_752, "test": 548_819}, 1825
@@ -134,7 +132,7 @@ def _read(folder: Path, key: Key, every: int) -> Iterator[Sample | Skip]:
             continue
         height, width = image.shape[:2]
         side = max(width, height) / BOX_MARGIN  # the crop is the whole picture
-        yield labelled(
+        yield labelled_sample(
             image, match, joints_2d[frame], joints_3d=joints_3d[frame], source=name, annotation_id=frame,
             box=((width - side) / 2, (height - side) / 2, side, side), subject=f"S{key[0]}", group=ACTIONS[key[1]],
         )  # fmt: skip

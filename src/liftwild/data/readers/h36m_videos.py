@@ -20,8 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from liftwild.camera import Camera, fit_camera
-from liftwild.data.readers.coco import Skip
-from liftwild.data.readers.containers import load_cdf, video_frames
+from liftwild.data.dataset import Dataset, Part
+from liftwild.data.labels import Skip, labelled_sample, positions
+from liftwild.data.readers.file_formats import load_cdf, video_frames
 from liftwild.data.readers.h36m import (
     ACTIONS,
     CAMERAS,
@@ -33,7 +34,6 @@ from liftwild.data.readers.h36m import (
     published,
     sequences,
 )
-from liftwild.data.readers.parts import Dataset, Part, labelled, positions
 from liftwild.errors import LiftwildError
 from liftwild.sample import Sample
 
@@ -161,7 +161,7 @@ def _read(
     frames = video_frames(video, wanted)
     done = -1
     for done, image in frames:
-        yield labelled(
+        yield labelled_sample(
             image, match, joints_2d[done], joints_3d=joints_3d[done], camera=camera, source=f"{source}#{done}",
             annotation_id=done, subject=subject, group=group,
         )  # fmt: skip

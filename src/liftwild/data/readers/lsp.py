@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from liftwild.data.readers.coco import Skip
-from liftwild.data.readers.containers import load_mat
-from liftwild.data.readers.parts import Dataset, blocks, labelled, need_folder, need_photos, photos_of, positions
+from liftwild.data.dataset import Dataset
+from liftwild.data.labels import Skip, labelled_sample, positions
+from liftwild.data.readers.common import blocks, need_folder, need_photos, photos_of
+from liftwild.data.readers.file_formats import load_mat
 from liftwild.errors import LiftwildError
 from liftwild.sample import Sample
 
@@ -36,7 +37,7 @@ def lsp(source: str | Path, split: str, allow_missing: bool = False) -> Dataset:
     """
     source = Path(source)
     need_folder(source, EXPECTED)
-    name, joints, valid = read_joints(source / "joints.mat")
+    name, joints, valid = read_lsp_joints(source / "joints.mat")
     if (name, split) not in PUBLISHED:
         raise LiftwildError(f"{source / 'joints.mat'} is of LSPET, which has no split {split!r}, only 'train'")
     digits = 4 if name == "LSP" else 5
@@ -52,7 +53,7 @@ def lsp(source: str | Path, split: str, allow_missing: bool = False) -> Dataset:
             if isinstance(image, Skip):
                 yield Skip(image.file_name, number, image.reason, image.detail)
                 continue
-            yield labelled(
+            yield labelled_sample(
                 image, positions(JOINTS), joints[number - 1], valid=valid[number - 1], source=files[number],
                 annotation_id=number,
             )  # fmt: skip
@@ -62,7 +63,7 @@ def lsp(source: str | Path, split: str, allow_missing: bool = False) -> Dataset:
     return Dataset(title, blocks("photos", numbers, read), settings, (count, count))
 
 
-def read_joints(path: Path) -> tuple[str, np.ndarray, np.ndarray]:
+def read_lsp_joints(path: Path) -> tuple[str, np.ndarray, np.ndarray]:
     """ "LSP" or "LSPET" by the order of axes, joints (N, 14, 2) in px, and which are labelled (N, 14)."""
     joints = np.asarray(load_mat(path).get("joints"))
     shape = joints.shape

@@ -21,18 +21,10 @@ from pathlib import Path
 import numpy as np
 
 from liftwild.camera import Camera, fit_camera
-from liftwild.data.readers.coco import Skip
-from liftwild.data.readers.containers import load_mat, open_hdf5, video_frames
-from liftwild.data.readers.parts import (
-    PEOPLE_A_PART,
-    Dataset,
-    Part,
-    labelled,
-    need_folder,
-    need_photos,
-    photos_of,
-    positions,
-)
+from liftwild.data.dataset import Dataset, Part
+from liftwild.data.labels import Skip, labelled_sample, positions
+from liftwild.data.readers.common import PEOPLE_A_PART, need_folder, need_photos, photos_of
+from liftwild.data.readers.file_formats import load_mat, open_hdf5, video_frames
 from liftwild.errors import LiftwildError
 from liftwild.sample import Sample
 
@@ -126,7 +118,7 @@ def _read_test(
         if isinstance(image, Skip):
             yield Skip(name, int(frame), image.reason, image.detail)
             continue
-        yield labelled(
+        yield labelled_sample(
             image, match, flat, joints_3d=space, camera=camera, source=name, annotation_id=int(frame),
             subject=folder.name, group=folder.name,
         )  # fmt: skip
@@ -185,7 +177,7 @@ def _read_train(folder: Path, video: Path, field: str, every: int) -> Iterator[S
     wanted = range(0, min(len(flat), TRAIN_FRAMES.get(sequence, len(flat))), every)
     name, done = f"{sequence}/{video.name}", -1
     for done, image in video_frames(video, wanted):
-        yield labelled(
+        yield labelled_sample(
             image, match, flat[done], joints_3d=space[done], camera=camera, source=f"{name}#{done}",
             annotation_id=done, subject=folder.parent.name, group=sequence,
         )  # fmt: skip

@@ -24,17 +24,16 @@ from typing import Any
 
 import numpy as np
 
-from liftwild.data.readers.coco import Box, Skip
-from liftwild.data.readers.containers import load_mat, open_hdf5
-from liftwild.data.readers.parts import Dataset, blocks, labelled, need_folder, need_photos, photos_of, positions
+from liftwild.boxes import Box
+from liftwild.data.dataset import Dataset
+from liftwild.data.labels import Skip, labelled_sample, positions
+from liftwild.data.readers.common import blocks, need_folder, need_photos, photos_of
+from liftwild.data.readers.file_formats import load_mat, open_hdf5
 from liftwild.errors import LiftwildError
 from liftwild.sample import Sample
+from liftwild.skeleton import MPII_16
 
-# The joints of all three layouts, in their order (ids 0 to 15 of the .mat); liftwild's own order comes from it.
-JOINTS = (
-    "right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle", "pelvis", "thorax", "upper_neck",
-    "head_top", "right_wrist", "right_elbow", "right_shoulder", "left_shoulder", "left_elbow", "left_wrist",
-)  # fmt: skip
+JOINTS = MPII_16.names  # of all three layouts (ids 0 to 15 of the .mat)
 FILES = {"train": "train", "val": "valid"}
 MAT = "mpii_human_pose_v1_u12_1.mat"
 # Both train.h5 and train.json leave out the other people of the photos with validation people.
@@ -100,7 +99,7 @@ def box(centre: np.ndarray, scale: float) -> Box:
 def _sample(row: Row, image: np.ndarray) -> Sample | Skip:
     if not (np.isfinite(row.centre).all() and 0 < row.scale < math.inf):
         return Skip(row.image, row.number, "no centre or scale")
-    return labelled(
+    return labelled_sample(
         image, positions(JOINTS), row.joints - ONE_BASED, valid=row.valid, source=row.image, annotation_id=row.number,
         box=box(row.centre, row.scale), head_size_px=row.head_size_px,
     )  # fmt: skip

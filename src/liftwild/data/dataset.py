@@ -1,12 +1,11 @@
-"""From a data set's reader to a store: parts read side by side, kept until all are there, joined at the end."""
+"""A data set in parts, and its store: the parts are read in parallel, kept on disk, and joined at the end."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -14,18 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 
-from liftwild.camera import Camera
+from liftwild.data.labels import Skip
 from liftwild.data.prepare import Prepared, windowed
-from liftwild.data.readers.coco import Box, Skip, box_of, to_mpii
 from liftwild.data.store import StoreWriter, stored_row
 from liftwild.errors import LiftwildError
-from liftwild.media.photo import read_photo
 from liftwild.sample import Sample
-from liftwild.skeleton import match_names
-
-PEOPLE_A_PART = 100  # where a data set has no parts of its own
 
 
 @dataclass(frozen=True)
@@ -159,81 +152,3 @@ def _write_part(part: Part, folder: Path, stop: threading.Event) -> list[Skip]:
     if not skips:
         doubt.unlink()
     return skips
-
-
-def blocks(name: str, rows: Sequence[Any], read: Callable[[Sequence[Any]], Iterator[Sample | Skip]]) -> list[Part]:
-    """Parts of ``PEOPLE_A_PART`` rows each."""
-    starts = range(0, len(rows), PEOPLE_A_PART)
-    return [Part(f"{name}-{s:06d}", partial(read, rows[s : s + PEOPLE_A_PART])) for s in starts]
-
-
-def photos_of(folder: Path, names: Iterable[str]) -> Iterator[np.ndarray | Skip]:
-    """The photo of each of ``names``, or why it cannot be read; one that comes several times running is read once."""
-    last: tuple[str, np.ndarray | Skip] | None = None
-    for name in names:
-        if last is None or last[0] != name:
-            try:
-                last = name, read_photo(folder / name)
-            except LiftwildError as error:
-                last = name, Skip(name, None, "photo cannot be read", str(error))
-        yield last[1]
-
-
-def need_folder(path: Path, what: str) -> Path:
-    """``path`` if it is a folder; else LiftwildError that says what it should hold."""
-    if not path.is_dir():
-        raise LiftwildError(f"no folder {path}: expected {what} there")
-    return path
-
-
-def need_photos(folder: Path, names: Iterable[str], title: str, what: str, allow_missing: bool) -> None:
-    """LiftwildError unless all of ``names`` are in ``folder`` (or, with ``allow_missing``, any)."""
-    need_folder(folder, what)
-    there, wanted = set(os.listdir(folder)), dict.fromkeys(names)
-    missing = [name for name in wanted if name not in there]
-    if len(missing) == len(wanted):
-        raise LiftwildError(f"{folder} holds none of the {len(wanted):,} photos of {title}, such as {missing[0]}")
-    if missing and not allow_missing:
-        raise LiftwildError(
-            f"{folder} lacks {len(missing):,} of the {len(wanted):,} photos of {title}, such as {missing[0]}: finish "
-            "the download, or leave their people out with --allow-missing"
-        )
-
-
-def positions(names: Sequence[str], unused: Iterable[str] = ()) -> list[int | None]:
-    """Where each MPII-16 joint is in ``names`` (``skeleton.match_names``); ``unused``: names without a counterpart."""
-    unused = set(unused)
-    kept = [i for i, name in enumerate(names) if name not in unused]
-    return [None if at is None else kept[at] for at in match_names([names[i] for i in kept])]
-
-
-def labelled(
-    image: np.ndarray,
-    match: list[int | None],
-    joints_2d: np.ndarray,
-    *,
-    source: str,
-    annotation_id: int,
-    valid: np.ndarray | None = None,
-    joints_3d: np.ndarray | None = None,
-    camera: Camera | None = None,
-    box: Box | None = None,
-    subject: str = "",
-    group: str = "",
-    head_size_px: float | None = None,
-) -> Sample | Skip:
-    """A sample from joints (K, 2) in px and (K, 3) in mm of a joint set that ``match`` maps (``positions``).
-
-    ``valid`` (K,) bool: which are known, all by default. Without ``box`` it is that of the labelled joints.
-    """
-    known = np.isfinite(joints_2d).all(axis=1) & (True if valid is None else valid)
-    here, seen = to_mpii(match, joints_2d, known)
-    space, depth_valid = np.zeros((len(match), 3)), np.zeros(len(match), dtype=bool)
-    if joints_3d is not None:
-        space, depth_valid = to_mpii(match, joints_3d, np.isfinite(joints_3d).all(axis=1))
-    box = box or box_of(here[seen])
-    if box is None or not seen.any():
-        return Skip(source, annotation_id, "too few joints labelled")
-    return Sample(
-        image, here, seen, space, depth_valid, camera, box, source, annotation_id, subject, group, head_size_px
-    )

@@ -16,15 +16,15 @@ from liftwild.training import budget
 from liftwild.training import checkpoint as checkpoints
 from liftwild.training.checkpoint import Position
 from liftwild.training.loop import Trainer
+from liftwild.training.prepare_stores import Photos, prepare_stores
 from liftwild.training.recipe import Recipe
-from liftwild.training.stores import Photos, ready
 from liftwild.weights import load_weights
 
 
 def network_of(out: Path, resume: bool, start: str | None) -> PoseNetConfig | None:
     """What ``size = "from"`` of a recipe means: the network of the run in ``out``, if that is resumed, else of the
     weights ``start``; None if there is neither."""
-    found = checkpoints.checkpoints(out / "checkpoints") if resume else []
+    found = checkpoints.list_checkpoints(out / "checkpoints") if resume else []
     network = checkpoints.read_state(found[-1]).get("network") if found else None
     if network is not None:
         return PoseNetConfig(**network)
@@ -36,7 +36,7 @@ def find_start(out: Path, recipe: Recipe, resume: bool, stage: str | None = None
 
     LiftwildError if it would run over another run, or go on with another recipe, or if there is no such stage.
     """
-    found = checkpoints.checkpoints(out / "checkpoints")
+    found = checkpoints.list_checkpoints(out / "checkpoints")
     if found and not resume:
         raise LiftwildError(f"{out} holds a run already; go on with --resume, or choose another --out")
     if found:
@@ -51,7 +51,7 @@ def find_start(out: Path, recipe: Recipe, resume: bool, stage: str | None = None
     return Position(index, 0, sum(row.iterations for row in recipe.stages[:index])), None
 
 
-def train(
+def train_recipe(
     recipe: Recipe,
     out: Path,
     *,
@@ -77,7 +77,7 @@ def train(
     early, with a checkpoint. ``minutes`` of wall time since ``begun`` (``budget.now``; None: this call), in which all
     is counted, end early with a checkpoint and weights; the schedule of a run that begins is made to fit into them,
     unless ``keep_schedule``. ``photos``, ``photos_val``: labels and photos for the
-    recipe's stores of these names (``stores.ready``). ``shard_mb``: as in ``save_weights``. Returns the trainer.
+    recipe's stores of these names (``prepare_stores``). ``shard_mb``: as in ``save_weights``. Returns the trainer.
     """
     time = budget.Budget(budget.now() if begun is None else begun, minutes)
     fabric = Fabric(
@@ -96,7 +96,7 @@ def train(
     if begin is not None and not recipe.network.extends(begin[0].config):
         raise LiftwildError(f"weights {start} are of another network size than recipe {recipe.name}")
     one_machine = int(os.environ.get("GROUP_WORLD_SIZE", "1")) == 1  # several must render the same people
-    recipe = ready(recipe, out, fabric, photos, photos_val, resume, time.render_until if one_machine else None)
+    recipe = prepare_stores(recipe, out, fabric, photos, photos_val, resume, time.render_until if one_machine else None)
     cores = max(1, usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     before = torch.get_num_threads()
     workers, threads = split_cores(cores, workers, gpu=fabric.device.type != "cpu")
@@ -104,12 +104,12 @@ def train(
     if begin is not None:
         trainer.start_from(str(start), *begin)
     if found is not None:
-        trainer.go_on_from(found)
+        trainer.resume_from(found)
     out.mkdir(parents=True, exist_ok=True)
     torch.backends.cudnn.deterministic = True
     torch.set_num_threads(min(before, threads))  # fewer where OMP_NUM_THREADS says so
     if fabric.is_global_zero:
-        print(outlook(trainer, at), file=sys.stderr, flush=True)
+        print(run_summary(trainer, at), file=sys.stderr, flush=True)
     try:
         trainer.run(at, found, stop_after, time.until, fit=found is None and not keep_schedule)
     finally:
@@ -117,12 +117,12 @@ def train(
     return trainer
 
 
-def outlook(trainer: Trainer, at: Position) -> str:
+def run_summary(trainer: Trainer, at: Position) -> str:
     """A line about what ``trainer`` is going to do from ``at`` on, and the disk that takes."""
     recipe, weights_mb = trainer.recipe, sum(value.nbytes for value in trainer.net.state_dict().values()) / 1e6
     images = sum(stage.iterations * stage.batch_size for stage in recipe.stages)
     stores = ", ".join(
-        f"{trainer.people(name)} people in {name} ({os.path.getsize(entry.path) / 1e6:.1f} MB)"
+        f"{trainer.count_people(name)} people in {name} ({os.path.getsize(entry.path) / 1e6:.1f} MB)"
         for name, entry in recipe.stores.items()
     )
     copies = 3 + (trainer.average is not None)  # the network, and what an optimiser keeps of each parameter

@@ -36,11 +36,11 @@ def train_lifter(trainer: Trainer, index: int, first: int, resume: Path | None, 
         chosen = torch.randint(len(poses), (stage.batch_size,), generator=rng).numpy()
         view = sample_views(torch.from_numpy(poses[chosen].astype(np.float32)), rng)
         loss, report = lifter_loss(net.lifter, view)
-        trainer.descend(net, optimizer, loss, stage)
+        trainer.optimizer_step(net, optimizer, loss, stage)
         monitor.step(stage, trainer.steps, stage.batch_size, report, stage.lr_at(step))
         at_end = step + 1 == stage.iterations
-        trainer.stopped = trainer.steps < recipe.steps and trainer.is_over()
+        trainer.stopped = trainer.steps < recipe.steps and trainer.must_stop()
         if trainer.due(recipe.checkpoint_every, at_end or trainer.stopped):
-            trainer.checkpoint(checkpoints.Position(index, step + 1, trainer.steps), optimizer)
+            trainer.save_checkpoint(checkpoints.Position(index, step + 1, trainer.steps), optimizer)
         if trainer.stopped:
             break

@@ -1,0 +1,114 @@
+"""Labels of a person, from any reader: joints mapped to MPII-16, and the reason where somebody is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from liftwild.boxes import Box, joints_box
+from liftwild.camera import Camera
+from liftwild.sample import Sample
+from liftwild.skeleton import MADE_UP_JOINTS, MPII_16, match_names
+
+# A joint may lie this far outside its photo: labelling tools round, and clicks on the border land beside it.
+OUTSIDE_TOLERANCE_PX = 1.0
+# Joints of one person that span less than this are not in mm (a person's do so in m), and none lies so far away.
+MIN_SPAN_MM, FARTHEST_MM = 5.0, 1e6
+# Projected 3D joints may miss the 2D ones by this share of the person's size (median), before they count as wrong.
+REPROJECTION_TOLERANCE = 0.1
+
+
+@dataclass(frozen=True)
+class Skip:
+    """Something left out: the photo's file, the annotation's id, and why."""
+
+    file_name: str
+    annotation_id: int | None
+    reason: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        where = self.file_name if self.annotation_id is None else f"{self.file_name}, annotation {self.annotation_id}"
+        return f"{where}: {self.reason}" + (f" ({self.detail})" if self.detail else "")
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledPerson:
+    """The labels of one person, in MPII-16 order (J = 16), px of the photo and mm of camera space as in ``Sample``.
+
+    ``photo_size`` (width, height) as the labels state it, or None; ``perhaps_turned``: width and height may be
+    exchanged in it, the joints are on the upright photo all the same; ``image_id`` of its photo.
+    """
+
+    file_name: str
+    annotation_id: int
+    photo_size: tuple[int, int] | None
+    joints_2d: np.ndarray
+    joints_2d_valid: np.ndarray
+    joints_3d: np.ndarray
+    depth_valid: np.ndarray
+    camera: Camera | None
+    box: Box
+    image_id: int | str
+    perhaps_turned: bool = False
+    visibility: np.ndarray | None = None
+
+
+def positions(names: Sequence[str], unused: Iterable[str] = ()) -> list[int | None]:
+    """Where each MPII-16 joint is in ``names`` (``skeleton.match_names``); ``unused``: names without a counterpart."""
+    unused = set(unused)
+    kept = [i for i, name in enumerate(names) if name not in unused]
+    return [None if at is None else kept[at] for at in match_names([names[i] for i in kept])]
+
+
+def to_mpii(match: list[int | None], joints: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Joints (K, D) and validity (K,) in MPII-16 order; missing pelvis and thorax made up."""
+    out, known = np.zeros((len(match), joints.shape[1])), np.zeros(len(match), dtype=bool)
+    for target, source in enumerate(match):
+        if source is not None and valid[source]:
+            out[target], known[target] = joints[source], True
+    for name, pair in MADE_UP_JOINTS.items():
+        target, (a, b) = MPII_16.index(name), (MPII_16.index(end) for end in pair)
+        if match[target] is None and known[a] and known[b]:
+            out[target], known[target] = (out[a] + out[b]) / 2, True
+    return out, known
+
+
+def within(joints_2d: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Which of joints (..., 2) lie in a photo of ``size`` (width, height) px, give or take a pixel."""
+    low, high = -OUTSIDE_TOLERANCE_PX, np.array(size) + OUTSIDE_TOLERANCE_PX
+    return np.all((joints_2d >= low) & (joints_2d <= high), axis=-1)
+
+
+def labelled_sample(
+    image: np.ndarray,
+    match: list[int | None],
+    joints_2d: np.ndarray,
+    *,
+    source: str,
+    annotation_id: int,
+    valid: np.ndarray | None = None,
+    joints_3d: np.ndarray | None = None,
+    camera: Camera | None = None,
+    box: Box | None = None,
+    subject: str = "",
+    group: str = "",
+    head_size_px: float | None = None,
+) -> Sample | Skip:
+    """A sample from joints (K, 2) in px and (K, 3) in mm of a joint set that ``match`` maps (``positions``).
+
+    ``valid`` (K,) bool: which are known, all by default. Without ``box`` it is that of the labelled joints.
+    """
+    known = np.isfinite(joints_2d).all(axis=1) & (True if valid is None else valid)
+    here, seen = to_mpii(match, joints_2d, known)
+    space, depth_valid = np.zeros((len(match), 3)), np.zeros(len(match), dtype=bool)
+    if joints_3d is not None:
+        space, depth_valid = to_mpii(match, joints_3d, np.isfinite(joints_3d).all(axis=1))
+    box = box or joints_box(here[seen])
+    if box is None or not seen.any():
+        return Skip(source, annotation_id, "too few joints labelled")
+    return Sample(
+        image, here, seen, space, depth_valid, camera, box, source, annotation_id, subject, group, head_size_px
+    )
