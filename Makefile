@@ -26,13 +26,16 @@ help:
 
 demo: $(READY)
 	$(BIN)/liftwild predict --view -o out/demo -- "$$PHOTO"
+	@name=$${PHOTO##*/}; echo "To turn it, open in a browser: out/demo/$${name%.*}.html"
+ifeq ($(origin PHOTO),file)
 	@rm -rf out/demo/people
 	$(BIN)/liftwild render wild -n 8 --size 256 --pictures out/demo/people -o out/demo/people.arrow --sheet out/demo/people.png
 	$(BIN)/liftwild predict out/demo/people --boxes out/demo/people/labels.json -o out/demo/people
 	$(BIN)/liftwild predict examples/clip.mp4 --view --format json,bvh -o out/demo
 	@echo "The pose (.json) and its picture (.png) are in out/demo; rendered people and their poses in out/demo/people"
 	@echo "A clip, followed and smoothed, for Blender: out/demo/clip.person0.bvh"
-	@name=$${PHOTO##*/}; echo "To turn them, open in a browser: out/demo/clip.html and out/demo/$${name%.*}.html"
+	@echo "To turn it, open in a browser: out/demo/clip.html"
+endif
 
 test: $(READY)
 	$(BIN)/python -m pytest

@@ -18,10 +18,8 @@ from liftwild.rotation import (
     quaternion_slerp,
     quaternion_to_euler_zxy_deg,
     quaternion_to_matrix,
-    rotation_about,
-    rotation_about_vector,
-    rotation_between,
 )
+from liftwild.rotation_torch import rotation_about, rotation_about_vector, rotation_between
 
 each_seed = pytest.mark.parametrize("seed", range(10))
 

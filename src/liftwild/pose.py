@@ -36,7 +36,7 @@ class Pose:
 
     ``joints_2d`` (J, 2): px of the photo, x right, y down, the photo's top-left corner at (0, 0).
     ``joints_3d`` (J, 3): mm, camera axes (x right, y down, z away from the camera), pelvis at 0.
-    ``confidence`` (J,): in [0, 1]; what it means stands in docs/using.md.
+    ``confidence`` (J,): in [0, 1]; what it means stands in docs/confidence.md.
     ``box`` (x, y, w, h): px of the photo, where the person was looked for.
     ``annotation_id``: id of the label that gave the box, or None.
     ``depth_sd_mm`` (J,): spread of the joint's depth, mm, one standard deviation, or None where the weights know none.

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 import liftwild
 from liftwild.cli.main import cli
-from liftwild.pipeline import postprocess as finish
+from liftwild.pipeline import outputs
 from tests.support.commands import ENVIRONMENT
 from tests.support.images import encode, picture
 
@@ -228,14 +228,14 @@ def test_a_full_disk_fails_the_photo_only(
 
 def test_interrupted(tmp_path: Path, predict: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
     photos = [write(tmp_path / f"{stem}.png", picture()) for stem in "abc"]
-    real, calls = finish.draw_figure, iter([False, True])
+    real, calls = outputs.draw_figure, iter([False, True])
 
     def draw_figure(*arguments: object) -> np.ndarray:
         if next(calls):
             raise KeyboardInterrupt
         return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(finish, "draw_figure", draw_figure)
+    monkeypatch.setattr(outputs, "draw_figure", draw_figure)
     done = predict(*photos)
     assert done.exit_code == 130 and done.stderr == "interrupted\n" and done.stdout == ""
     assert names(tmp_path / "out") == ["a.json", "a.png", "b.json"]

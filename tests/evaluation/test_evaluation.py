@@ -28,7 +28,7 @@ from liftwild.evaluation.predictions import (
     predict_store,
     read_predictions,
 )
-from liftwild.evaluation.protocols import PROTOCOLS
+from liftwild.evaluation.protocols import find_protocol
 from liftwild.evaluation.protocols.open import joint_rows, picture_row, space_rows, symmetry_rows
 from liftwild.evaluation.report import CARD_MARK, report
 from liftwild.evaluation.run import evaluate_stores
@@ -274,7 +274,7 @@ def test_scores_from_the_file_are_the_scores(predictions: Predictions, tmp_path:
     again = read_predictions(path).stores[0].measured
     np.testing.assert_array_equal(again.inside, inside)
     np.testing.assert_array_equal(again.pred_3d, told.stores[0].measured.pred_3d)
-    tables = PROTOCOLS["open"].tables
+    tables = find_protocol("open").tables
     assert tables(read) == tables(predictions)
     for words in ("| studio | mean pose |", "studio (5 people", "| wild | network |", "PCK@0.2-torso by joint, wild"):
         assert words in tables(read)

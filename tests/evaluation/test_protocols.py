@@ -17,7 +17,7 @@ from liftwild.errors import LiftwildError
 from liftwild.evaluation import metrics, paper
 from liftwild.evaluation.measure import Measured
 from liftwild.evaluation.predictions import StorePredictions
-from liftwild.evaluation.protocols import PROTOCOLS, mpii
+from liftwild.evaluation.protocols import find_protocol, mpii
 from liftwild.evaluation.protocols.h36m import PEOPLE, action
 from liftwild.evaluation.protocols.mpi_inf_3dhp import MOVED, NECK, SCENES, SHARE, scene
 from liftwild.losses import geometric_loss
@@ -30,7 +30,7 @@ FLIP = list(MPII_16.flip_index)
 
 def scores(measured: Measured, protocol: str, *args: Any, **switches: str) -> dict[str, dict[str, float]]:
     """What the protocol makes of these people."""
-    rules = PROTOCOLS[protocol]
+    rules = find_protocol(protocol)
     return rules.scores(predictions(measured, protocol, *args), rules.chosen(switches))
 
 
@@ -70,7 +70,7 @@ def test_3dhp_perfect() -> None:
     moved = with_pose(true, pose)
     ratio = bone_lengths(pose).sum(1) / bone_lengths(true.true_3d).sum(1)
     found = scores(moved, "mpi-inf-3dhp", SEQUENCES)["table3"]
-    rest = PROTOCOLS["mpi-inf-3dhp"].aligned(predictions(moved, "mpi-inf-3dhp", SEQUENCES), {"hips": "prediction"})
+    rest = find_protocol("mpi-inf-3dhp").aligned(predictions(moved, "mpi-inf-3dhp", SEQUENCES), {"hips": "prediction"})
     aligned = rest["mpi-inf-3dhp"]
     np.testing.assert_allclose(aligned.pred * ratio[:, None, None], aligned.true, atol=1e-6)
     assert found["All PCK"] == 100
@@ -175,7 +175,7 @@ def test_3dhp_by_hand_and_its_bounds() -> None:
     """TS1: one of 14 joints is 150 mm off, which is no hit; TS5: 149.9, a hit. Pelvis and thorax do not count."""
     true = perfect(6)
     pose = true.true_3d - true.true_3d[:, PELVIS : PELVIS + 1]
-    rules = PROTOCOLS["mpi-inf-3dhp"]
+    rules = find_protocol("mpi-inf-3dhp")
     pose[:, THORAX] += 9999
     aligned = rules.aligned(predictions(with_pose(true, pose), "mpi-inf-3dhp", SEQUENCES), {"hips": "none"})
     poses = aligned["mpi-inf-3dhp"]
@@ -196,7 +196,7 @@ def test_3dhp_by_hand_and_its_bounds() -> None:
 
 def test_pelvis_and_hips_are_moved_by_a_fifth() -> None:
     true = perfect()
-    rules = PROTOCOLS["mpi-inf-3dhp"]
+    rules = find_protocol("mpi-inf-3dhp")
     raw, pred, labels = (
         rules.aligned(predictions(true, "mpi-inf-3dhp", SEQUENCES), {"hips": how})["mpi-inf-3dhp"]
         for how in ("none", "prediction", "labels")
@@ -224,7 +224,7 @@ def test_mpii_by_hand_and_its_bounds() -> None:
     assert found["Wrist"] == 75 and found["Knee"] == 100 and found["Mean"] == pytest.approx(100 * 26 / 27)
     sizes = predictions(measured, "mpii", (), 20.0)
     sizes.stores[0].head_size_px[1] = np.nan  # nothing of this person counts
-    assert PROTOCOLS["mpii"].scores(sizes, {})["mpii"]["Mean"] == 100
+    assert find_protocol("mpii").scores(sizes, {})["mpii"]["Mean"] == 100
     with pytest.raises(LiftwildError, match="no head sizes in the predictions"):
         scores(measured, "mpii")
 
@@ -266,7 +266,7 @@ def test_in_parts_as_in_one(protocol: str) -> None:
             pred_2d_picture=store.pred_2d_picture[rows], measured=dataclasses.replace(measured, **own),
         )  # fmt: skip
 
-    rules = PROTOCOLS[protocol]
+    rules = find_protocol(protocol)
     chosen = rules.chosen({})
     expected = rules.scores(whole, chosen)
     several = dataclasses.replace(whole, stores=(part(slice(0, 1)), part(slice(1, 4)), part(slice(4, 6))))
@@ -318,7 +318,9 @@ def test_people_who_cannot_be_placed_are_left_out() -> None:
     true.valid_3d[0, PELVIS] = False
     true.true_3d[0, PELVIS] = np.nan
     true.valid_2d[1, PELVIS] = False
-    poses = PROTOCOLS["h36m"].aligned(predictions(true, "h36m", ("Walking",)), PROTOCOLS["h36m"].chosen({}))["h36m"]
+    poses = find_protocol("h36m").aligned(predictions(true, "h36m", ("Walking",)), find_protocol("h36m").chosen({}))[
+        "h36m"
+    ]
     assert poses.valid.any(1).tolist() == [False, False, True, True, True, True]
     assert scores(true, "h36m", ("Walking",))["table1"]["Average"] == pytest.approx(0, abs=1e-3)
     assert scores(true, "mpi-inf-3dhp", SEQUENCES, hips="none")["table3"]["All PCK"] == 100
@@ -335,26 +337,26 @@ def test_readers_and_protocols_speak_of_the_same() -> None:
 
 def test_counts() -> None:
     for name, people in (("h36m", PEOPLE), ("mpi-inf-3dhp", 2929), ("symmetry", 2929)):
-        assert PROTOCOLS[name].check_people([(people - 9, True), (9, True)], any_count=True) == ""
-        assert PROTOCOLS[name].check_people([(12, True)], any_count=True) == f"12 people instead of {people:,}"
+        assert find_protocol(name).check_people([(people - 9, True), (9, True)], any_count=True) == ""
+        assert find_protocol(name).check_people([(12, True)], any_count=True) == f"12 people instead of {people:,}"
     assert (
-        PROTOCOLS["mpii"].check_people([(2958, False)], any_count=True)
-        == PROTOCOLS["symmetry"].check_people([(2958, False)], any_count=True)
+        find_protocol("mpii").check_people([(2958, False)], any_count=True)
+        == find_protocol("symmetry").check_people([(2958, False)], any_count=True)
         == ""
     )
-    assert PROTOCOLS["symmetry"].check_people([(2958, False), (2929, True)], any_count=True) == ""
-    assert PROTOCOLS["open"].check_people([(7, False), (8, True)], any_count=True) == ""
+    assert find_protocol("symmetry").check_people([(2958, False), (2929, True)], any_count=True) == ""
+    assert find_protocol("open").check_people([(7, False), (8, True)], any_count=True) == ""
     with pytest.raises(LiftwildError, match="protocol h36m does not measure people without 3D labels, and there are 5"):
-        PROTOCOLS["h36m"].check_people([(5, False)], any_count=True)
+        find_protocol("h36m").check_people([(5, False)], any_count=True)
     assert predictions(perfect(), "mpii").counts == [(6, True)]
     with pytest.raises(LiftwildError, match="protocol mpii: 6 people instead of 2,958; give its whole test set"):
-        PROTOCOLS["mpii"].check_people([(6, True)], any_count=False)
+        find_protocol("mpii").check_people([(6, True)], any_count=False)
 
 
 def test_switches() -> None:
-    assert PROTOCOLS["h36m"].chosen({"root": "whole"}) == {"root": "whole", "thorax": "network"}
-    assert PROTOCOLS["mpi-inf-3dhp"].chosen({}) == {"hips": "prediction"}
+    assert find_protocol("h36m").chosen({"root": "whole"}) == {"root": "whole", "thorax": "network"}
+    assert find_protocol("mpi-inf-3dhp").chosen({}) == {"hips": "prediction"}
     with pytest.raises(LiftwildError, match="protocol mpii has no switch 'root'; it has none"):
-        PROTOCOLS["mpii"].chosen({"root": "whole"})
+        find_protocol("mpii").chosen({"root": "whole"})
     with pytest.raises(LiftwildError, match="switch root is depth or whole, not 'joint'"):
-        PROTOCOLS["h36m"].chosen({"root": "joint"})
+        find_protocol("h36m").chosen({"root": "joint"})

@@ -17,11 +17,17 @@ from click.testing import CliRunner
 
 from liftwild import Estimator
 from liftwild.cli.main import cli
-from liftwild.cli.predict import predict as predict_command
+from liftwild.cli.predict import predict_command
 from liftwild.errors import LiftwildError
-from liftwild.inference import runtime as module
+from liftwild.inference import openvino_runtime
+from liftwild.inference import runtimes as module
 from liftwild.inference.onnx_graph import graph_of
-from liftwild.inference.runtime import RUNTIMES, OnnxRuntime, OpenVinoRuntime, Runtime, TorchRuntime, look, open_runtime
+from liftwild.inference.onnx_runtime import OnnxRuntime
+from liftwild.inference.openvino_runtime import OpenVinoRuntime
+from liftwild.inference.runtime import Runtime, infer_crops
+from liftwild.inference.runtime_kinds import RUNTIME_NAMES, RUNTIMES
+from liftwild.inference.runtimes import open_runtime
+from liftwild.inference.torch_runtime import TorchRuntime
 from liftwild.network.posenet import Outputs, PoseNet, PoseNetConfig
 from liftwild.weights import load_weights
 from tests.support.images import encode, picture
@@ -34,7 +40,7 @@ FAST = ("openvino-fp32", "onnx")
 def need(kind: str) -> None:
     """Skips where the extra of a runtime is not installed."""
     extra = kind.partition("-")[0]
-    for name in ("onnx", module.MODULES[extra]):
+    for name in ("onnx", RUNTIMES[kind].library):
         pytest.importorskip(name, reason=f"{name} is not installed: pip install 'liftwild[{extra}]'")
 
 
@@ -118,7 +124,7 @@ def test_bf16_is_near(kind: str, crops: np.ndarray, wanted: tuple[np.ndarray, np
     off = np.abs(heatmaps - wanted[0][:8])
     assert 1e-5 < off.max() < 0.2 and off.mean() < 1e-3  # not fp32, and not far
     assert np.abs(depth - wanted[1][:8]).max() < 0.1
-    joints, exact = (look(each, crops[:8]).joints_2d.numpy() for each in (runtime, opened_torch()))
+    joints, exact = (infer_crops(each, crops[:8]).joints_2d.numpy() for each in (runtime, opened_torch()))
     assert (np.linalg.norm(joints - exact, axis=-1) > 4).mean() < 0.03  # more than a cell
 
 
@@ -126,7 +132,7 @@ def test_openvino_is_set_up_for_many_only_when_it_pays(
     monkeypatch: pytest.MonkeyPatch, crops: np.ndarray, wanted: tuple[np.ndarray, np.ndarray]
 ) -> None:
     need("openvino-fp32")
-    monkeypatch.setattr(module, "PAYS_AFTER", 5)
+    monkeypatch.setattr(openvino_runtime, "PAYS_AFTER", 5)
     runtime: Any = open_runtime("small", "openvino-fp32", "cpu")[0]
     assert set(runtime._requests) == {1}
     for people, ready in ((3, {1}), (3, {1}), (2, {1, -1})):
@@ -206,15 +212,15 @@ def test_signals_are_heard_after_estimators_have_come_and_gone(tiny_weights: Pat
     done = subprocess.run([sys.executable, "-c", script, str(tiny_weights)], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     makers = [path.name for path in (ROOT / "src").rglob("*.py") if "openvino.Core(" in path.read_text("utf-8")]
-    assert makers == ["runtime.py"]
+    assert makers == ["openvino_runtime.py"]
 
 
 def test_auto_takes_the_fastest_that_is_installed(tiny_weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    estimator = Estimator(tiny_weights, "cpu", runtime="auto")
+    estimator = Estimator(tiny_weights, "cpu")
     fastest = module.fastest()[0]
     assert estimator.runtime_name.startswith(fastest) and capsys.readouterr().err == ""
     assert fastest == "torch" or estimator.runtime_name in ("openvino bf16", "onnx fp32", "openvino fp32")
-    assert Estimator(tiny_weights, "cpu").runtime_name == "torch fp32"
+    assert Estimator(tiny_weights, "cpu", runtime="torch").runtime_name == "torch fp32"
     if fastest != "torch":
         with pytest.raises(LiftwildError, match="this needs weights, and torch"):
             _ = estimator.net
@@ -283,7 +289,7 @@ def test_what_is_wrong_is_one_line(tiny_weights: Path, monkeypatch: pytest.Monke
 def test_a_missing_library_is_named_with_its_extra(
     kind: str, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, module.MODULES[kind], None)
+    monkeypatch.setitem(sys.modules, RUNTIMES[kind].library, None)
     monkeypatch.setattr(module, "graph_of", lambda net: b"")
     with pytest.raises(LiftwildError, match=rf"runtime {kind} cannot be used: it needs .*'liftwild\[{kind}\]'"):
         Estimator(tiny_weights, "cpu", runtime=kind)
@@ -299,7 +305,7 @@ def test_fingerprints_tell_weights_apart(tiny_weights: Path) -> None:
 
 def test_the_command_line_says_what_has_computed(tmp_path: Path, tiny_weights: Path) -> None:
     (choice,) = (option.type for option in predict_command.params if option.name == "runtime")
-    assert tuple(choice.choices) == RUNTIMES  # type: ignore[attr-defined]
+    assert tuple(choice.names()) == RUNTIME_NAMES  # type: ignore[attr-defined]
     (tmp_path / "a.png").write_bytes(encode(".png", picture()))
     for kind, name in (("torch", "torch fp32"), ("onnx", "onnx fp32")):
         if kind == "onnx":

@@ -21,7 +21,7 @@ from liftwild.cli.main import cli
 from liftwild.data.readers.coco import read_labels
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
-from liftwild.rotation import rotation_about
+from liftwild.rotation_torch import rotation_about
 from liftwild.skeleton import MPII_16
 from liftwild.synthetic.body.body import load_body
 from liftwild.synthetic.body.layers import load_layers

@@ -12,9 +12,9 @@ from liftwild.threads import wait_kindly
 
 
 def _protocols() -> Iterable[str]:
-    from liftwild.evaluation.protocols import PROTOCOLS
+    from liftwild.evaluation.protocols import PROTOCOL_NAMES
 
-    return PROTOCOLS
+    return PROTOCOL_NAMES
 
 
 @click.command("evaluate")

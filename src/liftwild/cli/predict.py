@@ -186,7 +186,7 @@ def make_detector(options: PredictOptions) -> PersonDetector:
 def predict_command(ctx: click.Context, sources: tuple[Path, ...], **given: Any) -> None:
     """Find the 3D pose of people in photos and videos.
 
-    Writes OUT/<stem>.json (docs/using.md explains it) of each, and OUT/<stem>.png of a photo. A folder means the photos
+    Writes OUT/<stem>.json (docs/files.md explains it) of each, and OUT/<stem>.png of a photo. A folder means the photos
     in it, without subfolders, or with --clip the frames of one clip; - is a stream of JPEG or PNG images on stdin.
     Videos are followed and smoothed (docs/video.md), and what was interrupted goes on by the same command. Exits with 1
     if something failed; the rest is still done.

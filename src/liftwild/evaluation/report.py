@@ -56,12 +56,12 @@ def report(
     tables = tables_text(scored)
     if out is not None:
         write_report(out, scored, stores, seed)
-    write_card(tables, card)
+    keep_tables(tables, card)
     return tables
 
 
 def check_card(card: Path | None) -> None:
-    """LiftwildError unless ``card`` is new or was written by ``write_card``, in a folder that is there."""
+    """LiftwildError unless ``card`` is new or was written by ``keep_tables``, in a folder that is there."""
     if card is None:
         return
     if not card.parent.is_dir():
@@ -72,7 +72,7 @@ def check_card(card: Path | None) -> None:
         raise LiftwildError(f"{card} exists and was not written by --card; it is not written over, choose another")
 
 
-def write_card(tables: str, card: Path | None) -> None:
+def keep_tables(tables: str, card: Path | None) -> None:
     """Keep ``tables`` in the file ``card``, if there is to be one."""
     if card is not None:
         write_whole(card, (CARD_MARK + tables).encode())

@@ -15,7 +15,7 @@ from liftwild.evaluation.measure import counted_on
 from liftwild.evaluation.pictures import write_people_page
 from liftwild.evaluation.predictions import Predictions, check_names, encode, is_predictions_file, predict_store
 from liftwild.evaluation.protocols import find_protocol
-from liftwild.evaluation.report import check_card, write_card
+from liftwild.evaluation.report import check_card, keep_tables
 from liftwild.evaluation.scored import score, tables_text
 from liftwild.files import write_whole
 from liftwild.inference.estimator import Estimator
@@ -84,7 +84,7 @@ def evaluate_stores(
     if out is not None:
         write_whole(out, encode(predictions))
     tables = tables_text([score(out or Path(name), predictions)])
-    write_card(tables, card)
+    keep_tables(tables, card)
     if page is not None:
         write_people_page(page, opened[0], found[0], name, page_seed)
     return tables

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from liftwild.network.lifter import Reading
-from liftwild.rotation import rotation_about
+from liftwild.rotation_torch import rotation_about
 from liftwild.skeleton import DEPTH_ROOT, MPII_16, PELVIS, SCALE_BONES
 from liftwild.synthetic.render.cameras import wild_cameras
 from liftwild.synthetic.sample_rng import SampleRng

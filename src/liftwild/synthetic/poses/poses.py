@@ -7,7 +7,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from liftwild.rotation import rotation_about, rotation_between, rotation_euler, rotation_of_limb
+from liftwild.rotation_torch import rotation_about, rotation_between, rotation_euler, rotation_of_limb
 from liftwild.synthetic.body.body import Body
 from liftwild.synthetic.poses.pose_families import ARM_NAMES, ARMS, CONTACTS, FAMILIES, Range
 from liftwild.synthetic.sample_rng import SampleRng

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from liftwild.rotation import rotation_about, rotation_about_vector
+from liftwild.rotation_torch import rotation_about, rotation_about_vector
 from liftwild.synthetic.body.body import Body
 from liftwild.synthetic.poses import poses
 from liftwild.synthetic.poses.pose_families import CONTACTS

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from liftwild.rotation import rotation_about
+from liftwild.rotation_torch import rotation_about
 from liftwild.synthetic.rows import Rows
 from liftwild.synthetic.sample_rng import SampleRng
 
