@@ -12,6 +12,11 @@ import numpy as np
 
 from liftwild.skeleton import DEPTH_ROOT, SCALE_BONES
 
+# Joints of one person that span less than this are not in mm: a person's do so in m.
+MIN_SPAN_MM = 5.0
+# Projected 3D joints may miss the 2D ones by this share of the person's size (median), before they count as wrong.
+REPROJECTION_TOLERANCE = 0.1
+
 
 @dataclass(frozen=True)
 class Camera:

@@ -34,7 +34,7 @@ from liftwild.viz.draw import (
     Words,
     draw_pose,
 )
-from liftwild.viz.figure import GAP_PX, PANEL_PX, POSE_WIDTH_PX, draw_figure, lay_out
+from liftwild.viz.figure import GAP_PX, MAX_ROWS, PANEL_PX, POSE_WIDTH_PX, draw_figure, lay_out, surest
 from liftwild.viz.overlay import draw_overlay
 from tests.support.images import picture
 from tests.support.paths import ROOT
@@ -87,11 +87,13 @@ def test_left_is_blue_and_right_is_orange() -> None:
 def test_figures_of_several_no_and_broken_people() -> None:
     image = picture()
     nobody, one = draw_figure(image, []), draw_figure(image, [standing()])
-    several = draw_figure(image, [standing(20, 30, 20), standing(), standing(60, 30, 30)])
-    assert nobody.shape == one.shape == several.shape
+    assert nobody.shape == one.shape
     assert not has(nobody[figure.TITLE_PX : -figure.FOOT_PX], LEFT)
-    for own, other in zip(panels_of(one), panels_of(several), strict=True):
-        assert np.array_equal(own, other)  # the largest
+    people = [dataclasses.replace(standing(), person_id=i, score=score) for i, score in enumerate((0.3, 0.9, 0.5))]
+    assert [pose.person_id for pose in surest(people, 2)] == [1, 2]
+    rows = [lay_out(image, people[:count]).panels[1:] for count in (2, 3)]
+    assert [len(panels) for panels in rows] == [6, 9]  # three views for each person
+    assert len(lay_out(image, [*people, *people]).panels[1:]) == 3 * MAX_ROWS
     point = dataclasses.replace(standing(), joints_3d=ARMS_OUT * 0, joints_2d=ARMS_OUT[:, :2] * 0)
     far = dataclasses.replace(standing(), joints_3d=ARMS_OUT * 1e6, joints_2d=ARMS_OUT[:, :2] * 1e9)
     assert draw_figure(image, [point]).shape == draw_figure(image, [far]).shape == one.shape

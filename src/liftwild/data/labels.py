@@ -14,10 +14,7 @@ from liftwild.skeleton import MADE_UP_JOINTS, MPII_16, match_names
 
 # A joint may lie this far outside its photo: labelling tools round, and clicks on the border land beside it.
 OUTSIDE_TOLERANCE_PX = 1.0
-# Joints of one person that span less than this are not in mm (a person's do so in m), and none lies so far away.
-MIN_SPAN_MM, FARTHEST_MM = 5.0, 1e6
-# Projected 3D joints may miss the 2D ones by this share of the person's size (median), before they count as wrong.
-REPROJECTION_TOLERANCE = 0.1
+FARTHEST_MM = 1e6  # no joint of anybody lies so far away
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from liftwild.camera import Camera
-from liftwild.data.labels import MIN_SPAN_MM, REPROJECTION_TOLERANCE
+from liftwild.camera import MIN_SPAN_MM, REPROJECTION_TOLERANCE, Camera
 from liftwild.io.description import FRAME, metadata
 from liftwild.io.format import File, Format
 from liftwild.io.json_file import to_bytes
