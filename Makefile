@@ -28,7 +28,7 @@ demo: $(READY)
 	$(BIN)/liftwild predict --view -o out/demo -- "$$PHOTO"
 	@name=$${PHOTO##*/}; echo "To turn it, open in a browser: out/demo/$${name%.*}.html"
 ifeq ($(origin PHOTO),file)
-	@rm -rf out/demo/people
+	@rm -rf out/demo/people out/demo/clip.spool
 	$(BIN)/liftwild render wild -n 8 --size 256 --pictures out/demo/people -o out/demo/people.arrow --sheet out/demo/people.png
 	$(BIN)/liftwild predict out/demo/people --boxes out/demo/people/labels.json -o out/demo/people
 	$(BIN)/liftwild predict examples/clip.mp4 --view --format json,bvh -o out/demo

@@ -45,7 +45,7 @@ PY
 
 echo "Looking for its recipes"
 "$temp/venv/bin/python" - <<'PY'
-from liftwild.training.recipe import find_recipe
+from liftwild.training.recipe_file import find_recipe
 
 assert "liftwild/recipes" in find_recipe("adapt").as_posix(), find_recipe("adapt")
 assert find_recipe("adapt").is_file(), "the wheel lacks recipes/adapt.toml"
