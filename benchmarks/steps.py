@@ -27,7 +27,7 @@ from liftwild.sample import Batch
 from liftwild.synthetic.render.generate import render_people
 from liftwild.synthetic.render.write import write_store
 from liftwild.training.allocator import keep_freed_memory
-from liftwild.training.average import follow
+from liftwild.training.average import update_average
 from liftwild.training.objective import step_losses, total_loss
 from liftwild.training.stage import Stage
 
@@ -74,7 +74,7 @@ def train_step(net: PoseNet, batch: Batch, way: Way, device: str) -> Job:
         fabric.backward(loss)
         fabric.clip_gradients(model, optimizer, max_norm=stage.clip)
         optimizer.step()
-        follow(average, net, 0.999, 1000)
+        update_average(average, net, 0.999, 1000)
         if device != "cpu":
             torch.cuda.synchronize()
 

@@ -9,7 +9,6 @@ import pstats
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +19,12 @@ from liftwild import Estimator
 from liftwild.detection.detector import Detector
 from liftwild.evaluation.tables import markdown_table
 from liftwild.inference.runtime import Runtime
-from liftwild.media.photo import read_photo, read_with_exif
-from liftwild.pipeline.photos import PersonSelection, predict_files
-from liftwild.pipeline.postprocess import OutputGuard, OutputOptions, camera_of, finish_photo, write_photo_files
+from liftwild.media.photo import load_photo, read_photo
+from liftwild.pipeline.options import OutputOptions, PoseOptions
+from liftwild.pipeline.outputs import OutputGuard, write_photo, write_photos
+from liftwild.pipeline.person_selection import PersonSelection
+from liftwild.pipeline.photos import PhotoResult
+from liftwild.pipeline.postprocess import postprocess_photo
 from liftwild.pose import PoseTrack, Recording
 from liftwild.tracking.smoothing import smooth_recording
 
@@ -44,7 +46,7 @@ class Watched:
     def __init__(self, runtime: Runtime) -> None:
         self.runtime, self.took = runtime, 0.0
         self.name, self.input_px, self.fingerprint = runtime.name, runtime.input_px, runtime.fingerprint
-        self.fine = runtime.fine
+        self.subpixel = runtime.subpixel
 
     def __call__(self, crops: np.ndarray) -> tuple[Tensor, Tensor]:
         """As the runtime."""
@@ -71,7 +73,7 @@ class Walk:
             laps = [time.perf_counter()]
             claims.claim(photo, photo.stem, JSON, is_clip=False)
             laps.append(time.perf_counter())
-            image, exif = read_with_exif(photo)
+            image, exif = load_photo(photo)
             laps.append(time.perf_counter())
             people = self.estimator.crop_people(image)
             laps.append(time.perf_counter())
@@ -80,8 +82,9 @@ class Walk:
             laps.append(time.perf_counter())
             height, width = image.shape[:2]
             recording = Recording.of_photo(photo.name, width, height, poses)
-            placed = finish_photo(recording, JSON, camera_of(JSON, width, height, exif))
-            write_photo_files(placed, self.out, photo.stem, JSON, None, partial(read_photo, photo))
+            options = PoseOptions()
+            placed = postprocess_photo(recording, options.camera_of(width, height, exif), options)
+            write_photo(PhotoResult(photo, placed), self.out, JSON)
             laps.append(time.perf_counter())
             claim, decode, crop, both, write = np.diff(laps)
             network = self.watched.took
@@ -102,14 +105,14 @@ def emptied(folder: Path) -> Path:
 
 
 def in_files(estimator: Estimator, photos: Sequence[Path], out: Path, batch: int) -> Job:
-    """Mean seconds a photo of ``predict_files``, ``batch`` people at a time."""
+    """Mean seconds a photo of ``write_photos``, ``batch`` people at a time."""
     own = copy.copy(estimator)
     own.batch_size = batch
 
     def run() -> Took:
         emptied(out)
         start = time.perf_counter()
-        predict_files(own, photos, OutputGuard(out), PersonSelection(), JSON)
+        write_photos(own, photos, OutputGuard(out), PersonSelection(), PoseOptions(), JSON)
         return Took((time.perf_counter() - start) / len(photos))
 
     return run
@@ -127,7 +130,7 @@ def copies(photos: Sequence[Path], folder: Path) -> list[Path]:
 def smoothing(estimator: Estimator, photo: Path) -> Job:
     """Mean seconds a frame of smoothing a clip of one person."""
     rng = np.random.default_rng(0)
-    (pose,) = estimator.predict(photo)
+    (pose,) = estimator.predict(photo, whole=True)
     shaken = [
         replace(pose, joints_3d=pose.joints_3d + rng.normal(0, 5, pose.joints_3d.shape)) for _ in range(CLIP_FRAMES)
     ]

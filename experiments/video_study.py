@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--card", type=Path, help="also write the tables there")
     asked = parser.parse_args(arguments)
     try:
-        estimator = Estimator(asked.weights, asked.device)
+        estimator = Estimator(asked.weights, asked.device, runtime="torch")
         parts = []
         for part in tables(estimator, asked):
             print(part, flush=True)

@@ -121,7 +121,7 @@ def write_photos(
         keep = wanted.figure or bool(wanted.vector)
         for result in predict_photos(estimator, claimed, selection, poses, keep):
             try:
-                people = _write_photo(result, guard.out, wanted)
+                people = write_photo(result, guard.out, wanted)
             except LiftwildError as error:
                 fail(error)
                 continue
@@ -171,7 +171,7 @@ def make_folder(out: Path) -> None:
         raise LiftwildError(f"{out}: cannot be made a folder: {error.strerror or error}") from None
 
 
-def _write_photo(result: PhotoResult, out: Path, wanted: OutputOptions) -> int:
+def write_photo(result: PhotoResult, out: Path, wanted: OutputOptions) -> int:
     """Everything that is ``wanted`` of a photo; how many people it holds. LiftwildError if it failed, or cannot be
     written.
 
