@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import io
+import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from safetensors.torch import load_file, save_file
 
 import liftwild
 from liftwild.cli.main import cli
@@ -103,7 +107,7 @@ def test_whom(predict: Callable[..., Any]) -> None:
 
     assert boxes() == [PEOPLE[0].box, PEOPLE[1].box] and boxes(people=1) == [PEOPLE[0].box]
     assert boxes(at=(5, 10)) == [PEOPLE[1].box] and boxes(at=(29, 2)) == []
-    assert boxes(box=[1, 2, 30, 40]) == [(1, 2, 30, 40)] and boxes(whole=True) == [(0, 0, 80, 60)]
+    assert boxes(box=np.array([1, 2, 30, 40])) == [(1, 2, 30, 40)] and boxes(whole=True) == [(0, 0, 80, 60)]
     with pytest.raises(LiftwildError, match="at and box exclude each other"):
         boxes(at=(1, 1), box=(1, 1, 2, 2))
 
@@ -122,7 +126,9 @@ def test_whom(predict: Callable[..., Any]) -> None:
         (b"words", {}, "no image"),
         ("none.jpg", {}, "none.jpg: no such file"),
         ("none.mp4", {}, "none.mp4: no such file"),
-        (picture(), {"fps": 3}, "fps is for a folder"),
+        (picture(), {"fps": 3}, "fps and clip are for a folder"),
+        ([picture()], {"clip": True}, "fps and clip are for a folder"),
+        (picture(), {"whole": True, "min_score": 0.5}, "min_score is for the detector"),
         (picture(), {"height_m": 180}, "height in metres"),
         (picture(), {"fov": 300}, "5 to 170 degrees"),
         (picture(), {"camera": (1, 2)}, "four numbers"),
@@ -171,10 +177,19 @@ def test_the_command_writes_the_same(predict: Callable[..., Any], tmp_path: Path
     assert (tmp_path / "mine.json").read_bytes() == (out / "a.json").read_bytes()
 
 
+def test_weights_that_changed_are_read_anew(tiny_weights: Path, tmp_path: Path) -> None:
+    for file in tiny_weights.parent.glob(f"{tiny_weights.stem}.*"):
+        shutil.copy(file, tmp_path)
+    weights = tmp_path / tiny_weights.name
+    ask = partial(liftwild.predict, picture(60, 80), whole=True, weights=weights, runtime="torch")
+    before, again = ask(), ask()
+    tensors = load_file(weights)
+    save_file({name: values * 1.5 for name, values in tensors.items()}, weights)
+    assert same(before, again) and not same(before, ask())
+
+
 def test_the_public_names_and_signatures() -> None:
     """A change here is one that users see: it belongs into the changelog."""
-    import inspect
-
     assert sorted(liftwild.__all__) == dir(liftwild) == [
         "Detector", "Estimator", "LiftwildError", "Pose", "PoseTrack", "Recording", "Tracker", "__version__", "predict",
     ]  # fmt: skip

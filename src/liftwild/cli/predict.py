@@ -102,14 +102,15 @@ class PredictOptions:
         for name in ("photo_ids", "box_score"):
             if name in given and "boxes" not in given:
                 raise click.UsageError(f"--{name.replace('_', '-')} is for --boxes")
-        if self.fov is not None and not 5 <= self.fov <= 170:
-            raise click.UsageError(f"--fov: a camera sees 5 to 170 degrees across, not {self.fov:g}")
 
     def pose_options(self) -> PoseOptions:
-        """What is done to poses; LiftwildError if it makes no sense."""
+        """What is done to poses; UsageError if it makes no sense."""
         from liftwild.pipeline.options import PoseOptions
 
-        return PoseOptions(self.camera, self.fov, self.height_m, smooth=not self.raw)
+        try:
+            return PoseOptions(self.camera, self.fov, self.height_m, smooth=not self.raw)
+        except LiftwildError as error:
+            raise click.UsageError(str(error)) from None
 
     def output_options(self) -> OutputOptions:
         """What is written; LiftwildError on an unknown format, or one whose library is missing."""

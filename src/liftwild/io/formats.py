@@ -149,11 +149,6 @@ def is_ours(path: Path) -> bool:
         return False
 
 
-def person_file(stem: str, track: PoseTrack, suffix: str) -> str:
-    """Name of the file of one person; ``suffix`` without its dot."""
-    return f"{stem}{_person_suffix(track)}.{suffix}"
-
-
 def _person_suffix(track: PoseTrack) -> str:
     return f".person{track.person_id}"
 

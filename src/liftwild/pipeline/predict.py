@@ -15,6 +15,7 @@ from liftwild.data.external_boxes import ExternalBoxes
 from liftwild.detection.detector import Detector
 from liftwild.errors import LiftwildError
 from liftwild.inference.estimator import Estimator
+from liftwild.inference.runtime_kinds import EXPORTED
 from liftwild.media.photo import ACCEPTED, Photo, find_photos
 from liftwild.media.video import Clip, is_video_name, open_clip
 from liftwild.pipeline.options import PoseOptions
@@ -22,6 +23,7 @@ from liftwild.pipeline.person_selection import PersonSelection
 from liftwild.pipeline.photos import predict_photos
 from liftwild.pipeline.video import predict_video
 from liftwild.pose import Recording
+from liftwild.weights import find_weights
 
 
 def predict(
@@ -61,18 +63,21 @@ def predict(
     It is what ``liftwild predict`` does with the same options. LiftwildError if something cannot be read, in one clear
     line; in an iterator the error is raised when its photo is due.
     """
-    estimator = _estimator(str(weights), device, flip_test, runtime)
     options = PoseOptions(None if camera is None else tuple(camera), fov, height_m, smooth)
     video = _as_video(source, clip, fps)
+    photos = _as_photos(source) if video is None else None
+    if video is None and (fps is not None or clip):
+        raise LiftwildError("fps and clip are for a folder of frames; a video tells its own rate, and a photo has none")
+    if min_score is not None and (whole or boxes is not None):
+        raise LiftwildError("min_score is for the detector, which is not asked with boxes or whole")
     # A photo's own box needs no detector; whoever is followed through a clip may be lost and looked for.
     needs_detector = not whole and boxes is None and (box is None or video is not None)
     detector = _detector(device, min_score, runtime) if needs_detector else None
     selection = _selection(people, at, box, boxes, whole, detector)
+    estimator = _estimator(str(weights), _last_change(weights), device, flip_test, runtime)
     if video is not None:
-        return predict_video(estimator, video, selection, options, name=str(source)).recording
-    if fps is not None:
-        raise LiftwildError("fps is for a folder with clip=True; a video tells its own, and a photo has none")
-    photos = _as_photos(source)
+        name = str(source) if isinstance(source, str | Path) else video.name
+        return predict_video(estimator, video, selection, options, name=name).recording
     if photos is None:
         return next(_recordings(estimator, [source], selection, options, keep_picture=True))
     recordings = _recordings(estimator, photos, selection, options, keep_picture=False)
@@ -116,7 +121,8 @@ def _selection(
     people: int | None, at: tuple[float, float] | None, box: Sequence[float] | None, boxes: str | Path | None,
     whole: bool, detector: Detector | None,
 ) -> PersonSelection:  # fmt: skip
-    chosen = [name for name, given in (("at", at), ("box", box), ("boxes", boxes), ("whole", whole or None)) if given]
+    given = {"at": at is not None, "box": box is not None, "boxes": boxes is not None, "whole": whole}
+    chosen = [name for name, is_given in given.items() if is_given]
     if len(chosen) > 1 and chosen != ["box", "whole"]:
         raise LiftwildError(f"{' and '.join(chosen)} exclude each other: each says whom to look at")
     external = None if boxes is None else ExternalBoxes.read(boxes)
@@ -128,8 +134,17 @@ def _selection(
     return PersonSelection(own, external, detector, people, at)
 
 
+def _last_change(weights: str | Path) -> int:
+    """When the file of ``weights`` last changed: weights that were trained on are other weights. 0 if there is none."""
+    path = Path(weights)
+    try:
+        return (path if path.suffix in EXPORTED else find_weights(weights)).stat().st_mtime_ns
+    except (LiftwildError, OSError):  # opening it says what is wrong
+        return 0
+
+
 @lru_cache(maxsize=4)
-def _estimator(weights: str, device: str | None, flip_test: bool, runtime: str) -> Estimator:
+def _estimator(weights: str, last_change: int, device: str | None, flip_test: bool, runtime: str) -> Estimator:
     return Estimator(weights, device, flip_test, runtime=runtime)
 
 

@@ -112,12 +112,17 @@ def shrink_for_figure(image: np.ndarray) -> np.ndarray:
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def write_png(path: str | Path, image: np.ndarray) -> None:
-    """Write ``image`` (H, W, 3) uint8 RGB as a PNG, whole or not at all; LiftwildError if it cannot be written."""
+def png_bytes(image: np.ndarray) -> bytes:
+    """``image`` (H, W, 3) uint8 RGB as a PNG; LiftwildError if it cannot be encoded."""
     done, content = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if not done:
-        raise LiftwildError(f"{path}: the picture cannot be encoded")
-    write_whole(path, content.tobytes())
+        raise LiftwildError(f"a picture of {image.shape[1]} x {image.shape[0]} px cannot be encoded")
+    return content.tobytes()
+
+
+def write_png(path: str | Path, image: np.ndarray) -> None:
+    """Write ``image`` (H, W, 3) uint8 RGB as a PNG, whole or not at all; LiftwildError if it cannot be written."""
+    write_whole(path, png_bytes(image))
 
 
 def lay_out(

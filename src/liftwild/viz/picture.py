@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from liftwild.pose import Pose, Recording
-from liftwild.viz.figure import draw_figure, write_png
+from liftwild.viz.figure import draw_figure, png_bytes, write_png
 from liftwild.viz.viewer_html import viewer_page
 
 VIEWER_PX = 560  # height of the viewer in a notebook
@@ -28,8 +27,7 @@ class Picture:
         write_png(path, self.pixels)
 
     def _repr_png_(self) -> bytes:
-        done, content = cv2.imencode(".png", cv2.cvtColor(self.pixels, cv2.COLOR_RGB2BGR))
-        return content.tobytes() if done else b""
+        return png_bytes(self.pixels)
 
     def __repr__(self) -> str:
         return f"<Picture: {self.pixels.shape[1]} x {self.pixels.shape[0]} px; .save(path) writes it>"
