@@ -35,6 +35,7 @@ from liftwild.evaluation.run import evaluate_stores
 from liftwild.evaluation.scored import compare, score, tables_text
 from liftwild.skeleton import MPII_16, PELVIS
 from liftwild.training.recipe_file import recipe_from_dict
+from liftwild.viz.draw import LEFT, RIGHT
 from liftwild.weights import load_weights, save_weights
 from tests.support.paths import ROOT
 from tests.support.poses import STANDING
@@ -405,12 +406,12 @@ def test_a_page_is_small_enough(predictions: Predictions, stores: list[Path], tm
 
 
 def test_the_page_shows_prediction_and_labels(stores: list[Path], predictions: Predictions) -> None:
-    """The right side red, the left blue, in the photo and in space; a person without a torso says so."""
+    """The right side orange, the left blue, in the photo and in space; a person without a torso says so."""
     store, own = Store(stores[0]), predictions.stores[0]
     drawn = pictures.draw_people_page(store, own, [0, 1], 2, "title")
     assert drawn.shape[:2] == (pictures.TITLE_PX + pictures.CAPTION_PX + pictures.GAP_PX + 596, 2400)
     for half in (drawn[:, :596], drawn[:, 596:1192]):
-        for colour in (pictures.RED, (0, 114, 178)):
+        for colour in (RIGHT, LEFT):
             assert (np.abs(half.astype(int) - colour).max(axis=-1) < 40).sum() > 50
     measured = dataclasses.replace(own.measured, valid_2d=np.zeros((5, J), dtype=bool))
     bare = pictures.draw_people_page(store, dataclasses.replace(own, measured=measured), [0, 1], 2, "title")

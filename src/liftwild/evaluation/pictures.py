@@ -36,7 +36,6 @@ WIDTH_PX = 2400
 MAX_BYTES = 1_500_000
 CHOSEN_COLUMNS, WORST_COLUMNS = 6, 4
 BESIDE, BESIDE_PX, HEAD_PX = 6, 240, 58  # people side by side, the side of a photo, the height of the legend
-RED: Colour = (215, 48, 39)
 WHITE: Colour = (250, 250, 250)
 TITLE_PX, CAPTION_PX, GAP_PX = 44, 26, 8
 TURN_DEG = 60.0
@@ -79,7 +78,7 @@ def draw_people_page(
     store: Store, predictions: StorePredictions, rows: Sequence[int], columns: int, title: str
 ) -> np.ndarray:
     """The grid of ``rows``: (H, 2400, 3) uint8 RGB. Each person as the network sees it, with the predicted skeleton
-    (left blue, right red) and the labels (dots), beside the 3D pose turned by 60 degrees."""
+    (left blue, right orange) and the labels (dots), beside the 3D pose turned by 60 degrees."""
     measured = predictions.measured
     joints_3d = measured.pred_3d
     pck, exchanged = torso_hits(measured).per_sample(), swapped(measured)
@@ -93,7 +92,7 @@ def draw_people_page(
         score = "no torso labelled" if np.isnan(pck[row]) else f"PCK {100 * pck[row]:.0f} %"
         caption = f"{predictions.annotation_id[row]}   {score}" + ("   sides swapped" if exchanged[row] else "")
         canvas[y : y + high - GAP_PX, x : x + 2 * side] = draw_person(store, measured, joints_3d, row, side, caption)
-    legend = "prediction: left blue, right red, unsure joints hollow; dots: labels; 3D turned by 60 degrees"
+    legend = "prediction: left blue, right orange, unsure joints hollow; dots: labels; 3D turned by 60 degrees"
     head = np.full((TITLE_PX * FINE, WIDTH_PX * FINE, 3), PAPER, np.uint8)
     text(head, title, (6 * FINE, 30 * FINE), 0.8, INK)
     text(head, legend, (WIDTH_PX // 2 * FINE, 30 * FINE), 0.7, FAINT)
@@ -105,13 +104,13 @@ def draw_side_by_side(
     store: Store, runs: Mapping[str, StorePredictions], seed: int = 0, people: int = BESIDE
 ) -> np.ndarray:
     """A row for each of ``people`` drawn by ``seed``, a pair of panels for each of ``runs`` (by name): (H, W, 3) uint8
-    RGB. Predictions: left blue, right red; dots: labels; 3D turned by 60 degrees."""
+    RGB. Predictions: left blue, right orange; dots: labels; 3D turned by 60 degrees."""
     rows = choose(len(store), seed, people)
     wide, high = 2 * BESIDE_PX + GAP_PX, BESIDE_PX + CAPTION_PX + GAP_PX
     # Two runs wide at least: the legend needs the room.
     canvas = np.full((HEAD_PX + high * len(rows), max(2, len(runs)) * wide, 3), PAPER, np.uint8)
     head = np.full((HEAD_PX * FINE, canvas.shape[1] * FINE, 3), PAPER, np.uint8)
-    legend = f"{store.path.stem}: left blue, right red, unsure joints hollow; dots: labels; 3D turned by 60 degrees"
+    legend = f"{store.path.stem}: left blue, right orange, unsure joints hollow; dots: labels; 3D turned by 60 degrees"
     text(head, legend, (4 * FINE, 20 * FINE), 0.5, FAINT)
     for place, (name, own) in enumerate(runs.items()):
         text(head, name, ((place * wide + 4) * FINE, 48 * FINE), 0.6, INK)
@@ -151,13 +150,13 @@ def draw_person(
         box=seen.box,
     )
     photo, room = seen.image, np.full((fine, fine, 3), ROOM, np.uint8)
-    draw_skeleton(photo, pose.joints_2d, pose, side * 0.008 * FINE, np.zeros(len(MPII_16)), WHITE, right=RED)
+    draw_skeleton(photo, pose.joints_2d, pose, side * 0.008 * FINE, np.zeros(len(MPII_16)), WHITE)
     for joint in np.flatnonzero(seen.joints_2d_valid):
         disc(photo, seen.joints_2d[joint], side * 0.019 * FINE, INK)
-        disc(photo, seen.joints_2d[joint], side * 0.013 * FINE, side_colour(MPII_16, int(joint), RED))
+        disc(photo, seen.joints_2d[joint], side * 0.013 * FINE, side_colour(MPII_16, int(joint)))
     view = View((pose.joints_3d.min(axis=0) + pose.joints_3d.max(axis=0)) / 2, TURN_DEG)
     reach = max(REACH_MM, float(np.abs(view.see(pose.joints_3d)[:, :2]).max()) * 1.1)
-    draw_pose(room, view, pose, fine / 2 / reach, np.array([fine / 2, fine / 2]), side * 0.012 * FINE, right=RED)
+    draw_pose(room, view, pose, fine / 2 / reach, np.array([fine / 2, fine / 2]), side * 0.012 * FINE)
     words = np.full((CAPTION_PX * FINE, 2 * fine, 3), PAPER, np.uint8)
     text(words, caption, (4 * FINE, 18 * FINE), 0.5, INK)
     return shrunk(np.concatenate([np.concatenate([photo, room], axis=1), words]))

@@ -166,24 +166,22 @@ def seen_bones(skeleton: Skeleton, points: np.ndarray) -> list[tuple[int, int]]:
     return [bone for bone in skeleton.bones if known[bone[0]] and known[bone[1]]]
 
 
-def draw_pose(
-    panel: np.ndarray, view: View, pose: Pose, scale: float, offset: np.ndarray, stroke: float, right: Colour = RIGHT
-) -> None:
+def draw_pose(panel: np.ndarray, view: View, pose: Pose, scale: float, offset: np.ndarray, stroke: float) -> None:
     """A 3D pose on its floor; ``scale`` px for a mm, the middle of the view at ``offset``, far parts paler."""
     if not np.isfinite(pose.joints_3d).all(axis=1).any():
         return
     place, floor = Placing(view, scale, offset), Floor.below(pose.joints_3d)
     paint(panel, floor.lines(place))
     cast(panel, floor.shadow(place, pose))
-    paint(panel, pose_marks(place, pose, stroke, right))
+    paint(panel, pose_marks(place, pose, stroke))
 
 
-def pose_marks(place: Placing, pose: Pose, stroke: float, right: Colour = RIGHT) -> list[Mark]:
+def pose_marks(place: Placing, pose: Pose, stroke: float) -> list[Mark]:
     """A 3D pose on the canvas, without its floor."""
     depth = place.view.see(pose.joints_3d)[:, 2]
     near, farthest = (np.nanmin(depth), np.nanmax(depth)) if np.isfinite(depth).any() else (0.0, 0.0)
     far = (depth - near) / max(float(farthest - near), 300.0)
-    return skeleton_marks(place(pose.joints_3d), pose, stroke, far, ROOM, shaded=True, right=right)
+    return skeleton_marks(place(pose.joints_3d), pose, stroke, far, ROOM, shaded=True)
 
 
 def draw_skeleton(
@@ -194,10 +192,9 @@ def draw_skeleton(
     far: np.ndarray,
     halo: Colour,
     shaded: bool = False,
-    right: Colour = RIGHT,
 ) -> None:
     """Bones and joints at ``points`` (J, 2), the far ones first; ``far`` (J,) in [0, 1]. None that is NaN."""
-    paint(canvas, skeleton_marks(points, pose, stroke, far, halo, shaded, right))
+    paint(canvas, skeleton_marks(points, pose, stroke, far, halo, shaded))
 
 
 def skeleton_marks(
@@ -207,7 +204,6 @@ def skeleton_marks(
     far: np.ndarray,
     halo: Colour,
     shaded: bool = False,
-    right: Colour = RIGHT,
 ) -> list[Mark]:
     """What ``draw_skeleton`` draws."""
     skeleton, sure = pose.skeleton, (pose.confidence >= UNSURE) & ~pose.is_outside
@@ -215,7 +211,7 @@ def skeleton_marks(
     marks: list[Mark] = []
 
     def joint_marks(joint: int) -> None:
-        own = _fade(side_colour(skeleton, joint, right), 0.45 * far[joint] if shaded else 0.0)
+        own = _fade(side_colour(skeleton, joint), 0.45 * far[joint] if shaded else 0.0)
         marks.append(Disc(points[joint], 1.05 * stroke, own))
         if not sure[joint]:
             marks.append(Disc(points[joint], 0.6 * stroke, halo))
@@ -224,7 +220,7 @@ def skeleton_marks(
     for joint in sorted(alone):
         joint_marks(joint)
     for child, parent in bones:
-        colour = _fade(side_colour(skeleton, child, right), 0.45 * (far[child] + far[parent]) / 2 if shaded else 0.0)
+        colour = _fade(side_colour(skeleton, child), 0.45 * (far[child] + far[parent]) / 2 if shaded else 0.0)
         width = stroke if sure[child] and sure[parent] else stroke * 0.45
         marks.append(Line(points[child], points[parent], halo, width + 0.9 * stroke))
         marks.append(Line(points[child], points[parent], colour, width))
@@ -233,10 +229,10 @@ def skeleton_marks(
     return marks
 
 
-def side_colour(skeleton: Skeleton, joint: int, right: Colour = RIGHT) -> Colour:
+def side_colour(skeleton: Skeleton, joint: int) -> Colour:
     """The colour of a joint, and of the bone to its parent: by the side of the person."""
     name = skeleton.names[joint]
-    return LEFT if name.startswith("left_") else right if name.startswith("right_") else MIDDLE
+    return LEFT if name.startswith("left_") else RIGHT if name.startswith("right_") else MIDDLE
 
 
 def _fade(colour: Colour, share: float) -> Colour:
