@@ -331,7 +331,7 @@ def test_what_is_no_predictions_file(predictions: Predictions, stores: list[Path
         with pytest.raises(LiftwildError, match=words) as caught:
             read_predictions(path)
         assert str(path) in str(caught.value) and "\n" not in str(caught.value)
-    assert len(SCHEMA) == 16
+    assert len(SCHEMA) == 17
 
 
 def test_stores_of_one_name() -> None:
