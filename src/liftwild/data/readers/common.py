@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -45,10 +45,15 @@ def need_folder(path: Path, what: str) -> Path:
 
 
 def need_photos(folder: Path, names: Iterable[str], title: str, what: str, allow_missing: bool) -> None:
-    """LiftwildError unless all of ``names`` are in ``folder`` (or, with ``allow_missing``, any)."""
+    """LiftwildError unless all of ``names``, paths below ``folder``, are there (or, with ``allow_missing``, any).
+
+    A name that leads out of ``folder`` is an error in any case.
+    """
     need_folder(folder, what)
-    there, wanted = set(os.listdir(folder)), dict.fromkeys(names)
-    missing = [name for name in wanted if name not in there]
+    wanted = {name: _inside(folder, name, title) for name in names}
+    there = {parent: set(os.listdir(parent)) if parent.is_dir() else set() for parent in
+             {path.parent for path in wanted.values()}}  # fmt: skip
+    missing = [name for name, path in wanted.items() if path.name not in there[path.parent]]
     if len(missing) == len(wanted):
         raise LiftwildError(f"{folder} holds none of the {len(wanted):,} photos of {title}, such as {missing[0]}")
     if missing and not allow_missing:
@@ -56,3 +61,11 @@ def need_photos(folder: Path, names: Iterable[str], title: str, what: str, allow
             f"{folder} lacks {len(missing):,} of the {len(wanted):,} photos of {title}, such as {missing[0]}: finish "
             "the download, or leave their people out with --allow-missing"
         )
+
+
+def _inside(folder: Path, name: str, title: str) -> Path:
+    """The path below ``folder`` that data call ``name``; LiftwildError if it leads elsewhere."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or PureWindowsPath(name).drive or ".." in path.parts or not path.parts or "\0" in name:
+        raise LiftwildError(f"{title} names a photo outside of {folder}: {name!r}")
+    return folder / name
