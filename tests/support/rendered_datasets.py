@@ -21,12 +21,10 @@ from tests.support.dataset_layouts import (
     Cast,
     write_3dhp_test,
     write_3dhp_train,
-    write_h36m_folder,
-    write_h36m_video,
     write_lsp,
-    write_metadata,
     write_mpii,
 )
+from tests.support.h36m_layouts import write_h36m_folder, write_h36m_video, write_metadata
 
 DOZEN = 12
 RENDERED_PX = 128
@@ -100,7 +98,7 @@ def lspet_photos(source: Path, dozen: list[RenderedSample]) -> None:
 FOLDERS = [(9, 2, 1, 1), (9, 4, 2, 3), (11, 12, 1, 2), (11, 16, 2, 4)]  # Directions, Eating, Photo, WalkTogether
 
 
-def h36m_folders(source: Path, dozen: list[RenderedSample]) -> None:
+def folders_h36m(source: Path, dozen: list[RenderedSample]) -> None:
     """Three of them in each of four folders, and two folders that are not to be read."""
     for number, key in enumerate(FOLDERS):
         write_h36m_folder(source, key, 11, crops_of(dozen, lambda frame, first=3 * number: first + frame // 5))
@@ -174,7 +172,7 @@ CASES = {
         FLAT, ("thorax", "pelvis"),
     ),
     "h36m folders": Case(
-        h36m_folders, "h36m", ("--split", "test"),
+        folders_h36m, "h36m", ("--split", "test"),
         "Human3.6M test has 12 people here, 109,867 are published: 109,855 too few", "h36m", "109,867",
         {"table1": ("Directions", "Eating", "Photo", "WalkPair", "Average"), "table2": ("PCKh@0.5",)}, ("thorax",), 1.0,
     ),

@@ -55,7 +55,9 @@ SCHEMA = pa.schema(
         pa.field("head_size_px", pa.float64(), metadata={"is": "MPII's head size, px of the image"}),
         pa.field("visibility", pa.list_(pa.uint8(), J), metadata={"is": "2 seen, 1 hidden, 0 not known"}),
         pa.field("photo", pa.list_(pa.float32(), 4), metadata={"is": "x, y, w, h of the photo, px of the image"}),
-        pa.field("spine_3d", pa.list_(pa.float32(), 3), metadata={"is": "Human3.6M's spine: x, y, z in mm, camera space"}),
+        pa.field(
+            "spine_3d", pa.list_(pa.float32(), 3), metadata={"is": "Human3.6M's spine: x, y, z in mm, camera space"}
+        ),
     ],
     metadata={"liftwild_store": str(VERSION), "joint_names": json.dumps(MPII_16.names)},
 )
