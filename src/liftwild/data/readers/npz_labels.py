@@ -8,7 +8,8 @@ else there is, of SMPL for one, is not read. K tells whose file it is:
   those of ``mpi_inf_3dhp.TEST_JOINTS``), which the photos' names tell. S is absolute, and a camera is fitted to each
   one's people; the files of cameras beside it are pickled and stay closed.
 - 24, SPIN and those who build on it: Human3.6M, MPI-INF-3DHP, LSP, MPII, COCO. The pelvis of S is at 0. Joint 18 is the
-  head top of Human3.6M and MPI-INF-3DHP, joint 13 that of the others.
+  head top of Human3.6M and MPI-INF-3DHP, joint 13 that of the others. A joint that nobody of a file has is one that its
+  data set lacks.
 
 Layouts as preprocess_h36m.py, preprocess_mpi_inf_3dhp.py (mmpose) and h36m_train.py, mpi_inf_3dhp.py, constants.py
 (SPIN) have them. Unconfirmed: where a pixel lies (coordinates are taken as px), and that files in circulation under
@@ -137,6 +138,8 @@ def read_rows(path: Path) -> Rows:
     names_of, unused = _joint_names(path, joints, names)
     if names_of is SPIN_JOINTS:
         flat, space = (None if each is None else _one_head_top(each) for each in (flat, space))
+        lacking = [_labelled_nowhere(each) for each in (flat, space) if each is not None]
+        unused = [name for name, nowhere in zip(SPIN_JOINTS, np.all(lacking, axis=0), strict=True) if nowhere]
     side = PERSON_PX * np.ravel(arrays["scale"]).astype(np.float64)
     return Rows(names, arrays["center"].astype(np.float64), side, flat, space, names_of, unused)
 
@@ -145,6 +148,11 @@ def _labelled(values: np.ndarray) -> np.ndarray:
     """Joints (N, K, D) of (N, K, D + 1), NaN where the last number says that they are not labelled."""
     values = values.astype(np.float64)
     return np.where(values[..., -1:] > 0, values[..., :-1], np.nan)
+
+
+def _labelled_nowhere(joints: np.ndarray) -> np.ndarray:
+    """Which of the K joints (N, K, D) no person of a file has: its data set lacks them, and some can be made up."""
+    return ~np.isfinite(joints).all(axis=2).any(axis=0)
 
 
 def _span(joints: np.ndarray) -> float:
