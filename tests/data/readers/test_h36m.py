@@ -302,9 +302,13 @@ def test_h36m_challenge_that_is_not_whole(tmp_path: Path) -> None:
     keypoints = write_h36m_challenge(root, "Val", 3)
     (tmp_path / "folder").mkdir()
     keypoints.rename(tmp_path / "folder" / "all.coco.json")
-    (tmp_path / "folder" / "all.coco-results.json").write_text("[]")
+    for other in ("all.coco-results.json", "00001.json"):  # of 'predict --format json,coco'
+        (tmp_path / "folder" / other).write_text("[]")
     options = Options(keypoints=tmp_path / "folder")
     assert len(read(h36m_challenge(root, "test", options))) == 3
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(LiftwildError, match=r"empty holds nobody: COCO keypoints of the pictures are expected there"):
+        h36m_challenge(root, "test", Options(keypoints=tmp_path / "empty"))
     pose = root / "Val" / "POSE" / "00002.csv"
     whole = pose.read_text()
     pose.write_text(whole[: len(whole) // 2])

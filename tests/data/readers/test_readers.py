@@ -36,6 +36,7 @@ from tests.support.dataset_layouts import (
     write_lsp,
     write_mpii,
 )
+from tests.support.images import write_photo
 from tests.support.paths import ROOT
 from tests.support.poses import pose
 
@@ -144,6 +145,17 @@ def test_mpii_names_that_lead_elsewhere(tmp_path: Path) -> None:
         for allow_missing in (False, True):
             with pytest.raises(LiftwildError, match=r"MPII val \(valid.json\) names a photo outside of .*images"):
                 mpii.mpii(tmp_path, "val", allow_missing)
+
+
+@pytest.mark.parametrize("name", ["mpii", "lsp"])
+def test_photos_that_were_made_smaller(tmp_path: Path, name: str) -> None:
+    write = {"mpii": lambda: write_mpii(tmp_path, "h5", "train"), "lsp": lambda: write_lsp(tmp_path, "LSP", 2)}[name]
+    write()
+    for path in (tmp_path / "images").iterdir():
+        write_photo(path, picture_of(0, (WIDTH // 3, HEIGHT // 3)))
+    left_out = skipped((mpii.mpii if name == "mpii" else lsp.lsp)(tmp_path, "train"))
+    assert len(left_out) == 2 and {one.reason for one in left_out} == {"most joints outside the photo"}
+    assert left_out[0].detail == "it is 106x80 px; labels need the photos in their first size"
 
 
 def test_mpii_names_as_numbers(tmp_path: Path) -> None:

@@ -79,13 +79,11 @@ def h36m_challenge(source: str | Path, split: str, options: Options = AS_IT_IS) 
 
 
 def read_keypoints(path: Path) -> dict[str, LabelledPerson]:
-    """By the name of its picture the largest person of COCO keypoints files: one, or all ``*.json`` of a folder.
+    """By the name of its picture the largest person of COCO keypoints files: one, or all ``*.coco.json`` of a folder.
 
     LiftwildError if there are none, or one is no such file.
     """
-    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
-    if path.is_dir():
-        files = [file for file in files if not file.name.endswith(".coco-results.json")]
+    files = sorted(path.glob("*.coco.json")) if path.is_dir() else [path]
     largest: dict[str, LabelledPerson] = {}
     for file in files:
         for person in read_labels(file)[0]:
@@ -94,7 +92,7 @@ def read_keypoints(path: Path) -> dict[str, LabelledPerson]:
             if before is None or np.prod(person.box[2:]) > np.prod(before.box[2:]):
                 largest[name] = person
     if not largest:
-        raise LiftwildError(f"{path} holds nobody: COCO keypoints of the pictures are expected there")
+        raise LiftwildError(f"{path} holds nobody: COCO keypoints of the pictures are expected there, or *.coco.json")
     return largest
 
 
