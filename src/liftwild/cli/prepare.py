@@ -137,10 +137,10 @@ def prepare_h36m_command(source: Path, out: Path, split: str, **chosen: Any) -> 
     s_01_act_02_subact_01_ca_01/ ...     the authors' crops, each folder with its matlab_meta.mat
     annotFullTest.h5 and those crops     the authors' annotation, or annotSampleTest.h5
     """
-    from liftwild.data.readers.h36m import Options
+    from liftwild.data.readers.h36m import H36MOptions
     from liftwild.data.readers.h36m_layouts import read_h36m
 
-    _write(read_h36m(source, split, Options(**chosen)), out)
+    _write(read_h36m(source, split, H36MOptions(**chosen)), out)
 
 
 @prepare_command.command("mpi-inf-3dhp")

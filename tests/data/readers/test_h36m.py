@@ -11,7 +11,7 @@ import pytest
 from liftwild.crop import BOX_MARGIN, Crop
 from liftwild.data.labels import Skip
 from liftwild.data.readers import h36m, h36m_videos
-from liftwild.data.readers.h36m import JOINTS, Options, weak_perspective
+from liftwild.data.readers.h36m import JOINTS, H36MOptions, weak_perspective
 from liftwild.data.readers.h36m_annot import FULL, QUICK, h36m_annot
 from liftwild.data.readers.h36m_challenge import h36m_challenge
 from liftwild.data.readers.h36m_fetch import h36m_fetch
@@ -63,16 +63,16 @@ def test_h36m_folders(tmp_path: Path) -> None:
         assert one.source.endswith(f"s_09_act_12_subact_01_ca_03_{one.annotation_id + 1:06d}.jpg")
         crop = Crop.around(one.box, BOX_MARGIN)
         assert crop.center_px == (112, 112) and crop.size_px == pytest.approx(224)  # the whole picture
-    assert [one.annotation_id for one in read(h36m_folders(tmp_path, "test", Options(every=10)))] == [0, 10]
+    assert [one.annotation_id for one in read(h36m_folders(tmp_path, "test", H36MOptions(every=10)))] == [0, 10]
     with pytest.raises(LiftwildError, match="must be a multiple of 5"):
-        h36m_folders(tmp_path, "test", Options(every=7))
+        h36m_folders(tmp_path, "test", H36MOptions(every=7))
 
 
 def test_the_broken_take_is_left_out_unless_told(tmp_path: Path) -> None:
     write_h36m_folder(tmp_path, h36m.BROKEN, 1)
     write_h36m_folder(tmp_path, (11, 2, 2, 2), 1)
     assert [part.name for part in h36m_folders(tmp_path, "test").parts] == ["s_11_act_02_subact_02_ca_02"]
-    assert len(h36m_folders(tmp_path, "test", Options(keep_broken=True)).parts) == 2
+    assert len(h36m_folders(tmp_path, "test", H36MOptions(keep_broken=True)).parts) == 2
     assert len(h36m.sequences("train", False)) == 600 and len(h36m.sequences("test", False)) == 239
 
 
@@ -146,7 +146,7 @@ def test_h36m_boxes_of_the_data_set(tmp_path: Path) -> None:
     stem = "Posing 1.54138969"
     write_h36m_video(tmp_path, 9, stem, 16)
     write_metadata(tmp_path)
-    options = Options(boxes="dataset")
+    options = H36MOptions(boxes="dataset")
     with pytest.raises(LiftwildError, match=r"no boxes .*ground_truth_bb.* ask for Segments mat gt_bb"):
         h36m_videos.h36m_videos(tmp_path, "test", options)
     # Of every frame one, as in the real files; the last of the four frames that are read has none.
@@ -189,8 +189,8 @@ def test_h36m_annot(tmp_path: Path, images: str) -> None:
     assert dataset.published == (109_867, 109_867) and "2 of 239 folders" in dataset.warnings[0]
     (train,) = read(h36m_annot(tmp_path, "train"))
     assert (train.subject, train.annotation_id) == ("S1", 5)
-    assert [one.annotation_id for one in read(h36m_annot(tmp_path, "test", Options(every=200)))] == [0, 200, 0]
-    assert len(read(h36m_annot(tmp_path, "test", Options(keep_broken=True)))) == 4
+    assert [one.annotation_id for one in read(h36m_annot(tmp_path, "test", H36MOptions(every=200)))] == [0, 200, 0]
+    assert len(read(h36m_annot(tmp_path, "test", H36MOptions(keep_broken=True)))) == 4
 
 
 def test_h36m_annot_of_the_quick_test(tmp_path: Path) -> None:
@@ -199,10 +199,10 @@ def test_h36m_annot_of_the_quick_test(tmp_path: Path) -> None:
     assert dataset.published == (2874, 2874) and QUICK in dataset.title and len(read(dataset)) == 3
     assert h36m_annot(tmp_path, "train").published == h36m.published("train", 5, False)
     with pytest.raises(LiftwildError, match=r"--every 5: annotSampleTest.h5 holds every 200th picture of test, so it"):
-        h36m_annot(tmp_path, "test", Options(every=5))
+        h36m_annot(tmp_path, "test", H36MOptions(every=5))
     write_h36m_annot(tmp_path, FULL, ROWS)
     assert FULL in h36m_annot(tmp_path, "test").title
-    assert QUICK in h36m_annot(tmp_path, "test", Options(every=400)).title
+    assert QUICK in h36m_annot(tmp_path, "test", H36MOptions(every=400)).title
 
 
 def test_h36m_annot_that_is_another(tmp_path: Path) -> None:
@@ -246,10 +246,10 @@ def test_h36m_fetch(tmp_path: Path, below: str) -> None:
         assert one.spine_3d is not None and np.allclose(one.spine_3d, SPINE)
         assert np.abs(one.image.astype(int) - picture_of(one.annotation_id)).mean() < 5
     assert dataset.published is None and "1 of 239 videos are there" in dataset.warnings[0]
-    assert len(read(h36m_fetch(tmp_path, "test", Options(keep_broken=True)))) == 4
+    assert len(read(h36m_fetch(tmp_path, "test", H36MOptions(keep_broken=True)))) == 4
     train = h36m_fetch(tmp_path, "train")
     assert [one.annotation_id for one in read(train)] == [0, 7, 10] * 2
-    assert [one.annotation_id for one in read(h36m_fetch(tmp_path, "train", Options(every=5)))] == [0, 10] * 2
+    assert [one.annotation_id for one in read(h36m_fetch(tmp_path, "train", H36MOptions(every=5)))] == [0, 10] * 2
 
 
 def test_h36m_fetch_that_is_another(tmp_path: Path) -> None:
@@ -278,7 +278,7 @@ def test_h36m_challenge(tmp_path: Path, below: str) -> None:
         LiftwildError, match=r"has no 2D joints and no boxes: make some with 'liftwild predict .*Val/IMG"
     ):
         h36m_challenge(root, "test")
-    dataset = h36m_challenge(root, "test", Options(keypoints=keypoints))
+    dataset = h36m_challenge(root, "test", H36MOptions(keypoints=keypoints))
     people = read(dataset)
     assert [one.source for one in people] == ["Val/IMG/00001.jpg", "Val/IMG/00002.jpg"]
     assert dataset.published == (19_312, 19_312)
@@ -294,7 +294,7 @@ def test_h36m_challenge(tmp_path: Path, below: str) -> None:
         scale = np.linalg.norm(one.joints_2d[0] - one.joints_2d[1]) / np.linalg.norm((space[0] - space[1])[:2])
         assert scale == pytest.approx(FLAT_PX_PER_MM, rel=1e-3)
     with pytest.raises(LiftwildError, match=r"Train holds no POSE/00001.csv"):
-        h36m_challenge(root, "train", Options(keypoints=keypoints))
+        h36m_challenge(root, "train", H36MOptions(keypoints=keypoints))
 
 
 def test_h36m_challenge_that_is_not_whole(tmp_path: Path) -> None:
@@ -304,11 +304,11 @@ def test_h36m_challenge_that_is_not_whole(tmp_path: Path) -> None:
     keypoints.rename(tmp_path / "folder" / "all.coco.json")
     for other in ("all.coco-results.json", "00001.json"):  # of 'predict --format json,coco'
         (tmp_path / "folder" / other).write_text("[]")
-    options = Options(keypoints=tmp_path / "folder")
+    options = H36MOptions(keypoints=tmp_path / "folder")
     assert len(read(h36m_challenge(root, "test", options))) == 3
     (tmp_path / "empty").mkdir()
     with pytest.raises(LiftwildError, match=r"empty holds nobody: COCO keypoints of the pictures are expected there"):
-        h36m_challenge(root, "test", Options(keypoints=tmp_path / "empty"))
+        h36m_challenge(root, "test", H36MOptions(keypoints=tmp_path / "empty"))
     pose = root / "Val" / "POSE" / "00002.csv"
     whole = pose.read_text()
     pose.write_text(whole[: len(whole) // 2])
@@ -339,7 +339,7 @@ def test_the_layout_is_told_by_its_files(tmp_path: Path) -> None:
     keypoints = write_h36m_challenge(tmp_path / "challenge", "Val", 1)
     parts = {}
     for name in ("videos", "fetch", "folders", "annot", "challenge"):
-        options = Options(keypoints=keypoints if name == "challenge" else None)
+        options = H36MOptions(keypoints=keypoints if name == "challenge" else None)
         parts[name] = [part.name for part in read_h36m(tmp_path / name, "test", options).parts]
     assert parts == {
         "videos": ["S9-Eating.54138969"],
@@ -352,12 +352,12 @@ def test_the_layout_is_told_by_its_files(tmp_path: Path) -> None:
     with pytest.raises(LiftwildError, match=r"holds nothing of Human3.6M test: expected folders such as s_09_act_02"):
         read_h36m(tmp_path / "none", "test")
     for name, options, text in (
-        ("fetch", Options(boxes="dataset"), "--boxes does not apply to h36m-fetch's pictures"),
-        ("folders", Options(boxes="dataset"), "--boxes does not apply to the preprocessed folders"),
-        ("annot", Options(keypoints=keypoints), "--keypoints does not apply to the authors' annotation"),
-        ("videos", Options(keypoints=keypoints), "--keypoints does not apply to Human3.6M's videos"),
-        ("challenge", Options(every=5), "--every does not apply to the challenge"),
-        ("challenge", Options(targets_2d="weak-perspective"), "--targets-2d does not apply to the challenge"),
+        ("fetch", H36MOptions(boxes="dataset"), "--boxes does not apply to h36m-fetch's pictures"),
+        ("folders", H36MOptions(boxes="dataset"), "--boxes does not apply to the preprocessed folders"),
+        ("annot", H36MOptions(keypoints=keypoints), "--keypoints does not apply to the authors' annotation"),
+        ("videos", H36MOptions(keypoints=keypoints), "--keypoints does not apply to Human3.6M's videos"),
+        ("challenge", H36MOptions(every=5), "--every does not apply to the challenge"),
+        ("challenge", H36MOptions(targets_2d="weak-perspective"), "--targets-2d does not apply to the challenge"),
     ):
         with pytest.raises(LiftwildError, match=text):
             read_h36m(tmp_path / name, "test", options)
@@ -371,7 +371,7 @@ def test_weak_perspective_targets(tmp_path: Path) -> None:
     write_metadata(tmp_path / "videos")
     for name in ("folders", "annot", "videos"):
         (plain, *_), (made, *_) = (
-            read(read_h36m(tmp_path / name, "test", Options(targets_2d=kind)))
+            read(read_h36m(tmp_path / name, "test", H36MOptions(targets_2d=kind)))
             for kind in ("labelled", "weak-perspective")
         )
         assert plain.box == made.box and np.array_equal(plain.joints_3d, made.joints_3d)

@@ -13,7 +13,7 @@ from liftwild.crop import BOX_MARGIN, Crop
 from liftwild.data.augment import Augmentation
 from liftwild.data.mixed import MixedBatches, Source
 from liftwild.data.readers.mpi_inf_3dhp_crops import has_crops, mpi_inf_3dhp_crops
-from liftwild.data.readers.npz_labels import npz_labels, origin_of
+from liftwild.data.readers.npz_labels import npz_labels, photo_origin
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.skeleton import MPII_16
@@ -153,11 +153,11 @@ def test_npz_photos(tmp_path: Path) -> None:
 
 
 def test_who_is_in_a_photo() -> None:
-    assert origin_of("x/S5_SittingDown.54138969_002061.jpg").group == "SittingDown"
-    assert origin_of("S5_Dancing.54138969_002061.jpg").group == ""  # no action of Human3.6M
-    assert origin_of("S1/Seq1/imageFrames/video_0/frame_000001.jpg").camera == "S1 Seq1 video_0"
+    assert photo_origin("x/S5_SittingDown.54138969_002061.jpg").group == "SittingDown"
+    assert photo_origin("S5_Dancing.54138969_002061.jpg").group == ""  # no action of Human3.6M
+    assert photo_origin("S1/Seq1/imageFrames/video_0/frame_000001.jpg").camera == "S1 Seq1 video_0"
     for other in ("im0001.jpg", "S1_Seq1_000001.jpg", "TS3.jpg", "000000397133.jpg"):
-        assert origin_of(other).data_set == ""
+        assert photo_origin(other).data_set == ""
 
 
 # --- MPI-INF-3DHP in crops ---

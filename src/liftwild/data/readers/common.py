@@ -37,7 +37,7 @@ def photos_of(folder: Path, names: Iterable[str]) -> Iterator[np.ndarray | Skip]
         yield last[1]
 
 
-def in_photo(one: Sample | Skip) -> Sample | Skip:
+def mostly_in_photo(one: Sample | Skip) -> Sample | Skip:
     """``one``, or why not: most of the labelled joints lie outside the photo, as where photos were made smaller."""
     if isinstance(one, Skip) or not one.joints_2d_valid.any():
         return one

@@ -48,7 +48,7 @@ Key = tuple[int, int, int, int]  # subject, action, take, camera
 
 
 @dataclass(frozen=True)
-class Options:
+class H36MOptions:
     """What a preparation of Human3.6M may choose; a layout refuses what it has no use for (``refuse``).
 
     ``every``: take every so many of 50 pictures a second; None: of videos every fifth, else all that the layout holds.
@@ -77,7 +77,7 @@ class Options:
                 "keypoints": self.keypoints and str(self.keypoints.resolve())}  # fmt: skip
 
 
-AS_IT_IS = Options()
+AS_IT_IS = H36MOptions()
 
 
 def sequences(split: str, keep_broken: bool) -> list[Key]:
@@ -125,7 +125,7 @@ def h36m_sample(
     names: Sequence[str],
     joints_2d: np.ndarray | None,
     joints_3d: np.ndarray,
-    options: Options,
+    options: H36MOptions,
     *,
     source: str,
     annotation_id: int,

@@ -27,8 +27,8 @@ from liftwild.data.readers.h36m import (
     AS_IT_IS,
     EVERY,
     QUICK_EVERY,
+    H36MOptions,
     Key,
-    Options,
     folder_name,
     h36m_sample,
     missing_videos,
@@ -60,7 +60,7 @@ def annot_files(source: Path) -> list[Path]:
     return [path for name in (FULL, QUICK) if (path := source / name).is_file()]
 
 
-def h36m_annot(source: str | Path, split: str, options: Options = AS_IT_IS) -> Dataset:
+def h36m_annot(source: str | Path, split: str, options: H36MOptions = AS_IT_IS) -> Dataset:
     """The people of ``split`` ("train": istrain 1, "test": istrain 0) of one of the two files.
 
     For the test subjects the full file is read unless ``every`` is a multiple of 200 and the other one is there.
@@ -127,7 +127,7 @@ def read_annotation(path: Path, split: str, every: int) -> dict[Key, Annotation]
     return found
 
 
-def _read(images: Path, key: Key, rows: Annotation, options: Options) -> Iterator[Sample | Skip]:
+def _read(images: Path, key: Key, rows: Annotation, options: H36MOptions) -> Iterator[Sample | Skip]:
     """The people of one video."""
     folder = folder_name(key)
     for number, joints_2d, joints_3d in zip(rows.number.tolist(), rows.joints_2d, rows.joints_3d, strict=True):

@@ -24,7 +24,7 @@ from liftwild.data.dataset import Dataset
 from liftwild.data.labels import LabelledPerson, Skip, labelled_sample, positions, to_mpii
 from liftwild.data.readers.coco import read_labels
 from liftwild.data.readers.common import blocks, need_photos, photos_of
-from liftwild.data.readers.h36m import AS_IT_IS, JOINTS, Options
+from liftwild.data.readers.h36m import AS_IT_IS, JOINTS, H36MOptions
 from liftwild.errors import LiftwildError
 from liftwild.sample import Sample
 
@@ -41,7 +41,7 @@ def challenge_folder(source: Path) -> Path | None:
     return None
 
 
-def h36m_challenge(source: str | Path, split: str, options: Options = AS_IT_IS) -> Dataset:
+def h36m_challenge(source: str | Path, split: str, options: H36MOptions = AS_IT_IS) -> Dataset:
     """The people of ``split`` ("train": Train, "test": Val).
 
     LiftwildError if pictures, poses or keypoints are not where they should be. Source: challenge_open.php of the site.

@@ -29,8 +29,8 @@ from liftwild.data.readers.h36m import (
     JOINTS,
     OF_32,
     RECORDED,
+    H36MOptions,
     Key,
-    Options,
     h36m_sample,
     missing_videos,
     sequences,
@@ -45,7 +45,7 @@ def fetched_files(source: Path) -> list[Path]:
     return sorted([*source.glob("S*/*/annot.h5"), *source.glob("processed/S*/*/annot.h5")])
 
 
-def h36m_fetch(source: str | Path, split: str, options: Options = AS_IT_IS) -> Dataset:
+def h36m_fetch(source: str | Path, split: str, options: H36MOptions = AS_IT_IS) -> Dataset:
     """All pictures of ``split`` ("train": S1 S5 S6 S7 S8, "test": S9 S11).
 
     LiftwildError if nobody of the split is there, or an annotation is another. Source: github.com/anibali/h36m-fetch.
@@ -83,7 +83,7 @@ def _keys(path: Path, file: object) -> list[Key]:
     return [(s, a, t, places[c]) for s, a, t, c in zip(*(column.tolist() for column in columns), strict=True)]
 
 
-def _read(path: Path, key: Key, rows: np.ndarray, options: Options) -> Iterator[Sample | Skip]:
+def _read(path: Path, key: Key, rows: np.ndarray, options: H36MOptions) -> Iterator[Sample | Skip]:
     """The people of one camera of an annotation."""
     name = CAMERA_IDS[key[3] - 1]
     with open_hdf5(path) as file:

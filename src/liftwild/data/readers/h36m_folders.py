@@ -29,8 +29,8 @@ from liftwild.data.readers.h36m import (
     EVERY,
     JOINTS,
     SUBJECTS,
+    H36MOptions,
     Key,
-    Options,
     h36m_sample,
     missing_videos,
     published,
@@ -45,7 +45,7 @@ META = "matlab_meta.mat"
 FOLDER = re.compile(r"s_(\d\d)_act_(\d\d)_subact_(\d\d)_ca_(\d\d)")
 
 
-def h36m_folders(source: str | Path, split: str, options: Options = AS_IT_IS) -> Dataset:
+def h36m_folders(source: str | Path, split: str, options: H36MOptions = AS_IT_IS) -> Dataset:
     """The preprocessed folders of ``split`` ("train": S1 S5 S6 S7 S8, "test": S9 S11).
 
     LiftwildError if no folder of the split is in ``source``. Source: Ionescu et al., PAMI 2014.
@@ -88,7 +88,7 @@ def key_of_folder(name: str) -> Key | None:
     return None if match is None else (int(match[1]), int(match[2]), int(match[3]), int(match[4]))
 
 
-def _read(folder: Path, key: Key, every: int, options: Options) -> Iterator[Sample | Skip]:
+def _read(folder: Path, key: Key, every: int, options: H36MOptions) -> Iterator[Sample | Skip]:
     """The people of one folder."""
     joints_2d, joints_3d = read_meta(folder / META)
     for frame in range(0, len(joints_2d), every):

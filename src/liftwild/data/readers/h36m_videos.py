@@ -40,8 +40,8 @@ from liftwild.data.readers.h36m import (
     OF_32,
     RECORDED,
     SUBJECTS,
+    H36MOptions,
     Key,
-    Options,
     h36m_sample,
     missing_videos,
     published,
@@ -61,7 +61,7 @@ def is_official(source: Path) -> bool:
     return any(source.glob("S*/Videos"))
 
 
-def h36m_videos(source: str | Path, split: str, options: Options = AS_IT_IS) -> Dataset:
+def h36m_videos(source: str | Path, split: str, options: H36MOptions = AS_IT_IS) -> Dataset:
     """The videos of ``split`` ("train": S1 S5 S6 S7 S8, "test": S9 S11).
 
     LiftwildError if videos, poses, cameras or boxes are not where they should be. Source: Ionescu et al., PAMI 2014.
@@ -159,7 +159,7 @@ def project(lens: np.ndarray, joints: np.ndarray) -> np.ndarray:
 
 
 def _read(
-    video: Path, pose: Path, flat: Path | None, lens: np.ndarray | None, key: Key, every: int, options: Options
+    video: Path, pose: Path, flat: Path | None, lens: np.ndarray | None, key: Key, every: int, options: H36MOptions
 ) -> Iterator[Sample | Skip]:
     """The people of one video."""
     joints_3d = _joints(pose, 3)

@@ -29,7 +29,7 @@ import numpy as np
 from liftwild.boxes import Box
 from liftwild.data.dataset import Dataset
 from liftwild.data.labels import Skip, labelled_sample, positions
-from liftwild.data.readers.common import blocks, in_photo, need_folder, need_photos, photos_of
+from liftwild.data.readers.common import blocks, mostly_in_photo, need_folder, need_photos, photos_of
 from liftwild.data.readers.file_formats import load_mat, open_hdf5
 from liftwild.errors import LiftwildError
 from liftwild.sample import Sample
@@ -106,7 +106,7 @@ def _sample(row: Row, image: np.ndarray) -> Sample | Skip:
         image, positions(JOINTS), row.joints - ONE_BASED, valid=row.valid, source=row.image, annotation_id=row.number,
         box=box(row.centre, row.scale), head_size_px=row.head_size_px,
     )  # fmt: skip
-    return in_photo(person)
+    return mostly_in_photo(person)
 
 
 def _read(source: Path, split: str) -> tuple[Path, list[Row], list[Path], list[str]]:

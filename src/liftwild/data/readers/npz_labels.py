@@ -29,7 +29,7 @@ from liftwild.camera import Camera, fit_camera
 from liftwild.crop import BOX_MARGIN
 from liftwild.data.dataset import Dataset
 from liftwild.data.labels import Skip, labelled_sample, positions
-from liftwild.data.readers.common import blocks, in_photo, need_photos, photos_of
+from liftwild.data.readers.common import blocks, mostly_in_photo, need_photos, photos_of
 from liftwild.data.readers.file_formats import load_npz
 from liftwild.data.readers.h36m import ACTIONS, ALIASES, CAMERA_IDS
 from liftwild.data.readers.h36m import JOINTS as H36M_JOINTS
@@ -52,7 +52,7 @@ SPIN_3DHP = re.compile(r"(?:.*/)?(?:(S\d+)/(Seq\d+)/imageFrames/(video_\d+)|(TS\
 
 
 @dataclass(frozen=True)
-class Origin:
+class PhotoOrigin:
     """What the name of a photo tells: ``data_set`` "h36m", "3dhp" or ""; the rest as in ``Sample``; whose camera."""
 
     data_set: str = ""
@@ -62,7 +62,7 @@ class Origin:
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class NpzPeople:
     """N people: ``names`` of their photos, centre (N, 2) px, side (N,) px of the crop, joints (N, K, 2) px and
     (N, K, 3) mm, NaN where they are not labelled, or None; ``joints``: the K names; ``unused``: without a counterpart.
     """
@@ -85,7 +85,7 @@ def npz_labels(labels: str | Path, images: str | Path, allow_missing: bool = Fal
     labels, images = Path(labels), Path(images)
     rows = read_rows(labels)
     need_photos(images, rows.names, labels.name, "the photos", allow_missing)
-    origins = [origin_of(name) for name in rows.names]
+    origins = [photo_origin(name) for name in rows.names]
     cameras = fit_cameras(rows, origins)
     match = positions(rows.joints, rows.unused)
     spine = rows.joints.index("spine")
@@ -108,14 +108,14 @@ def npz_labels(labels: str | Path, images: str | Path, allow_missing: bool = Fal
                 annotation_id=row, box=(float(x), float(y), side, side), subject=origin.subject, group=origin.group,
                 camera=cameras.get(origin), spine_3d=space[spine] if space is not None and own else None,
             )  # fmt: skip
-            yield in_photo(person)
+            yield mostly_in_photo(person)
 
     order = sorted(range(len(rows.names)), key=lambda row: (rows.names[row], row))  # a photo is read once
     settings = {"labels": str(labels.resolve()), "images": str(images.resolve()), "people": len(order)}
     return Dataset(labels.name, blocks("people", order, read), settings)
 
 
-def read_rows(path: Path) -> Rows:
+def read_rows(path: Path) -> NpzPeople:
     """The people of an npz file; LiftwildError if it is none of the layouts above."""
     arrays = load_npz(path, ("imgname", "center", "scale"), ("part", "S"))
     names = [name.decode() if isinstance(name, bytes) else str(name) for name in np.ravel(arrays["imgname"]).tolist()]
@@ -142,7 +142,7 @@ def read_rows(path: Path) -> Rows:
         lacking = [_labelled_nowhere(each) for each in (flat, space) if each is not None]
         unused = [name for name, nowhere in zip(SPIN_JOINTS, np.all(lacking, axis=0), strict=True) if nowhere]
     side = PERSON_PX * np.ravel(arrays["scale"]).astype(np.float64)
-    return Rows(names, arrays["center"].astype(np.float64), side, flat, space, names_of, unused)
+    return NpzPeople(names, arrays["center"].astype(np.float64), side, flat, space, names_of, unused)
 
 
 def _labelled(values: np.ndarray) -> np.ndarray:
@@ -168,7 +168,7 @@ def _joint_names(path: Path, joints: tuple[int, ...], names: Sequence[str]) -> t
     if joints == (len(SPIN_JOINTS) + 1,):
         return SPIN_JOINTS, ()
     if joints == (len(H36M_JOINTS),):
-        found = {origin_of(name).data_set for name in names}
+        found = {photo_origin(name).data_set for name in names}
         if found == {"h36m"}:
             return H36M_JOINTS, ()
         if found == {"3dhp"}:
@@ -188,21 +188,21 @@ def _one_head_top(joints: np.ndarray) -> np.ndarray:
     return np.delete(merged, OTHER_HEAD_TOP, axis=1)
 
 
-def origin_of(name: str) -> Origin:
+def photo_origin(name: str) -> PhotoOrigin:
     """What a photo's name tells of whom it shows."""
     name = name.replace("\\", "/")
     base = name.rpartition("/")[2]
     if match := H36M_PHOTO.fullmatch(base):
         action = ALIASES.get(match[2], match[2])
-        return Origin("h36m", match[1], action if action in ACTIONS.values() else "", f"{match[1]} {match[3]}")
+        return PhotoOrigin("h36m", match[1], action if action in ACTIONS.values() else "", f"{match[1]} {match[3]}")
     if match := MMPOSE_3DHP.fullmatch(base) or SPIN_3DHP.fullmatch(name):
         if match[4]:
-            return Origin("3dhp", match[4], match[4], match[4])
-        return Origin("3dhp", match[1], f"{match[1]}/{match[2]}", f"{match[1]} {match[2]} {match[3]}")
-    return Origin()
+            return PhotoOrigin("3dhp", match[4], match[4], match[4])
+        return PhotoOrigin("3dhp", match[1], f"{match[1]}/{match[2]}", f"{match[1]} {match[2]} {match[3]}")
+    return PhotoOrigin()
 
 
-def fit_cameras(rows: Rows, origins: Sequence[Origin]) -> dict[Origin, Camera | None]:
+def fit_cameras(rows: NpzPeople, origins: Sequence[PhotoOrigin]) -> dict[PhotoOrigin, Camera | None]:
     """The camera of each origin's people, where joints are known in px and in space, away from the camera."""
     if rows.joints_2d is None or rows.joints_3d is None:
         return {}
