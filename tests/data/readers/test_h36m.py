@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import h5py
@@ -256,6 +257,10 @@ def test_h36m_fetch_that_is_another(tmp_path: Path) -> None:
     path = write_h36m_fetch(tmp_path, 9, "Posing-1", 7, (0,))
     with pytest.raises(LiftwildError, match=r"holds nobody of Human3.6M train, only of other subjects"):
         h36m_fetch(tmp_path, "train")
+    write_h36m_fetch(tmp_path / "processed", 9, "Posing-1", 7, (0,))
+    with pytest.raises(LiftwildError, match="holds S9-Posing-1-54138969 twice: leave one of the two folders in it"):
+        h36m_fetch(tmp_path, "test")
+    shutil.rmtree(tmp_path / "processed")
     with h5py.File(path, "a") as file:
         file["camera"][:] = 12
     with pytest.raises(LiftwildError, match=r"annot.h5 is not h36m-fetch's annotation of Human3.6M: cameras \[12\]"):

@@ -32,6 +32,7 @@ from tests.support.rendered_datasets import (
     MIDDLES,
     Case,
     J,
+    annot_h36m,
     cast_of,
     crops_of,
     films_3dhp,
@@ -60,7 +61,7 @@ def in_photo(store: Store) -> np.ndarray:
 def check_store(store: Store, case: Case, dozen: list[RenderedSample]) -> None:
     """Everybody is there, in order, with the joints and the picture that were rendered."""
     assert len(store) == DOZEN
-    cast = crops_of(dozen) if case.write is folders_h36m else cast_of(dozen)
+    cast = crops_of(dozen) if case.write in (folders_h36m, annot_h36m) else cast_of(dozen)
     flat = np.stack([cast.flat(number) for number in range(DOZEN)])
     space = np.stack([cast.skeleton(number) for number in range(DOZEN)])
     for joint in case.made_up:

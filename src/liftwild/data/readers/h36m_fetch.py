@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -54,32 +55,34 @@ def h36m_fetch(source: str | Path, split: str, options: H36MOptions = AS_IT_IS) 
     options.refuse("h36m-fetch's pictures, which come without boxes", "boxes")
     options.refuse("h36m-fetch's pictures, which have 2D joints", "keypoints")
     wanted = set(sequences(split, options.keep_broken))
-    parts, found = [], set()
+    takes: list[tuple[Key, Part]] = []
     for path in fetched_files(source):
         with open_hdf5(path) as file:
             keys = _keys(path, file)
         for key in sorted(set(keys) & wanted):
             rows = np.array([at for at, own in enumerate(keys) if own == key])
             name = f"S{key[0]}-{path.parent.name}-{CAMERA_IDS[key[3] - 1]}"
-            parts.append(Part(name, partial(_read, path, key, rows, options)))
-            found.add(key)
+            takes.append((key, Part(name, partial(_read, path, key, rows, options))))
+    takes.sort(key=lambda take: take[0])
+    found, parts = [key for key, _ in takes], [part for _, part in takes]
     if not parts:
         raise LiftwildError(f"{source} holds nobody of Human3.6M {split}, only of other subjects")
-    if len({part.name for part in parts}) != len(parts):
-        raise LiftwildError(f"{source} holds the same video twice, in it and in its processed/")
+    twice = next((part for key, part in takes if found.count(key) > 1), None)
+    if twice is not None:
+        raise LiftwildError(f"{source} holds {twice.name} twice: leave one of the two folders in it")
     missing = missing_videos(found, sequences(split, options.keep_broken), "videos")
     return Dataset(f"Human3.6M {split}", parts, options.settings(source, split), None, missing)
 
 
-def _keys(path: Path, file: object) -> list[Key]:
+def _keys(path: Path, file: Any) -> list[Key]:
     """The video of each row; LiftwildError if a camera is none of Human3.6M's."""
-    columns = [np.ravel(file[name][:]).astype(np.int64) for name in ("subject", "action", "subaction", "camera")]  # type: ignore[index]
+    columns = [np.ravel(file[name][:]).astype(np.int64) for name in ("subject", "action", "subaction", "camera")]
+    if len({len(column) for column in columns}) != 1:
+        raise LiftwildError(f"{path}: subject, action, subaction and camera are not of one length")
     places = {int(name): camera for name, camera in zip(CAMERA_IDS, CAMERAS, strict=True)}
-    strange = set(columns[3].tolist()) - set(places)
-    if strange or len({len(column) for column in columns}) != 1:
-        raise LiftwildError(
-            f"{path} is not h36m-fetch's annotation of Human3.6M: cameras {sorted(strange) or 'missing'}"
-        )
+    strange = sorted(set(columns[3].tolist()) - set(places))
+    if strange:
+        raise LiftwildError(f"{path} is not h36m-fetch's annotation of Human3.6M: cameras {strange}")
     return [(s, a, t, places[c]) for s, a, t, c in zip(*(column.tolist() for column in columns), strict=True)]
 
 
