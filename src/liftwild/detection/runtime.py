@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -13,7 +14,7 @@ from liftwild.detection.network import DetectorMaps, DetectorNet, split_cells
 from liftwild.errors import LiftwildError
 from liftwild.inference.onnx_runtime import onnx_session
 from liftwild.inference.openvino_runtime import computes_bf16, openvino_core
-from liftwild.inference.runtime_kinds import AUTO
+from liftwild.inference.runtime_kinds import AUTO, RUNTIMES
 from liftwild.inference.runtimes import check_runtime, fastest, first_of
 
 
@@ -92,6 +93,14 @@ class OnnxDetector:
         return split_cells(torch.from_numpy(cells), self._bins)
 
 
+# What runs the network in each family of ``runtime_kinds.RUNTIMES``.
+OF_DETECTOR: dict[str, Callable[[DetectorNet, torch.device, str], DetectorRuntime]] = {
+    "torch": lambda net, device, _precision: TorchDetector(net, device),
+    "openvino": lambda net, _device, precision: OpenVinoDetector(net, precision or None),
+    "onnx": lambda net, _device, _precision: OnnxDetector(net),
+}
+
+
 def open_detector_runtime(net: DetectorNet, kind: str, device: torch.device) -> DetectorRuntime:
     """What runs ``net``: ``kind`` is one of ``runtime_kinds.RUNTIME_NAMES``; torch and ONNX Runtime compute in fp32.
 
@@ -99,15 +108,12 @@ def open_detector_runtime(net: DetectorNet, kind: str, device: torch.device) -> 
     that says why. LiftwildError if nothing can run it.
     """
     check_runtime(kind)
-    family, _, precision = kind.partition("-")
-    kinds = [family]
-    if family == AUTO:
+    kinds = [kind]
+    if kind == AUTO:
         kinds = fastest() if device.type == "cpu" else ["torch"]
-
-    def of(each: str) -> DetectorRuntime:
-        if each == "torch":
-            return TorchDetector(net, device)
-        return OpenVinoDetector(net, precision or None) if each == "openvino" else OnnxDetector(net)
-
-    runtime: DetectorRuntime = first_of(kinds, of, f"the detector cannot be run in {family}")
+    runtime: DetectorRuntime = first_of(
+        kinds,
+        lambda each: OF_DETECTOR[RUNTIMES[each].family](net, device, RUNTIMES[each].precision),
+        f"the detector cannot be run in {kind}",
+    )
     return runtime
