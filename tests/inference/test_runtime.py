@@ -22,6 +22,7 @@ from liftwild.errors import LiftwildError
 from liftwild.inference import openvino_runtime
 from liftwild.inference import runtimes as module
 from liftwild.inference.onnx_graph import graph_of
+from liftwild.inference.onnx_recorder import recorded
 from liftwild.inference.onnx_runtime import OnnxRuntime
 from liftwild.inference.openvino_runtime import OpenVinoRuntime
 from liftwild.inference.runtime import Runtime, infer_crops
@@ -184,6 +185,14 @@ def test_the_graph_is_the_network(config: PoseNetConfig) -> None:
                 continue
             scale = float(one.abs().max())
             np.testing.assert_allclose(other.numpy() / scale, one.numpy() / scale, atol=2e-5)
+
+
+def test_an_operation_without_onnx_is_no_graph() -> None:
+    need("onnx")
+    layer = torch.nn.Linear(1, 1)
+    for compute in (lambda crops: {"sine": crops.float().sin()}, lambda crops: {"cube": crops.float() ** 3}):
+        with pytest.raises(NotImplementedError, match="no ONNX is known for"):
+            recorded(layer, compute, "crops", 64)
 
 
 @pytest.mark.parametrize("kind", FAST)

@@ -8,13 +8,24 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from liftwild.detection.graph import CELLS, PHOTOS, detector_graph
 from liftwild.detection.network import DetectorMaps, DetectorNet, split_cells
 from liftwild.errors import LiftwildError
+from liftwild.inference.onnx_recorder import recorded
 from liftwild.inference.onnx_runtime import onnx_session
 from liftwild.inference.openvino_runtime import computes_bf16, openvino_core
 from liftwild.inference.runtime_kinds import AUTO
 from liftwild.inference.runtimes import check_runtime, fastest, first_of
+
+PHOTOS, CELLS = "photos", "cells"
+
+
+def detector_graph(net: DetectorNet) -> bytes:
+    """The ONNX file of ``net``, on the CPU.
+
+    Input ``photos`` (photos, S, S, 3) uint8 RGB, S = ``config.input_px``; output ``cells`` (photos, C, 1 + 4 bins)
+    fp32, as ``network.split_cells`` takes it. LiftwildError without the onnx package.
+    """
+    return recorded(net, lambda photos: {CELLS: net.cells(photos.permute(0, 3, 1, 2))}, PHOTOS, net.config.input_px)
 
 
 class DetectorRuntime(Protocol):

@@ -10,14 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from liftwild.errors import LiftwildError
-from liftwild.inference.onnx_graph import DEPTH, HEATMAPS, INSIDE, JOINTS, LOG_SPREAD, VISIBLE
+from liftwild.inference.onnx_graph import OUTPUTS
 from liftwild.network.posenet import Decoded, Outputs, decode_outputs
-
-# What a graph gives, by its names there, and as ``Outputs`` has it.
-OUTPUTS = {
-    HEATMAPS: "heatmaps", DEPTH: "depth", LOG_SPREAD: "log_spread", INSIDE: "inside", VISIBLE: "visible",
-    JOINTS: "joints",
-}  # fmt: skip
 
 
 class Runtime(Protocol):
