@@ -17,10 +17,12 @@ _NO_ID = np.iinfo(np.int64).min
 PERSON = np.dtype(
     [
         ("person", "<i4"), ("annotation", "<i8"), ("box", "<f4", 4), ("joints_2d", "<f4", (J, 2)),
-        ("joints_3d", "<f4", (J, 3)), ("confidence", "<f4", J), ("depth_sd", "<f4", J), ("colours", "<f4", 6),
+        ("joints_3d", "<f4", (J, 3)), ("confidence", "<f4", J), ("depth_sd_mm", "<f4", J), ("colours", "<f4", 6),
         ("peak", "<f4"), ("score", "<f4"), ("inside", "<f4", J), ("visible", "<f4", J),
     ]
 )  # fmt: skip
+
+_OPTIONAL = ("depth_sd_mm", "peak", "score", "inside", "visible")  # of a pose; NaN where it has none
 
 
 class LoggedFrame(NamedTuple):
@@ -99,11 +101,9 @@ def records_of(seen: Sequence[Observation]) -> np.ndarray:
         record["annotation"] = _NO_ID if pose.annotation_id is None else pose.annotation_id
         record["box"], record["joints_2d"], record["joints_3d"] = pose.box, pose.joints_2d, pose.joints_3d
         record["confidence"], record["colours"] = pose.confidence, colours
-        record["depth_sd"] = np.nan if pose.depth_sd_mm is None else pose.depth_sd_mm
-        record["peak"] = np.nan if pose.peak is None else pose.peak
-        record["score"] = np.nan if pose.score is None else pose.score
-        record["inside"] = np.nan if pose.inside is None else pose.inside
-        record["visible"] = np.nan if pose.visible is None else pose.visible
+        for name in _OPTIONAL:
+            value = getattr(pose, name)
+            record[name] = np.nan if value is None else value
     return people
 
 
@@ -117,12 +117,10 @@ def observations_of(frame: LoggedFrame) -> list[Observation]:
                 confidence=record["confidence"].copy(),
                 box=tuple(record["box"].tolist()),
                 annotation_id=None if record["annotation"] == _NO_ID else int(record["annotation"]),
-                depth_sd_mm=_known(record["depth_sd"].copy()),
                 person_id=int(record["person"]),
                 peak=None if np.isnan(record["peak"]) else float(record["peak"]),
                 score=None if np.isnan(record["score"]) else float(record["score"]),
-                inside=_known(record["inside"].copy()),
-                visible=_known(record["visible"].copy()),
+                **{name: _known(record[name].copy()) for name in ("depth_sd_mm", "inside", "visible")},
             ),
             record["colours"].copy(),
         )
@@ -174,15 +172,9 @@ def _track(person: int, frames: np.ndarray, records: np.ndarray) -> PoseTrack:
     return PoseTrack(
         person_id=person,
         frames=frames,
-        joints_2d=records["joints_2d"],
-        joints_3d=records["joints_3d"],
-        confidence=records["confidence"],
         boxes=records["box"].astype(np.float64),
-        depth_sd_mm=_known(records["depth_sd"]),
-        annotation_ids=None
-        if (ids == _NO_ID).all()
-        else tuple(None if value == _NO_ID else int(value) for value in ids),
+        annotation_ids=None if (ids == _NO_ID).all() else tuple(None if i == _NO_ID else int(i) for i in ids),
         scores=_known(records["score"].astype(np.float64)),
-        inside=_known(records["inside"]),
-        visible=_known(records["visible"]),
+        **{name: records[name] for name in ("joints_2d", "joints_3d", "confidence")},
+        **{name: _known(records[name]) for name in ("depth_sd_mm", "inside", "visible")},
     )

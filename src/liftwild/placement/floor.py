@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -49,6 +49,12 @@ class Levelled(Recording):
     turn: np.ndarray = field(default_factory=lambda: np.eye(3))
     camera_height_mm: float = 0.0
 
+    @classmethod
+    def of(cls, recording: Recording, turn: np.ndarray, camera_height_mm: float) -> Levelled:
+        """``recording``, whose poses lie in those axes already."""
+        kept = {field.name: getattr(recording, field.name) for field in fields(Recording)}
+        return cls(**kept, turn=turn, camera_height_mm=camera_height_mm)
+
 
 class _Feet(NamedTuple):
     """Ankles that may stand on the floor. ``points`` (N, 3) mm, camera space; ``others`` (N, 3) the other foot then,
@@ -92,9 +98,8 @@ def level(recording: Recording) -> Levelled:
         replace(track, joints_3d=track.joints_3d @ turn.T, root_mm=_roots(track) @ turn.T - shift)
         for track in recording.tracks
     )
-    kept = {name: getattr(recording, name) for name in Recording.__dataclass_fields__}
-    kept.update(tracks=tracks, steps=(*recording.steps, f"{found}; floor {height / 1000:.2f} m below the camera"))
-    return Levelled(**kept, turn=turn, camera_height_mm=height)
+    steps = (*recording.steps, f"{found}; floor {height / 1000:.2f} m below the camera")
+    return Levelled.of(replace(recording, tracks=tracks, steps=steps), turn, height)
 
 
 def _roots(track: PoseTrack) -> np.ndarray:

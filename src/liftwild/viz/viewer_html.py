@@ -117,7 +117,9 @@ def _document(recording: Recording) -> dict[str, Any]:
 
 
 def _person(track: PoseTrack, placed: bool) -> dict[str, Any]:
-    spread, root = track.depth_sd_mm, track.root_mm
+    def known(values: np.ndarray | None, step: float) -> dict[str, Any] | None:
+        return None if values is None else packed(values, step)
+
     return {
         "id": int(track.person_id),
         "joints": list(track.skeleton.names),
@@ -127,10 +129,10 @@ def _person(track: PoseTrack, placed: bool) -> dict[str, Any]:
         "joints2d": packed(track.joints_2d, PX),
         "joints3d": packed(track.joints_3d, MM),
         "confidence": packed(track.confidence, SHARE),
-        "spread": None if spread is None else packed(spread, MM),
-        "inside": None if track.inside is None else packed(track.inside, SHARE),
-        "visible": None if track.visible is None else packed(track.visible, SHARE),
-        "root": packed(root, MM) if placed and root is not None else None,
+        "spread": known(track.depth_sd_mm, MM),
+        "inside": known(track.inside, SHARE),
+        "visible": known(track.visible, SHARE),
+        "root": known(track.root_mm, MM) if placed else None,
     }
 
 
