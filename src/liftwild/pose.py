@@ -159,9 +159,12 @@ class PoseTrack:
     def pose(self, i: int) -> Pose:
         """The track's ``i``-th pose, that of frame ``frames[i]``."""
         x, y, w, h = (float(value) for value in self.boxes[i])
-        arrays = {name: getattr(self, name) for name in ARRAYS}
+        arrays: dict[str, Any] = {}
+        for name in ARRAYS:
+            values = getattr(self, name)
+            arrays[name] = None if values is None else values[i]
         return Pose(
-            **{name: None if values is None else values[i] for name, values in arrays.items()},
+            **arrays,
             box=(x, y, w, h),
             annotation_id=None if self.annotation_ids is None else self.annotation_ids[i],
             skeleton=self.skeleton,
@@ -174,13 +177,16 @@ class PoseTrack:
         """The track of one person's ``poses`` (at least one) in ``frames``, all of one skeleton."""
         if not poses or len(poses) != len(frames):
             raise ValueError(f"a track needs poses, one for each frame, not {len(poses)} for {len(frames)}")
-        arrays = {name: [getattr(pose, name) for pose in poses] for name in ARRAYS}
+        arrays: dict[str, Any] = {}
+        for name in ARRAYS:
+            values = [getattr(pose, name) for pose in poses]
+            arrays[name] = None if any(value is None for value in values) else np.array(values)
         ids = tuple(pose.annotation_id for pose in poses)
         scores = np.array([np.nan if pose.score is None else pose.score for pose in poses], dtype=np.float64)
         return cls(
             person_id=person_id,
             frames=np.asarray(frames, dtype=np.int64),
-            **{name: None if any(v is None for v in own) else np.array(own) for name, own in arrays.items()},
+            **arrays,
             boxes=np.array([pose.box for pose in poses], dtype=np.float64),
             annotation_ids=None if all(value is None for value in ids) else ids,
             skeleton=poses[0].skeleton,

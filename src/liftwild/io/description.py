@@ -94,13 +94,14 @@ def with_metadata(recording: Recording, document: dict[str, Any]) -> Recording:
 
     KeyError, TypeError or ValueError if they are not as ``metadata`` writes them.
     """
-    camera = None
+    camera, camera_from = None, ""
     if (values := document.get("camera")) is not None:
         camera = Camera(*(float(values.get(field, 0.0)) for field in ("fx", "fy", "cx", "cy", "skew")))
+        camera_from = str(values["from"])
     found = replace(
         recording,
         camera=camera,
-        camera_from="" if camera is None else str(values["from"]),
+        camera_from=camera_from,
         steps=tuple(str(step) for step in document.get("steps", [])),
         confidence_is=str(document.get("confidence_is") or ""),
         computed_by=str(document.get("computed_by") or ""),

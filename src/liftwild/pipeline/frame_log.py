@@ -120,7 +120,9 @@ def observations_of(frame: LoggedFrame) -> list[Observation]:
                 person_id=int(record["person"]),
                 peak=None if np.isnan(record["peak"]) else float(record["peak"]),
                 score=None if np.isnan(record["score"]) else float(record["score"]),
-                **{name: _known(record[name].copy()) for name in ("depth_sd_mm", "inside", "visible")},
+                depth_sd_mm=_known(record["depth_sd_mm"].copy()),
+                inside=_known(record["inside"].copy()),
+                visible=_known(record["visible"].copy()),
             ),
             record["colours"].copy(),
         )
@@ -175,6 +177,10 @@ def _track(person: int, frames: np.ndarray, records: np.ndarray) -> PoseTrack:
         boxes=records["box"].astype(np.float64),
         annotation_ids=None if (ids == _NO_ID).all() else tuple(None if i == _NO_ID else int(i) for i in ids),
         scores=_known(records["score"].astype(np.float64)),
-        **{name: records[name] for name in ("joints_2d", "joints_3d", "confidence")},
-        **{name: _known(records[name]) for name in ("depth_sd_mm", "inside", "visible")},
+        joints_2d=records["joints_2d"],
+        joints_3d=records["joints_3d"],
+        confidence=records["confidence"],
+        depth_sd_mm=_known(records["depth_sd_mm"]),
+        inside=_known(records["inside"]),
+        visible=_known(records["visible"]),
     )

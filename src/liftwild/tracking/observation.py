@@ -48,15 +48,17 @@ def as_kept(pose: Pose) -> Pose:
         return np.asarray(values, np.float32).astype(np.float64)
 
     x, y, w, h = (float(value) for value in rounded(np.array(pose.box)))
-    arrays = {name: getattr(pose, name) for name in ("confidence", "depth_sd_mm", "inside", "visible")}
-    numbers = {"peak": pose.peak, "score": pose.score}
     return replace(
         pose,
         joints_2d=rounded(pose.joints_2d),
         joints_3d=rounded(pose.joints_3d),
+        confidence=np.asarray(pose.confidence, np.float32),
         box=(x, y, w, h),
-        **{name: np.asarray(value, np.float32) for name, value in arrays.items() if value is not None},
-        **{name: float(np.float32(value)) for name, value in numbers.items() if value is not None},
+        depth_sd_mm=None if pose.depth_sd_mm is None else np.asarray(pose.depth_sd_mm, np.float32),
+        peak=None if pose.peak is None else float(np.float32(pose.peak)),
+        inside=None if pose.inside is None else np.asarray(pose.inside, np.float32),
+        visible=None if pose.visible is None else np.asarray(pose.visible, np.float32),
+        score=None if pose.score is None else float(np.float32(pose.score)),
     )
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from liftwild.inference.onnx_recorder import recorded
-from liftwild.inference.openvino_runtime import openvino_core
+from liftwild.inference.openvino_runtime import openvino_core, openvino_request
 from liftwild.network.joint_head import MobileJoints
 from liftwild.network.mobilenet import MIN_PREFIX, Features, Keypoints, Prefix
 from liftwild.network.posenet import PoseNet
@@ -39,14 +39,9 @@ class FrozenLayers:
     """MoveNet, or its first ``blocks`` (0: all of it), by the weights that ``net`` has when this is made."""
 
     def __init__(self, net: PoseNet, blocks: int, bf16: bool) -> None:
-        core, self.blocks = openvino_core(), blocks
-        options = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-            "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
-        }
-        graph = recorded(net, self._layers(net), PIXELS, net.config.input_px)
-        self._request = core.compile_model(core.read_model(graph), "CPU", options).create_infer_request()
+        self.blocks = blocks
+        graph = openvino_core().read_model(recorded(net, self._layers(net), PIXELS, net.config.input_px))
+        self._request = openvino_request(graph, "bf16" if bf16 else "fp32")
 
     def _layers(self, net: PoseNet) -> Callable[[Tensor], dict[str, Tensor]]:
         """What the graph computes: ``FEATURES``, or ``PREFIX``."""
