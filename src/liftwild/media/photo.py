@@ -14,7 +14,7 @@ import numpy as np
 
 from liftwild.errors import LiftwildError
 from liftwild.media.exif import EXIF_MARK, ORIENTATION, orientation_of, turned_upright
-from liftwild.media.image_file import JPEG, PNG, exif_of, inspect_image
+from liftwild.media.image_file import JPEG, inspect_image
 
 Photo = str | Path | bytes | np.ndarray | Any  # ``load_photo`` says which; Any: a PIL image
 ACCEPTED = "a photo is a path, the bytes of an image file, a PIL image, or an array (H, W, 3) of uint8 RGB"
@@ -64,15 +64,15 @@ def _load_bytes(data: bytes, name: str) -> LoadedPhoto:
     fault, exif, alpha = inspect_image(data)
     if fault:
         raise LiftwildError(f"{name}: {fault}")
-    block = exif if data.startswith(PNG) else exif_of(data)  # a PNG has been gone through
     if alpha:
         image = _decode(name, data, cv2.IMREAD_UNCHANGED)
         if image.ndim == 3 and image.shape[2] == 4:
-            rgba = cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA)
-            return LoadedPhoto(np.ascontiguousarray(turned_upright(_on_white(rgba), orientation_of(exif))), block)
+            rgb = _on_white(cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA))
+            turned = rgb if exif is data else turned_upright(rgb, orientation_of(exif))  # OpenCV turns a TIFF
+            return LoadedPhoto(np.ascontiguousarray(turned), exif)
     if data.startswith(JPEG) and JPEG_AS_RGB is not None:
-        return LoadedPhoto(_decode(name, data, JPEG_AS_RGB), block)
-    return LoadedPhoto(cv2.cvtColor(_decode(name, data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), block)
+        return LoadedPhoto(_decode(name, data, JPEG_AS_RGB), exif)
+    return LoadedPhoto(cv2.cvtColor(_decode(name, data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), exif)
 
 
 def _load_pil(photo: Any) -> LoadedPhoto:
