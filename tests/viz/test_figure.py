@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liftwild.errors import LiftwildError
+from liftwild.media.encoding import write_png
 from liftwild.media.photo import read_photo
 from liftwild.pose import Pose
 from liftwild.skeleton import MPII_16
@@ -228,7 +229,7 @@ def test_a_smaller_copy_of_the_photo_gives_the_same_figure(height: int, width: i
 
 def test_png(tmp_path: Path) -> None:
     drawn = draw_figure(picture(), [standing()])
-    figure.write_png(tmp_path / "a.png", drawn)
+    write_png(tmp_path / "a.png", drawn)
     assert np.array_equal(read_photo(tmp_path / "a.png"), drawn)
     assert [file.name for file in tmp_path.iterdir()] == ["a.png"]
 

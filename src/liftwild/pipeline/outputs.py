@@ -15,6 +15,7 @@ from liftwild.errors import LiftwildError
 from liftwild.inference.estimator import Estimator
 from liftwild.io.formats import ABOUT_SUFFIX, FORMATS, foreign_file, is_ours, write_formats
 from liftwild.joint_mapping import in_skeleton
+from liftwild.media.encoding import write_png
 from liftwild.media.photo import read_photo
 from liftwild.media.video import Clip
 from liftwild.pipeline.options import OutputOptions, PoseOptions
@@ -23,7 +24,7 @@ from liftwild.pipeline.photos import PhotoResult, predict_photos
 from liftwild.pipeline.spool import Spool
 from liftwild.pipeline.video import VideoResult, log_settings, predict_video
 from liftwild.pose import Recording, hide
-from liftwild.viz.figure import draw_figure, write_png
+from liftwild.viz.figure import draw_figure
 from liftwild.viz.overlay import draw_overlay, write_overlay
 
 Frames = Callable[[], Iterable[tuple[int, np.ndarray]]]

@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 
 from liftwild import __version__
-from liftwild.errors import LiftwildError
 from liftwild.files import write_whole
 from liftwild.io.description import metadata
+from liftwild.media.encoding import jpeg_bytes
 from liftwild.pose import PoseTrack, Recording
 from liftwild.viz.draw import LEFT, MIDDLE, RIGHT, UNSURE
 
@@ -167,12 +167,7 @@ def _jpeg(image: np.ndarray, clip: bool) -> bytes:
     if shrink < 1:
         size = max(1, round(width * shrink)), max(1, round(height * shrink))
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    done, content = cv2.imencode(
-        ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
-    )  # fmt: skip
-    if not done:
-        raise LiftwildError("a picture for the viewer cannot be encoded")
-    return content.tobytes()
+    return jpeg_bytes(image, quality)
 
 
 def _css(colour: tuple[int, int, int]) -> str:
