@@ -314,7 +314,7 @@ def test_fingerprints_tell_weights_apart(tiny_weights: Path) -> None:
 
 def test_the_command_line_says_what_has_computed(tmp_path: Path, tiny_weights: Path) -> None:
     (choice,) = (option.type for option in predict_command.params if option.name == "runtime")
-    assert tuple(choice.names()) == RUNTIME_NAMES  # type: ignore[attr-defined]
+    assert tuple(choice.choices) == RUNTIME_NAMES  # type: ignore[attr-defined]
     (tmp_path / "a.png").write_bytes(encode(".png", picture()))
     for kind, name in (("torch", "torch fp32"), ("onnx", "onnx fp32")):
         if kind == "onnx":
