@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from liftwild.camera import Camera
 from liftwild.errors import LiftwildError
 from liftwild.media.image_file import inspect_image
-from liftwild.placement.root_translation import ASSUMED_DEG, assumed_camera, camera_of_exif, given_camera
+from liftwild.placement.photo_camera import ASSUMED_DEG, assumed_camera, camera_of_exif, given_camera
 from tests.support.images import encode, picture, png_chunk
 
 
@@ -132,7 +132,7 @@ def test_an_assumed_camera_spans_its_angle() -> None:
 
 
 def test_a_given_camera() -> None:
-    assert given_camera("1100,1050,640,350", 1280, 720) == (Camera(1100, 1050, 640, 350), "given")
+    assert given_camera([1100, 1050, 640, 350], 1280, 720) == (Camera(1100, 1050, 640, 350), "given")
     assert given_camera([1100, 1050, -300, 350], 1280, 720)[0].cx == -300  # the photo is a crop
 
 
@@ -154,5 +154,5 @@ def test_a_given_camera() -> None:
 )
 def test_wrong_camera_numbers(numbers: str, says: str) -> None:
     with pytest.raises(LiftwildError) as caught:
-        given_camera(numbers, 1280, 720)
+        given_camera(numbers.split(","), 1280, 720)  # type: ignore[arg-type]
     assert says in str(caught.value) and "\n" not in str(caught.value)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from liftwild.placement.root_translation import ANKLE_SHARE, standing_height_mm
+from liftwild.placement.body_height import ANKLE_SHARE, standing_height_mm
 from liftwild.pose import PoseTrack, Recording
 
 WINDOW_S = 0.3  # over which a foot's speed is taken: shorter, and jitter looks like walking
@@ -70,10 +70,10 @@ class _Feet(NamedTuple):
 def level(recording: Recording) -> Levelled:
     """The recording turned so that y is along gravity, and moved so that feet that stand are on y = 0.
 
-    Wants everybody placed (``place.located``) and a camera that stood still. The floor is the plane through the places
-    where feet rest (low and slow), fitted so that a few wrong ones do not matter. Where these places determine it in
-    one direction only (people walk along a line), the other is how their bodies balance; where in none (nobody
-    steps; a photo), the axes stay the camera's. ``steps`` says which. ValueError if a track has no ``root_mm``.
+    Wants everybody placed (``located``) and a camera that stood still. The floor is the plane through the places where
+    feet rest (low and slow), fitted so that a few wrong ones do not matter. Where these places determine it in one
+    direction only (people walk along a line), the other is how their bodies balance; where in none (nobody steps; a
+    photo), the axes stay the camera's. ``steps`` says which. ValueError if a track has no ``root_mm``.
     """
     if any(track.root_mm is None for track in recording.tracks):
         raise ValueError("a recording is levelled after it was placed: a track has no root_mm")
