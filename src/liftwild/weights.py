@@ -31,17 +31,15 @@ def shipped_names() -> list[str]:
     return sorted(path.stem for path in SHIPPED.glob("*.json") if not path.stem.startswith("detector"))
 
 
-def save_weights(
-    path: Path, net: PoseNet, card: dict[str, Any], half: bool = True, shard_mb: float = 0.0
-) -> list[Path]:
+def save_weights(path: Path, net: PoseNet, card: dict[str, Any], shard_mb: float = 0.0) -> list[Path]:
     """Write ``path`` (.safetensors) and its .json beside it, each whole or not at all; the files with the tensors.
 
     ``card`` needs ``sum_length_mm`` (mean summed length of the scale bones in the 3D training data) and may hold
-    anything else that json can; ``half`` stores floats as fp16. ``shard_mb`` above 0: shards of at most so many
-    million bytes instead of one file; LiftwildError if a single tensor is larger.
+    anything else that json can. Floats are stored as fp16. ``shard_mb`` above 0: shards of at most so many million
+    bytes instead of one file; LiftwildError if a single tensor is larger.
     """
     path = Path(path)
-    state = _state(net, half)
+    state = _state(net)
     about = {
         "format": FORMAT,
         "version": VERSION,
@@ -118,12 +116,12 @@ def read_weights_json(path: Path, kind: str, version: int) -> dict[str, Any]:
 def check_shards(net: PoseNet, shard_mb: float) -> None:
     """LiftwildError if ``save_weights`` could not cut ``net`` into such shards; to be known before a long training."""
     if shard_mb > 0:
-        _shards(_state(net, True), int(shard_mb * 1e6))
+        _shards(_state(net), int(shard_mb * 1e6))
 
 
-def _state(net: PoseNet, half: bool) -> dict[str, Tensor]:
+def _state(net: PoseNet) -> dict[str, Tensor]:
     return {
-        name: (tensor.half() if half and tensor.is_floating_point() else tensor).contiguous().cpu()
+        name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous().cpu()
         for name, tensor in net.state_dict().items()
     }
 
