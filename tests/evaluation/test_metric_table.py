@@ -4,47 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from liftwild.camera import bone_lengths, depth_targets, pose_mm
+from liftwild.camera import bone_lengths, pose_mm
 from liftwild.evaluation.measure import Measured
 from liftwild.evaluation.metric_table import METRICS, Metric, Value, head_hits, partly_known, score_all, symmetry
-from liftwild.evaluation.predictions import (
-    Predictions,
-    StorePredictions,
-)
 from liftwild.evaluation.protocols.open import joint_rows, picture_row, space_rows, symmetry_rows
 from liftwild.evaluation.scored import compare, score, tables_text
 from liftwild.skeleton import MPII_16, PELVIS
 from liftwild.training.recipe_file import recipe_from_dict
 from tests.support.paths import ROOT
-from tests.support.poses import STANDING
+from tests.support.poses import STANDING, J
+from tests.support.predictions import INPUT_PX, joint, perfect, predictions
 from tests.support.training import tiny_recipe
 
-J = len(MPII_16)
 FLIP = list(MPII_16.flip_index)
-INPUT_PX = 200
-PX_PER_MM = 0.1
-
-
-def joint(name: str) -> int:
-    return MPII_16.index(name)
-
-
-def perfect(people: int = 3, **changes: Any) -> Measured:
-    """People seen from very far, by a network without fault."""
-    true_3d = STANDING + np.random.default_rng(0).normal(0, 60, (people, J, 3))
-    true_2d = 100 + PX_PER_MM * true_3d[..., :2]
-    known = np.ones((people, J), dtype=bool)
-    depth = np.stack([depth_targets(a, b, c, INPUT_PX)[0] for a, b, c in zip(true_2d, true_3d, known, strict=True)])
-    measured = Measured(
-        true_2d.copy(), np.full((people, J), 0.8), depth, true_2d, known, true_3d + np.array([0, 0, 5000]),
-        known.copy(), INPUT_PX, 4000.0,
-    )  # fmt: skip
-    return dataclasses.replace(measured, **changes)
 
 
 def network_mm(measured: Measured) -> tuple[float, float]:
@@ -54,7 +30,7 @@ def network_mm(measured: Measured) -> tuple[float, float]:
 
 
 def test_a_perfect_prediction() -> None:
-    measured = perfect()
+    measured = perfect(3)
     assert picture_row("s", measured) == ["s", "100.0 (3)", "100.0 (3)", "0.0 (3)", "100.0 (3)", "0"]
     assert network_mm(measured) == pytest.approx((0, 0), abs=1e-3)
     rows = {row[1]: row[2:] for row in space_rows("s", measured, measured.true_3d[0])}
@@ -67,7 +43,7 @@ def test_a_perfect_prediction() -> None:
 
 
 def test_left_for_right() -> None:
-    true = perfect()
+    true = perfect(3)
     measured = dataclasses.replace(true, pred_2d=true.pred_2d[:, FLIP], pred_depth=true.pred_depth[:, FLIP])
     row = picture_row("s", measured)
     assert float(row[1].split()[0]) < 50
@@ -76,9 +52,9 @@ def test_left_for_right() -> None:
 
 
 def test_turned_and_grown_is_forgiven_by_pa_only() -> None:
-    true = perfect()
+    true = perfect(3)
     c, s = np.cos(0.5), np.sin(0.5)
-    turned = (true.pred_2d - 100) @ np.array([[c, s], [-s, c]]) * 0.3 + 60
+    turned = (true.pred_2d - INPUT_PX / 2) @ np.array([[c, s], [-s, c]]) * 0.3 + 60
     measured = dataclasses.replace(true, pred_2d=turned, pred_depth=true.pred_depth * 0.3)
     mpjpe, pa = network_mm(measured)
     assert mpjpe > 100 and pa == pytest.approx(0, abs=1e-3)
@@ -86,8 +62,8 @@ def test_turned_and_grown_is_forgiven_by_pa_only() -> None:
 
 @pytest.mark.parametrize("axis", ["x", "z"])
 def test_mirrored_is_not_forgiven(axis: str) -> None:
-    true = perfect()
-    change = {"pred_2d": true.pred_2d * (-1, 1) + (200, 0)} if axis == "x" else {"pred_depth": -true.pred_depth}
+    true = perfect(3)
+    change = {"pred_2d": true.pred_2d * (-1, 1) + (INPUT_PX, 0)} if axis == "x" else {"pred_depth": -true.pred_depth}
     assert min(network_mm(dataclasses.replace(true, **change))) > 20
 
 
@@ -136,7 +112,7 @@ def test_symmetry_by_hand() -> None:
     assert scores["upper leg mm"] == scores["upper leg %"] == 0
     assert scores["mean mm"] == pytest.approx(12.5) and scores["mean %"] == pytest.approx(5)
     assert symmetry(STANDING[None], valid[2:]) == {}
-    row = symmetry_rows("s", perfect(valid_3d=np.zeros((3, J), dtype=bool)))
+    row = symmetry_rows("s", dataclasses.replace(perfect(3), valid_3d=np.zeros((3, J), dtype=bool)))
     assert [cells[1] for cells in row] == ["network"]
 
 
@@ -155,7 +131,7 @@ def test_errors_in_space_are_over_the_same_people() -> None:
 
 def test_joints_outside_the_photo_do_not_decide_the_scale() -> None:
     """As in ``predict``; what is scaled to the labels does not change."""
-    true = perfect()
+    true = perfect(3)
     bones = bone_lengths(true.true_3d).mean(axis=0)
     inside = np.ones((3, J))
     inside[:, [joint("left_ankle"), joint("right_ankle")]] = 0.4
@@ -177,22 +153,9 @@ def test_a_metric_is_a_function_and_a_line(monkeypatch: pytest.MonkeyPatch) -> N
         return Value(100 * float(measured.confidence.mean()), len(measured))
 
     monkeypatch.setitem(METRICS, "toy", Metric("toy", "mean confidence", "%", False, confidence))
-    measured = perfect()
+    measured = perfect(3)
     assert score_all(measured)["toy"] == pytest.approx(80) and "80.0 (3)" in picture_row("s", measured)
-    store = StorePredictions(
-        "s",
-        "f" * 64,
-        ("x.jpg",) * 3,
-        np.arange(3),
-        ("",) * 3,
-        ("",) * 3,
-        np.full(3, np.nan),
-        measured.pred_2d,
-        measured,
-    )
-    found = Predictions({"liftwild": "0", "weights": {"name": "net", "sha256": "0" * 64}, "protocol": "open",
-                         "flip_test": False, "sum_length_mm": 4000.0, "mean_pose_mm": None}, (store,))  # fmt: skip
-    one = score(Path("p.arrow"), found)
+    one = score(Path("p.arrow"), predictions(measured, "open"))
     assert "| mean confidence, % |" in tables_text([one])
     (table,) = compare([one])
     assert table.rows[0][1]["mean confidence, %"].value == pytest.approx(80)
