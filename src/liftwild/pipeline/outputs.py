@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from liftwild.errors import LiftwildError
 from liftwild.inference.estimator import Estimator
-from liftwild.io.formats import ABOUT_SUFFIX, FORMATS, foreign_file, is_ours, write_formats
+from liftwild.io.formats import ABOUT_SUFFIX, by_suffix, foreign_file, is_ours, write_formats
 from liftwild.joint_mapping import in_skeleton
 from liftwild.media.encoding import write_png
 from liftwild.media.photo import read_photo
@@ -59,16 +59,12 @@ class OutputGuard:
         foreign = foreign_file(self.out, stem, wanted.formats)
         if foreign is None:
             foreign = next((path for path in pictures if os.path.lexists(path)), None)
-            if foreign is not None and any(is_ours(path) for path in self._data(stem)):
+            # A file that is liftwild's makes the pictures beside it liftwild's.
+            if any(is_ours(self.out / (stem + suffix)) for suffix in (*by_suffix(), ABOUT_SUFFIX)):
                 foreign = None
         if foreign is not None:
             raise LiftwildError(f"{source}: {foreign} exists and is no result of liftwild; use another -o")
         self.taken[key] = source
-
-    def _data(self, stem: str) -> list[Path]:
-        """Files whose being liftwild's makes the pictures beside them liftwild's."""
-        suffixes = [suffix for fmt in FORMATS.values() for suffix in fmt.suffixes]
-        return [self.out / (stem + suffix) for suffix in (*suffixes, ABOUT_SUFFIX)]
 
 
 @dataclass
