@@ -102,14 +102,14 @@ def test_what_is_no_predictions_file(predictions: Predictions, stores: list[Path
         (tmp_path / "cut", "is not a predictions file"),
         (tmp_path, "is not a predictions file"),
         (stores[0], "is an Arrow file, but not a predictions file"),
-        (write_arrow(tmp_path / "new", content, {"liftwild_predictions": "2"}), "of version 2; this liftwild reads 3"),
+        (write_arrow(tmp_path / "new", content, {"liftwild_predictions": "2"}), "of version 2; this liftwild reads 4"),
         (write_arrow(tmp_path / "few", content, {"about": json.dumps(about)}), "does not hold the predictions"),
         (write_arrow(tmp_path / "odd", content, {"about": "{"}), "does not hold the predictions"),
     ):
         with pytest.raises(LiftwildError, match=words) as caught:
             read_predictions(path)
         assert str(path) in str(caught.value) and "\n" not in str(caught.value)
-    assert len(SCHEMA) == 16
+    assert len(SCHEMA) == 17
 
 
 def test_stores_of_one_name() -> None:

@@ -104,10 +104,10 @@ def test_people_who_cannot_be_placed_are_left_out() -> None:
     true.valid_3d[0, PELVIS] = False
     true.true_3d[0, PELVIS] = np.nan
     true.valid_2d[1, PELVIS] = False
-    poses = find_protocol("h36m").aligned(predictions(true, "h36m", ("Walking",)), find_protocol("h36m").chosen({}))[
-        "h36m"
-    ]
-    assert poses.valid.any(1).tolist() == [False, False, True, True, True, True]
+    rules = find_protocol("h36m")
+    for root, second in (("whole", True), ("depth", False)):  # the second's root has no place in the picture
+        poses = rules.aligned(predictions(true, "h36m", ("Walking",)), rules.chosen({"root": root}))["h36m"]
+        assert poses.valid.any(1).tolist() == [False, second, True, True, True, True]
     assert scores(true, "h36m", ("Walking",))["table1"]["Average"] == pytest.approx(0, abs=1e-3)
     assert scores(true, "mpi-inf-3dhp", SEQUENCES, hips="none")["table3"]["All PCK"] == 100
 
@@ -137,9 +137,11 @@ def test_counts() -> None:
 
 
 def test_switches() -> None:
-    assert find_protocol("h36m").chosen({"root": "whole"}) == {"root": "whole", "thorax": "network"}
-    assert find_protocol("mpi-inf-3dhp").chosen({}) == {"hips": "prediction"}
+    assert find_protocol("h36m").chosen({"root": "depth"}) == {
+        "average": "frames", "root": "depth", "thorax": "network", "head": "0.75"
+    }  # fmt: skip
+    assert find_protocol("mpi-inf-3dhp").chosen({}) == {"hips": "together"}
     with pytest.raises(LiftwildError, match="protocol mpii has no switch 'root'; it has none"):
         find_protocol("mpii").chosen({"root": "whole"})
-    with pytest.raises(LiftwildError, match="switch root is depth or whole, not 'joint'"):
+    with pytest.raises(LiftwildError, match="switch root is whole or depth, not 'joint'"):
         find_protocol("h36m").chosen({"root": "joint"})

@@ -110,13 +110,13 @@ def test_h36m_from_the_command_line(tiny_weights: Path, tmp_path: Path) -> None:
         "h36m",
         "--any-count",
         "--switch",
-        "root=whole",
+        "root=depth",
         "-o",
         out,
     ]
     done = CliRunner().invoke(cli, list(map(str, arguments)))
     assert done.exit_code == 0, done.output
-    name = "tiny (root=whole; 4 people instead of 109,867)"
+    name = "tiny (root=depth; 4 people instead of 109,867)"
     row = next(line for line in done.output.splitlines() if line.startswith(f"| ours: {name} |"))
     cells = row.split(" | ")[1:]
     actions = dict(zip(paper.paper_table("table1").columns, cells, strict=True))
@@ -125,8 +125,8 @@ def test_h36m_from_the_command_line(tiny_weights: Path, tmp_path: Path) -> None:
     assert values[2] == pytest.approx(np.mean(values[:2]), abs=0.01)
     wrong = CliRunner().invoke(cli, ["report", str(out), "--switch", "root"])
     assert wrong.exit_code == 2 and "--switch wants NAME=VALUE, not 'root'" in wrong.output
-    # Another reading of the same predictions; that of the paper.
-    again = CliRunner().invoke(cli, ["report", str(out), "--switch", "root=depth"])
+    # Another reading of the same predictions; the default.
+    again = CliRunner().invoke(cli, ["report", str(out), "--switch", "root=whole"])
     assert again.exit_code == 0 and "| ours: tiny (4 people instead of 109,867) |" in again.output
 
 
@@ -162,11 +162,12 @@ def test_runs_of_one_recipe_are_averaged(tmp_path: Path) -> None:
     true = perfect()
     for number, shift in enumerate((1, 3)):
         pred = dataclasses.replace(true, pred_2d=true.pred_2d + np.array([shift, 0]))
-        write(tmp_path / f"{number}.arrow", predictions(pred, "h36m", ("Walking",)), str(number) * 64)
+        about = {"switches": {"root": "depth"}}
+        write(tmp_path / f"{number}.arrow", predictions(pred, "h36m", ("Walking",), **about), str(number) * 64)
     tables = report([tmp_path])
-    row = next(line for line in tables.splitlines() if "ours: net (6 people" in line)
+    row = next(line for line in tables.splitlines() if "ours: net (root=depth; 6 people" in line)
     assert row.endswith("| 20.00 ± 14.14 |") and ", 2 runs |" in row and "| - |" in row
-    write(tmp_path / "2.arrow", predictions(true, "h36m", ("Walking",)), "0" * 64)
+    write(tmp_path / "2.arrow", predictions(true, "h36m", ("Walking",), **about), "0" * 64)
     with pytest.raises(LiftwildError, match=r"0.arrow and .*2.arrow are the same weights on the same people"):
         report([tmp_path])
 
