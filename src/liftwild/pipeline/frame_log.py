@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,36 +35,11 @@ class LoggedFrame(NamedTuple):
     people: np.ndarray
 
 
-class FrameLog(Protocol):
-    """Where what was found in a clip's frames is kept, in order. ``is_complete``: the clip's end was reached, with
-    ``missing`` frames."""
-
-    is_complete: bool
-    missing: int
-
-    @property
-    def path(self) -> Path | None:
-        """Its file, or None."""
-
-    @property
-    def frames(self) -> int:
-        """How many frames it holds."""
-
-    def __iter__(self) -> Iterator[LoggedFrame]:
-        """The frames that it holds, in order."""
-
-    def add(self, number: int, time_s: float, size: tuple[int, int] | None, seen: list[Observation]) -> None:
-        """Append a frame of ``size`` (width, height), None where it was broken, and who was seen in it."""
-
-    def finish(self, missing: int) -> None:
-        """Note that the clip has ended, with ``missing`` frames that it promised and did not have."""
-
-    def remove(self) -> None:
-        """Forget everything."""
-
-
 class MemoryLog:
-    """A ``FrameLog`` in memory, about 750 bytes for each person and frame."""
+    """What was found in a clip's frames, in order, in memory: about 750 bytes for each person and frame.
+
+    ``is_complete``: the clip's end was reached, with ``missing`` frames. ``path``: its file, None here.
+    """
 
     path: Path | None = None
 
@@ -74,22 +49,23 @@ class MemoryLog:
 
     @property
     def frames(self) -> int:
-        """How many it holds."""
+        """How many frames it holds."""
         return len(self._kept)
 
     def __iter__(self) -> Iterator[LoggedFrame]:
+        """The frames that it holds, in order."""
         return iter(self._kept)
 
     def add(self, number: int, time_s: float, size: tuple[int, int] | None, seen: list[Observation]) -> None:
-        """As ``FrameLog.add``."""
+        """Append a frame of ``size`` (width, height), None where it was broken, and who was seen in it."""
         self._kept.append(LoggedFrame(number, time_s, *(size or (0, 0)), records_of(seen)))
 
     def finish(self, missing: int) -> None:
-        """As ``FrameLog.finish``."""
+        """Note that the clip has ended, with ``missing`` frames that it promised and did not have."""
         self.is_complete, self.missing = True, missing
 
     def remove(self) -> None:
-        """As ``FrameLog.remove``."""
+        """Forget everything."""
         self._kept.clear()
 
 
@@ -145,7 +121,7 @@ class LoggedClip(NamedTuple):
     tracks: tuple[PoseTrack, ...]
 
 
-def read_log(log: FrameLog) -> LoggedClip:
+def read_log(log: Iterable[LoggedFrame]) -> LoggedClip:
     """The tracks of a log, by the number of their people. About 750 bytes for each person and frame are held."""
     counts: dict[int, int] = {}
     times: list[float] = []
