@@ -12,6 +12,7 @@ import click
 
 from liftwild.cli.option_types import DEVICE_HELP, BoxNumbers, CountOrAll, Numbers
 from liftwild.errors import LiftwildError
+from liftwild.files import make_folder
 from liftwild.inference.runtime_kinds import RUNTIME_NAMES
 from liftwild.skeleton import SKELETONS
 from liftwild.threads import wait_kindly
@@ -186,7 +187,7 @@ def predict_command(ctx: click.Context, sources: tuple[Path, ...], **given: Any)
     wait_kindly()
     from liftwild.inference.estimator import Estimator
     from liftwild.media.photo import find_photos
-    from liftwild.pipeline.outputs import OutputGuard, make_folder, write_photos
+    from liftwild.pipeline.outputs import OutputGuard, write_photos
 
     poses, wanted = options.pose_options(), options.output_options()
     photos, clips = _photos_and_clips(sources, options.as_clip)

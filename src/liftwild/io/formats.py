@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from liftwild.errors import LiftwildError
-from liftwild.files import write_whole
+from liftwild.files import make_folder, write_whole
 from liftwild.io import bvh, coco_results, csv_table, json_file, npz, parquet, trc
 from liftwild.io.description import frame_ranges, metadata, skeleton_name, skeleton_of
 from liftwild.io.format import Format
@@ -86,10 +86,7 @@ def write_formats(
     floored = upright.on_floor(recording) if any(fmt.needs_floor for fmt in chosen) else recording
     found = {False: _hidden(recording, min_confidence), True: _hidden(floored, min_confidence)}
     mapped = {is_floored: in_skeleton(given, skeleton) for is_floored, given in found.items()}
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LiftwildError(f"{out}: cannot be made a folder: {error.strerror or error}") from None
+    make_folder(out)
     written: list[Path] = []
     notes: list[str] = []
 

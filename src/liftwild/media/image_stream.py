@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from liftwild.errors import LiftwildError
+from liftwild.files import reading
 from liftwild.media.image_file import JPEG, JPEG_MARKER, PNG, png_chunks
 
 CHUNK_BYTES = 1 << 20
@@ -55,10 +56,8 @@ def split_images(source: ByteSource, name: str) -> Iterator[tuple[bytes, str]]:
             del buffer[1 : max(1, len(buffer) - len(PNG))]
         if len(buffer) > MAX_IMAGE_BYTES:
             raise LiftwildError(f"{name}: an image of more than {MAX_IMAGE_BYTES >> 20} MiB; is it images at all?")
-        try:
+        with reading(name):
             chunk = source.read1(CHUNK_BYTES)
-        except OSError as error:
-            raise LiftwildError(f"{name}: cannot be read: {error.strerror or error}") from None
         buffer += chunk
         more = bool(chunk)
 

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from liftwild.errors import LiftwildError
+from liftwild.files import reading
 from liftwild.media.exif import EXIF_MARK, ORIENTATION, orientation_of, turned_upright
 from liftwild.media.image_file import JPEG, inspect_image
 
@@ -111,14 +112,12 @@ def find_photos(paths: Iterable[str | Path]) -> list[Path]:
     for path in map(Path, paths):
         found = [path]
         if os.path.isdir(path):
-            try:
+            with reading(path):
                 found = sorted(
                     file
                     for file in path.iterdir()
                     if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
                 )
-            except OSError as error:
-                raise LiftwildError(f"{path}: cannot be read: {error.strerror}") from None
             if not found:
                 kinds = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
                 raise LiftwildError(f"{path}: no photos in this folder ({kinds})")
@@ -129,7 +128,7 @@ def find_photos(paths: Iterable[str | Path]) -> list[Path]:
 
 def _read_bytes(path: Path) -> bytes:
     """The file's content; LiftwildError if it is not a file that can be read, or empty."""
-    try:
+    with reading(path):
         found = os.stat(path)
         if stat.S_ISDIR(found.st_mode):
             raise LiftwildError(f"{path}: is a folder, not a photo")
@@ -138,10 +137,6 @@ def _read_bytes(path: Path) -> bytes:
         if found.st_size > MAX_BYTES:
             raise LiftwildError(f"{path}: is too large for a photo ({found.st_size / 2**30:.1f} GiB)")
         data = path.read_bytes()
-    except FileNotFoundError:
-        raise LiftwildError(f"{path}: no such file") from None
-    except OSError as error:
-        raise LiftwildError(f"{path}: cannot be read: {error.strerror or error}") from None
     if not data:
         raise LiftwildError(f"{path}: is empty (0 bytes)")
     return data

@@ -160,14 +160,6 @@ def write_clip(
     return done, notes
 
 
-def make_folder(out: Path) -> None:
-    """Make the folder for results; LiftwildError if it cannot be made."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LiftwildError(f"{out}: cannot be made a folder: {error.strerror or error}") from None
-
-
 def write_photo(result: PhotoResult, out: Path, wanted: OutputOptions) -> int:
     """Everything that is ``wanted`` of a photo; how many people it holds. LiftwildError if it failed, or cannot be
     written.
