@@ -59,11 +59,8 @@ def find_device(name: str | None) -> torch.device:
 
 def hash_of(net: nn.Module) -> str:
     """What tells a network's weights from all others."""
-    found = hashlib.sha256()
-    for name, tensor in net.state_dict().items():
-        found.update(name.encode())
-        found.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).tobytes())
-    return found.hexdigest()[:16]
+    tensors = ((name, tensor.detach().cpu().numpy()) for name, tensor in net.state_dict().items())
+    return hash_of_bytes(*(part for name, values in tensors for part in (name.encode(), values.tobytes())))
 
 
 def hash_of_bytes(*contents: bytes) -> str:
