@@ -25,8 +25,8 @@ def recorded(net: nn.Module, compute: Callable[[Tensor], Mapping[str, Tensor]], 
 
     ``compute`` takes pictures (people, ``side``, ``side``, 3) uint8 RGB, the input called ``name``, and gives the
     outputs (people, ...) fp32 by name; there may be any number of people. Convolutions are called as the layers of
-    ``net``, and the batch norms after them are folded into them. LiftwildError without the onnx package;
-    NotImplementedError on an operation that is not known here.
+    ``net``; padding before them and batch norms after them become part of them. LiftwildError without the onnx
+    package; NotImplementedError on an operation that is not known here.
     """
     graph = Recorder(net)
     pictures = torch.zeros(1, side, side, 3, dtype=torch.uint8)
@@ -62,7 +62,9 @@ class Recorder(TorchFunctionMode):
         self.layers = {id(value): name.removesuffix(".weight") for name, value in net.named_parameters()}
         self.names: dict[int, str] = {}
         self.kept: list[Tensor] = []  # of these names, so that no ``id`` is given away again
-        self.convolutions: dict[str, tuple[Any, ...]] = {}  # what torch was given for them, by name
+        # By name, what torch was given: a batch norm goes into the one before it, one goes into a convolution after it.
+        self.convolutions: dict[str, tuple[Any, ...]] = {}
+        self.paddings: dict[str, tuple[Tensor, Sequence[int]]] = {}
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
 
@@ -97,6 +99,10 @@ class Recorder(TorchFunctionMode):
         self.nodes.append(self.onnx.helper.make_node(operation, names, [out], out, **attributes))
         return out
 
+    def ends_with(self, x: Tensor, those: Mapping[str, Any]) -> bool:
+        """Whether the last node gives ``x`` and is one of ``those``, by name."""
+        return self.nodes[-1].name == self.names[id(x)] and self.nodes[-1].name in those
+
     def _constant(self, values: Any) -> str:
         array = values.numpy() if isinstance(values, Tensor) else values
         if not isinstance(array, np.ndarray):
@@ -111,30 +117,38 @@ class Recorder(TorchFunctionMode):
 
 def _conv(
     graph: Recorder, result: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1,
-    padding: Any = 0, dilation: Any = 1, groups: int = 1, *, out: str = "",
+    padding: Any = 0, dilation: Any = 1, groups: int = 1,
 ) -> str:  # fmt: skip
+    pads = _pair(padding) * 2
+    if graph.ends_with(x, graph.paddings):
+        x, (left, right, top, bottom) = graph.paddings[graph.names[id(x)]]
+        pads = [pads[0] + top, pads[1] + left, pads[2] + bottom, pads[3] + right]
+        del graph.nodes[-1], graph.constants[-1]
+    how = {"kernel_shape": weight.shape[2:], "strides": _pair(stride), "pads": pads, "group": groups}
+    return _convolution(graph, graph.layers.get(id(weight), ""), x, weight, bias, how)
+
+
+def _convolution(
+    graph: Recorder, name: str, x: Tensor, weight: Tensor, bias: Tensor | None, how: dict[str, Any]
+) -> str:
     numbers = [each.float() for each in (weight, bias) if each is not None]
-    out = out or graph.layers.get(id(weight), "")
-    out = graph.add(
-        "Conv", x, *numbers, out=out, kernel_shape=weight.shape[2:], strides=_pair(stride), pads=_pair(padding) * 2,
-        group=groups,
-    )  # fmt: skip
-    graph.convolutions[out] = (x, weight, bias, stride, padding, dilation, groups)
-    return out
+    name = graph.add("Conv", x, *numbers, out=name, **how)
+    graph.convolutions[name] = (x, weight, bias, how)
+    return name
 
 
 def _batch_norm(
     graph: Recorder, result: Tensor, x: Tensor, mean: Tensor, variance: Tensor, *, weight: Tensor, bias: Tensor,
     eps: float, **_: Any,
 ) -> str:  # fmt: skip
-    before = graph.nodes[-1].name
-    if before != graph.names[id(x)] or before not in graph.convolutions:
+    if not graph.ends_with(x, graph.convolutions):
         return graph.add("BatchNormalization", x, weight, bias, mean, variance, epsilon=eps)
-    source, kernel, shift, *rest = graph.convolutions.pop(before)
+    name = graph.names[id(x)]
+    source, kernel, shift, how = graph.convolutions[name]
     del graph.nodes[-1], graph.constants[-2:]
     scale = weight.double() / (variance.double() + eps).sqrt()
     shift = bias.double() + (shift.double() - mean.double()) * scale
-    return _conv(graph, result, source, kernel.double() * scale[:, None, None, None], shift, *rest, out=before)
+    return _convolution(graph, name, source, kernel.double() * scale[:, None, None, None], shift, how)
 
 
 def _max_pool(
@@ -154,7 +168,9 @@ def _avg_pool(
 
 def _pad(graph: Recorder, result: Tensor, x: Tensor, sides: Sequence[int], **_: Any) -> str:
     left, right, top, bottom = sides
-    return graph.add("Pad", x, [0, 0, top, left, 0, 0, bottom, right])
+    out = graph.add("Pad", x, [0, 0, top, left, 0, 0, bottom, right])
+    graph.paddings[out] = (x, sides)
+    return out
 
 
 def _interpolate(graph: Recorder, result: Tensor, x: Tensor, *, scale_factor: float, mode: str, **_: Any) -> str:
