@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -37,8 +38,8 @@ def save_weights(path: Path, net: PoseNet, card: dict[str, Any], shard_mb: float
     """Write ``path`` (.safetensors) and its .json beside it, each whole or not at all; the files with the tensors.
 
     ``card`` needs ``sum_length_mm`` (mean summed length of the scale bones in the 3D training data) and may hold
-    anything else that json can. Floats are stored as fp16. ``shard_mb`` above 0: shards of at most so many million
-    bytes instead of one file; LiftwildError if a single tensor is larger.
+    anything else that json can. Floats are stored as fp16, where they fit. ``shard_mb`` above 0: shards of at most so
+    many million bytes instead of one file; LiftwildError if a single tensor is larger.
     """
     path = Path(path)
     state = half_state(net)
@@ -122,11 +123,17 @@ def check_shards(net: PoseNet, shard_mb: float) -> None:
 
 
 def half_state(net: nn.Module) -> dict[str, Tensor]:
-    """The tensors of ``net`` by name, floats as fp16."""
+    """The tensors of ``net`` by name, floats as fp16 where they fit."""
     return {
-        name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous().cpu()
+        name: (_halved(tensor) if tensor.is_floating_point() else tensor).contiguous().cpu()
         for name, tensor in net.state_dict().items()
     }
+
+
+def _halved(tensor: Tensor) -> Tensor:
+    """``tensor`` as fp16; as it is where fp16 cannot hold it, as a running variance above 65,504."""
+    half = tensor.half()
+    return half if torch.equal(half.isfinite(), tensor.isfinite()) else tensor
 
 
 def _shards(state: dict[str, Tensor], limit: int) -> list[dict[str, Tensor]]:

@@ -299,6 +299,28 @@ def test_the_best_is_kept(stores: tuple[Path, Path], tmp_path: Path, monkeypatch
         run(table, tmp_path / "other")
 
 
+def test_every_stage_leaves_weights(stores: tuple[Path, Path], tmp_path: Path) -> None:
+    """What ``--from``, ``evaluate`` and ``export`` take: those of a stage are those that the run stopped there has."""
+    table = tiny_recipe(*stores)
+    table["stages"][0]["name"] = "joints, 64 px"
+    run(table, tmp_path / "run")
+    after = sorted(path.name for path in (tmp_path / "run/stages").iterdir())
+    assert after == ["depth.json", "depth.safetensors", "joints-64-px.json", "joints-64-px.safetensors"]
+    first, card = load_weights(tmp_path / "run/stages/joints-64-px.safetensors")
+    assert card["name"] == "tiny, after joints, 64 px" and card["step"] == 6
+    only = {**table, "stages": table["stages"][:1]}
+    run(only, tmp_path / "only")
+    alone = load_weights(tmp_path / "only")[0].state_dict()
+    assert all(torch.equal(value, alone[name]) for name, value in first.state_dict().items())
+
+
+def test_a_row_of_the_log_holds_steps_of_one_stage(stores: tuple[Path, Path], tmp_path: Path) -> None:
+    """Stages of 6, 4 and 6 steps in rows of 5."""
+    run(tiny_recipe(*stores, log_every=5), tmp_path / "run")
+    rows = [(row["step"], row["stage"]) for row in logged(tmp_path / "run")]
+    assert rows == [(5, "joints"), (6, "joints"), (10, "depth"), (15, "geometry"), (16, "geometry")]
+
+
 def test_time_is_up(stores: tuple[Path, Path], tmp_path: Path) -> None:
     """A checkpoint and weights after the step under way, and on from there: the same as without the break."""
     trainer = run(tiny_recipe(*stores), tmp_path / "run", minutes=0)

@@ -44,6 +44,7 @@ def rendered_row(rendered: RenderedSample) -> dict[str, Any]:
         "head_size_px": None,
         "visibility": sample.visibility,
         "photo": [0.0, 0.0, size, size],
+        "spine_3d": None,
     }
 
 
