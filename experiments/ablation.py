@@ -3,12 +3,12 @@
 python experiments/ablation.py --out runs/ablation [--photos LABELS IMAGES | --store photos.arrow]
     [--real pose2sim.arrow] [--seeds 3] [--only-seed N] [--images 68800]
 
-Trains recipes/ablation/open/*.toml (or those in --recipes, as recipes/ablation/small) with each seed, measures them on
-rendered people that were not trained on, in the studio and anywhere, and on the stores of --real, and writes OUT/report:
-means and standard deviations over seeds. What the four have in common (the stages before the first that differs) is
-trained once a seed. Without photos, people rendered anywhere take their place, their depths left out. What is done is not
-done again: after an interruption give the same command. --only-seed N stops before the report, so that seeds can run side
-by side once OUT/stores is made.
+Trains recipes/ablation/open/*.toml (or those in --recipes, as recipes/ablation/small) with each seed, measures them
+on rendered people that were not trained on, in the studio and anywhere, and on the stores of --real, and writes
+OUT/report: means and standard deviations over seeds. What the four have in common (the stages before the first that
+differs) is trained once a seed. Without photos, people rendered anywhere take their place, their depths left out. What
+is done is not done again: after an interruption give the same command. --only-seed N stops before the report, so that
+seeds can run side by side once OUT/stores is made.
 """
 
 from __future__ import annotations
