@@ -3,7 +3,7 @@
 python benchmarks/cost.py -o cost.json [--rounds 7] [--device cpu|cuda]
 
 Times a forward pass of one crop and a training step of recipes/paper.toml (batch of 6, fp32), interleaved medians; the
-training time is that step times the recipe's 480,000. ``liftwild report --bench cost.json`` prints it beside the paper's.
+training time is that step times the recipe's 480,000. ``liftwild report --bench cost.json`` tells both.
 """
 
 from __future__ import annotations
