@@ -152,18 +152,18 @@ def canonical_name(name: str) -> str:
     return ALIASES.get(name, name)
 
 
-def match_names(names: Sequence[str], target: Skeleton = MPII_16) -> list[int | None]:
-    """For each joint of ``target`` the position in ``names`` of the joint of that name, or None.
+def match_names(names: Sequence[str]) -> list[int | None]:
+    """For each joint of ``MPII_16`` the position in ``names`` of the joint of that name, or None.
 
-    Raises ValueError on a name that is neither in ``target``, nor an alias, nor in ``UNUSED_JOINTS``, and on a joint
+    Raises ValueError on a name that is neither in ``MPII_16``, nor an alias, nor in ``UNUSED_JOINTS``, and on a joint
     named twice.
     """
     found: dict[str, int] = {}
     for position, raw in enumerate(names):
         name = canonical_name(raw)
-        if name not in target.names and name not in UNUSED_JOINTS:
-            raise ValueError(f"unknown joint name {raw!r}; known names are {', '.join(target.names)}")
+        if name not in MPII_16.names and name not in UNUSED_JOINTS:
+            raise ValueError(f"unknown joint name {raw!r}; known names are {', '.join(MPII_16.names)}")
         if name in found:
             raise ValueError(f"joint {name!r} is named twice: {names[found[name]]!r} and {raw!r}")
         found[name] = position
-    return [found.get(name) for name in target.names]
+    return [found.get(name) for name in MPII_16.names]

@@ -206,3 +206,18 @@ def test_a_report_in_a_folder(
     done = CliRunner().invoke(cli, ["report", str(runs), "-o", str(tmp_path / "bare")])
     assert done.exit_code == 0 and "the report has no charts: charts need matplotlib: pip install" in done.output
     assert {path.name for path in (tmp_path / "bare").iterdir()} == {"report.md", *tables}
+
+
+def test_times_stand_beside_the_papers(tmp_path: Path) -> None:
+    write(tmp_path / "p.arrow", predictions(perfect(), "h36m", ("Walking",), any_count=True), "0" * 64)
+    bench = tmp_path / "cost.json"
+    cost = {"format": "liftwild-cost", "machine": "box", "forward_ms": 50.0, "step_ms": 900, "steps": 480_000}
+    bench.write_text(json.dumps(cost))
+    tables = report([tmp_path / "p.arrow"], bench=bench, out=tmp_path / "report")
+    assert "| paper | about 30 ms on the same GPU | about two days on one Titan X |" in tables
+    row = "| ours, measured: box | 50.0 ms | 5.0 days, 480,000 steps of 900 ms |"
+    assert row in tables and row in (tmp_path / "report/report.md").read_text()
+    for wrong in ("[]", "{", json.dumps({**cost, "step_ms": None}), json.dumps({**cost, "format": "other"})):
+        bench.write_text(wrong)
+        with pytest.raises(LiftwildError, match=r"cost.json is not a file of 'python benchmarks/cost.py"):
+            report([tmp_path / "p.arrow"], bench=bench)
