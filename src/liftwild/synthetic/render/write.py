@@ -78,7 +78,7 @@ def with_pictures(samples: Iterable[RenderedSample], folder: str | Path) -> Iter
         folder.mkdir(parents=True, exist_ok=True)
         for key, rendered in enumerate(samples, start=1):
             sample = rendered.sample
-            (folder / f"{sample.source}.jpg").write_bytes(jpeg_bytes(sample.image, JPEG_QUALITY))
+            write_whole(folder / f"{sample.source}.jpg", jpeg_bytes(sample.image, JPEG_QUALITY))
             height, width = sample.image.shape[:2]
             camera = {name: getattr(sample.camera, name) for name in ("fx", "fy", "cx", "cy")}
             images.append(
