@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.support.extras import OTHER_LIBRARIES, RUNTIME_LIBRARIES
 from tests.support.paths import ROOT
 
 SRC = ROOT / "src"
@@ -45,8 +46,7 @@ FORBIDDEN = (
 REACHES_UP = (("liftwild.pose", "liftwild.io"), ("liftwild.pose", "liftwild.viz"))
 # Rooms that a plain install runs: nothing in them may need an extra when it is imported.
 PLAIN = ("inference", "detection", "tracking", "placement", "kinematics", "media", "pipeline", "cli")
-EXTRAS = {"lightning_fabric", "pyarrow", "tensorboard"} | {"scipy", "h5py", "cdflib"} | {"matplotlib", "pandas"}
-EXTRAS |= {"onnx", "onnxruntime", "openvino"}
+EXTRAS = RUNTIME_LIBRARIES | OTHER_LIBRARIES
 MAX_LINES = 350
 # Names that are shared and must not be. Take one out once it is unique; add none.
 CLASHES = {"decode"}

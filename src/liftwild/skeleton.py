@@ -130,10 +130,11 @@ ALIASES = {
     "root": "pelvis",
 }
 
-# Names that common joint sets carry and MPII-16 has no place for: known, so dropped without a complaint.
+# Names that common joint sets carry and MPII-16 has no place for: known, so dropped without a complaint. Those of
+# ``SKELETONS`` are among them: what is written in a joint set can be read as labels.
 UNUSED_JOINTS = frozenset(
-    {"nose", "left_eye", "right_eye", "left_ear", "right_ear", "spine", "jaw"}
-    | {f"{side}_{part}" for side in ("left", "right") for part in ("heel", "big_toe", "small_toe", "foot", "hand")}
+    {f"{side}_{part}" for side in ("left", "right") for part in ("heel", "big_toe", "small_toe", "foot", "hand")}
+    | {name for skeleton in SKELETONS.values() for name in skeleton.names if name not in (*MPII_16.names, *ALIASES)}
 )
 
 # Joints that are the mean of two others where a joint set lacks them. MPII's own thorax is the middle of the shoulders

@@ -14,7 +14,7 @@ from liftwild.detection.network import DetectorMaps, DetectorNet, split_cells
 from liftwild.inference.onnx_recorder import recorded
 from liftwild.inference.onnx_runtime import onnx_session
 from liftwild.inference.openvino_runtime import chosen_precision, openvino_core, openvino_request
-from liftwild.inference.runtime_kinds import AUTO
+from liftwild.inference.runtime_kinds import AUTO, RUNTIMES
 from liftwild.inference.runtimes import check_runtime, fastest, first_of
 
 PHOTOS, CELLS = "photos", "cells"
@@ -79,6 +79,14 @@ def _in_onnx(net: DetectorNet) -> DetectorRuntime:
     return DetectorRuntime("onnx fp32", cells, net.config.bins)
 
 
+# What runs the network in each family of ``runtime_kinds.RUNTIMES``.
+OF_DETECTOR: dict[str, Callable[[DetectorNet, torch.device, str], DetectorRuntime]] = {
+    "torch": lambda net, device, _precision: _in_torch(net, device),
+    "openvino": lambda net, _device, precision: _in_openvino(net, precision or None),
+    "onnx": lambda net, _device, _precision: _in_onnx(net),
+}
+
+
 def open_detector_runtime(net: DetectorNet, kind: str, device: torch.device) -> DetectorRuntime:
     """What runs ``net``: ``kind`` is one of ``runtime_kinds.RUNTIME_NAMES``; torch and ONNX Runtime compute in fp32.
 
@@ -86,15 +94,12 @@ def open_detector_runtime(net: DetectorNet, kind: str, device: torch.device) -> 
     that says why. LiftwildError if nothing can run it.
     """
     check_runtime(kind)
-    family, _, precision = kind.partition("-")
-    kinds = [family]
-    if family == AUTO:
+    kinds = [kind]
+    if kind == AUTO:
         kinds = fastest() if device.type == "cpu" else ["torch"]
-
-    def of(each: str) -> DetectorRuntime:
-        if each == "torch":
-            return _in_torch(net, device)
-        return _in_openvino(net, precision or None) if each == "openvino" else _in_onnx(net)
-
-    runtime: DetectorRuntime = first_of(kinds, of, f"the detector cannot be run in {family}")
+    runtime: DetectorRuntime = first_of(
+        kinds,
+        lambda each: OF_DETECTOR[RUNTIMES[each].family](net, device, RUNTIMES[each].precision),
+        f"the detector cannot be run in {kind}",
+    )
     return runtime

@@ -1,6 +1,6 @@
 """The table of all formats, and the writing of files in them; docs/files.md tells users of each.
 
-To add a format: one file beside this one that ends with its ``FORMAT``, and its line in the table.
+To add a format: one file beside this one that ends with its ``FORMAT``, and its name in the table.
 """
 
 from __future__ import annotations
@@ -23,13 +23,7 @@ from liftwild.pose import Recording, hide
 from liftwild.skeleton import MPII_16, Skeleton
 
 FORMATS: dict[str, Format] = {
-    "json": json_file.FORMAT,
-    "csv": csv_table.FORMAT,
-    "npz": npz.FORMAT,
-    "parquet": parquet.FORMAT,
-    "coco": coco_results.FORMAT,
-    "bvh": bvh.FORMAT,
-    "trc": trc.FORMAT,
+    module.FORMAT.name: module.FORMAT for module in (json_file, csv_table, npz, parquet, coco_results, bvh, trc)
 }
 ABOUT_SUFFIX = ".about.txt"  # the text beside files that cannot say what they hold
 ABOUT_MARK = "Poses by liftwild"
