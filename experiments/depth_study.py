@@ -1,6 +1,7 @@
 """What gives depth, at an equal budget: the depth module alone, the lifter alone, or both.
 
-python experiments/depth_study.py [--recipe small] [--images 12000] [--seeds 1] --test pose2sim.arrow wild-test.arrow --out runs/depth
+python experiments/depth_study.py [--recipe small] [--images 12000] [--seeds 1]
+    --test pose2sim.arrow wild-test.arrow --out runs/depth
 
 The lifter is trained once, as the recipe says. From there each arm trains heads, lifter and depth module on the same
 images in the same order. "depth module": the lifter's depths and features are 0; "lifter": the module corrects nothing.
