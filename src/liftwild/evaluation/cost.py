@@ -22,11 +22,15 @@ def cost_table(path: Path) -> str:
         raise LiftwildError(f"cannot read {path}: {error.strerror}") from None
     except ValueError:
         cost = None
-    numbers = [cost.get(name) for name in NUMBERS] if isinstance(cost, dict) and cost.get("format") == FORMAT else []
-    if not numbers or not all(type(each) in (int, float) and math.isfinite(each) and each > 0 for each in numbers):
+    known = isinstance(cost, dict) and cost.get("format") == FORMAT
+    if not known or not all(_is_positive(cost.get(name)) for name in NUMBERS):
         raise LiftwildError(f"{path} is not a file of 'python benchmarks/cost.py -o {path.name}'")
     days = cost["step_ms"] * cost["steps"] / (24 * 3600 * 1e3)
     ours = (f"{cost['forward_ms']:.1f} ms", f"{days:.1f} days, {cost['steps']:,.0f} steps of {cost['step_ms']:.0f} ms")
     theirs = paper_cost()
     rows = [("paper", *theirs), (f"ours, measured: {cost.get('machine', 'unknown machine')!s}", *ours)]
     return "### Time of the paper's network\n\n" + markdown_table(("", "forward pass", "training"), rows)
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0

@@ -3,8 +3,8 @@
 Switches, the default first.
 - ``average`` of Table 1 "frames": the mean over frames, as the paper's printed averages are (the means of its fifteen
   actions differ from them); "actions": the mean of the actions' means.
-- ``root`` "whole": the formula of section 4.1 puts the root of the pose where that of the label is; "depth": a reading
-  of the sentence beside it, which speaks of the root's depth alone: the pose stands where the picture shows its root.
+- ``root`` "whole": the formula of the evaluation puts the root of the pose where that of the label is; "depth": a
+  reading of the sentence beside it, which speaks of depth alone: the pose stands where the picture shows its root.
 - ``thorax`` "network": as predicted and as labelled; "middle" (authors' code): the predicted one is replaced by the
   middle of pelvis and upper neck, and compared with Human3.6M's spine.
 - ``head`` of Table 2: the head size is this part of the distance from upper neck to head top. 0.75 is MPII's convention
