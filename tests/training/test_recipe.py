@@ -103,3 +103,10 @@ def test_a_run_computes_as_its_recipe_says(stores: tuple[Path, Path], tmp_path: 
     table["stages"] = [{**table["stages"][0], "iterations": 1}]
     assert run(table, tmp_path / "own", precision="auto").fabric.strategy.precision.precision == "bf16-mixed"
     assert run(table, tmp_path / "told", precision="32-true").fabric.strategy.precision.precision == "32-true"
+
+
+@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Stage) if f.name.endswith("_weight")])
+def test_no_weight_is_below_0(stores: tuple[Path, Path], name: str) -> None:
+    recipe = recipe_from_dict(tiny_recipe(*stores))
+    with pytest.raises(ValueError, match="a weight or limit is below 0"):
+        dataclasses.replace(recipe.stages[2], **{name: -0.1}).check(recipe.network, {"3d", "2d"})

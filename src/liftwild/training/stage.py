@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from liftwild.network.posenet import PoseNetConfig
@@ -88,10 +88,9 @@ class Stage:
         """ValueError if a value is out of range, or if ``network`` or stores of these ``uses`` cannot train so."""
         if self.iterations < 1 or self.batch_size < 1 or not self.lr > 0 or not 0 <= self.ratio_3d <= 1:
             raise ValueError("iterations, batch_size and lr must be above 0, ratio_3d in [0, 1]")
-        weights = (self.heatmap_weight, self.depth_weight, self.geometric_weight, self.place_weight,
-                   self.presence_weight, self.clip, self.depth_clamp, self.pretrained_lr,
-                   self.transferred_lr)  # fmt: skip
-        if min(weights) < 0 or self.last_blocks < 1:
+        limits = (self.clip, self.depth_clamp, self.pretrained_lr, self.transferred_lr)
+        weights = [getattr(self, field.name) for field in fields(self) if field.name.endswith("_weight")]
+        if min(*weights, *limits) < 0 or self.last_blocks < 1:
             raise ValueError("a weight or limit is below 0, or last_blocks below 1")
         if not 0 <= self.pretrained_share <= 1 or (self.pretrained_share and self.train != "heads"):
             raise ValueError("pretrained_share must be in [0, 1], and 0 unless train = heads")
