@@ -8,6 +8,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# A Python that was named, and is another than that of $(VENV), sets it up anew.
+VERSION_OF = $(shell $(1) -c 'import sys; print(sys.version_info[:2])' 2>/dev/null)
+ifneq ($(origin PYTHON),file)
+ifneq ($(call VERSION_OF,$(PYTHON)),$(call VERSION_OF,$(BIN)/python))
+.PHONY: $(READY)
+endif
+endif
+
 # Recipes read the photo's name from the environment, so that spaces and quotes in it survive.
 export PHOTO
 

@@ -3,11 +3,12 @@
 python experiments/ablation.py --out runs/ablation [--photos LABELS IMAGES | --store photos.arrow]
     [--real pose2sim.arrow] [--seeds 3] [--only-seed N] [--images 68800]
 
-Trains recipes/ablation/open/*.toml with each seed, measures them on rendered people that were not trained on, in the
-studio and anywhere, and on the stores of --real, and writes OUT/report: means and standard deviations over seeds. What
-the four have in common (the stages before the first that differs) is trained once a seed. Without photos, people
-rendered anywhere take their place, their depths left out. What is done is not done again: after an interruption give
-the same command. --only-seed N stops before the report, so that seeds can run side by side once OUT/stores is made.
+Trains recipes/ablation/open/*.toml (or those in --recipes, as recipes/ablation/small) with each seed, measures them
+on rendered people that were not trained on, in the studio and anywhere, and on the stores of --real, and writes
+OUT/report: means and standard deviations over seeds. What the four have in common (the stages before the first that
+differs) is trained once a seed. Without photos, people rendered anywhere take their place, their depths left out. What
+is done is not done again: after an interruption give the same command. --only-seed N stops before the report, so that
+seeds can run side by side once OUT/stores is made.
 """
 
 from __future__ import annotations
@@ -124,11 +125,17 @@ def ablation(asked: argparse.Namespace) -> None:
 
 def budget(table: dict[str, Any], images: int) -> None:
     """Make the stages of a recipe's ``table`` see so many ``images`` in all, in their proportions; 0: leave them."""
-    total = sum(stage["images"] for stage in table["stages"])
-    for stage in table["stages"] if images else []:
+    stages = with_images(table)
+    total = sum(stage["images"] for stage in stages)
+    for stage in stages if images else []:
         stage["images"] = max(stage["batch_size"], round(stage["images"] * images / total))
         # A short stage has no time for a long rise.
         stage["warmup"] = min(stage.get("warmup", 0), stage["images"] // stage["batch_size"] // 5)
+
+
+def with_images(table: dict[str, Any]) -> list[dict[str, Any]]:
+    """The stages of a recipe's ``table`` that see images: all but a lifter's."""
+    return [stage for stage in table["stages"] if stage.get("train") != "lifter"]
 
 
 def common_stages(rows: list[list[dict[str, Any]]]) -> int:
@@ -218,7 +225,7 @@ def measured(run: Path, tests: list[Path]) -> tuple[Path, Any]:
 
 def notes(asked: argparse.Namespace, two: Path, tables: dict[str, dict[str, Any]]) -> list[str]:
     """What was done, and what the paper found for the same four."""
-    images = sum(stage["images"] for stage in tables[NAMES[0]]["stages"])
+    images = sum(stage["images"] for stage in with_images(tables[NAMES[0]]))
     what = kind_of_rendered(asked) or "photos with 2D labels"
     one, three = ({name: cells for name, cells in paper.paper_table(key).rows} for key in ("table1", "table3"))
     rows = [

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.extras import OTHER_LIBRARIES, RUNTIME_LIBRARIES
 from tests.support.images import encode, picture
 from tests.support.paths import SRC
 
 # What takes more than a few hundredths of a second to load.
-HEAVY = {"torch", "numpy", "cv2", "safetensors", "tqdm", "onnx", "onnxruntime", "openvino"}
-# What a plain install lacks, or other commands are for.
-FOREIGN = {"pyarrow", "scipy", "h5py", "cdflib", "matplotlib", "lightning_fabric", "tensorboard", "pandas"}
+HEAVY = {"torch", "numpy", "cv2", "safetensors", "tqdm"} | RUNTIME_LIBRARIES
 ROOMS = ("liftwild.training", "liftwild.synthetic", "liftwild.evaluation", "torch._dynamo", "torch._inductor")
 
 
@@ -35,7 +34,7 @@ def loaded(*arguments: object) -> set[str]:
 def test_help_loads_nothing_heavy(command: str) -> None:
     names = {name.partition(".")[0] for name in loaded(*command.split(), "--help")}
     allowed = {"numpy"} if command == "predict" else set()  # the table of formats needs it
-    assert not names & ((HEAVY | FOREIGN) - allowed)
+    assert not names & ((HEAVY | OTHER_LIBRARIES) - allowed)
 
 
 def test_a_photo_loads_only_what_it_needs(tmp_path: Path, tiny_weights: Path) -> None:
@@ -43,5 +42,5 @@ def test_a_photo_loads_only_what_it_needs(tmp_path: Path, tiny_weights: Path) ->
     photo.write_bytes(encode(".jpg", picture()))
     names = loaded("predict", photo, "--weights", tiny_weights, "--device", "cpu", "--whole", "-o", tmp_path / "out")
     assert "torch" in names
-    assert not {name.partition(".")[0] for name in names} & FOREIGN
+    assert not {name.partition(".")[0] for name in names} & OTHER_LIBRARIES
     assert not [name for name in names if name.startswith(ROOMS)]

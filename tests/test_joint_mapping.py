@@ -10,7 +10,7 @@ import pytest
 from liftwild.data.readers.h36m import JOINTS as H36M_JOINTS
 from liftwild.io.coco_results import COCO_LINES
 from liftwild.joint_mapping import joint_notes, track_in_skeleton
-from liftwild.skeleton import COCO_17, H36M_17, MPII_16, SKELETONS, Skeleton
+from liftwild.skeleton import COCO_17, H36M_17, MEAN_JOINTS, MPII_16, SKELETONS, Skeleton, canonical_name
 from tests.support.poses import COCO_17 as COCO_NAMES
 from tests.support.recordings import hide, photo, random_track
 
@@ -19,7 +19,8 @@ def test_joint_sets_are_those_of_the_field() -> None:
     assert COCO_17.names == tuple(COCO_NAMES)
     assert H36M_17.names == H36M_JOINTS
     for skeleton in SKELETONS.values():
-        assert skeleton.parents.count(-1) == 1 and len(skeleton.flip_pairs) in (6, 8)
+        assert skeleton.parents.count(-1) == 1
+        assert len(skeleton.flip_pairs) == sum(name.startswith("right_") for name in skeleton.names)
         for joint in range(len(skeleton)):  # every joint hangs on the root, without a circle
             steps = 0
             while skeleton.parents[joint] >= 0:
@@ -36,17 +37,18 @@ def test_joints_are_mapped_by_name(source: Skeleton, target: Skeleton) -> None:
     track = replace(track, depth_sd_mm=np.random.default_rng(4).uniform(1, 90, (4, len(source))))
     other = track_in_skeleton(track, target)
     assert other.skeleton == target and other.joints_3d.shape == (4, len(target), 3)
-    neck = {"neck": "upper_neck", "upper_neck": "neck"}
+    known = {canonical_name(name): at for at, name in enumerate(source.names)}
     for joint, name in enumerate(target.names):
-        own = next((alias for alias in (name, neck.get(name)) if alias in source.names), None)
-        if own is not None:
-            at = source.index(own)
+        at = known.get(canonical_name(name))
+        if at is not None:
             for array in ("joints_2d", "joints_3d", "confidence", "depth_sd_mm"):
                 np.testing.assert_array_equal(getattr(other, array)[:, joint], getattr(track, array)[:, at])
-        elif np.isnan(other.joints_3d[:, joint]).all() and name not in ("pelvis", "thorax"):
+        elif not set(MEAN_JOINTS.get(canonical_name(name), ("none",))) <= known.keys():
+            assert np.isnan(other.joints_3d[:, joint]).all()
             assert (other.confidence[:, joint] == 0).all() and np.isnan(other.joints_2d[:, joint]).all()
         else:
-            assert name in ("pelvis", "thorax", "spine")
+            ends = [known[end] for end in MEAN_JOINTS[canonical_name(name)]]
+            np.testing.assert_array_equal(other.joints_3d[:, joint], track.joints_3d[:, ends].mean(axis=1))
     assert other.boxes is track.boxes and other.root_mm is track.root_mm
 
 

@@ -28,11 +28,10 @@ def random_batch(seed: int, batch: int = 5, missing: float = 0.3) -> tuple[torch
     return depth, joints, torch.rand(batch, J, generator=g) > missing
 
 
-def geometric_by_hand(depth: torch.Tensor, joints: torch.Tensor, valid: torch.Tensor) -> tuple[float, int]:
+def geometric_by_hand(depth: torch.Tensor, joints: torch.Tensor, valid: torch.Tensor) -> float:
     """Eq. 3, one image, group and bone at a time."""
-    total, images = 0.0, 0
+    total = 0.0
     for n in range(len(depth)):
-        bones_of_groups = []
         for group in RATIO_GROUPS.values():
             longest = max(length for _, length in group)
             ratios = []
@@ -40,28 +39,57 @@ def geometric_by_hand(depth: torch.Tensor, joints: torch.Tensor, valid: torch.Te
                 if valid[n, a] and valid[n, b]:
                     x = [float(joints[n, a, k] - joints[n, b, k]) for k in (0, 1)] + [float(depth[n, a] - depth[n, b])]
                     ratios.append(math.sqrt(sum(v * v for v in x)) / (length / longest))
-            bones_of_groups.append(len(ratios))
             if ratios:
                 mean = sum(ratios) / len(ratios)
                 total += sum((ratio - mean) ** 2 for ratio in ratios) / len(ratios)
-        images += max(bones_of_groups) > 1
-    return total, images
+    return total
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_geometric_equals_eq3(seed: int) -> None:
     depth, joints, valid = random_batch(seed, missing=0.1 * seed)
     loss = geometric_loss(depth, joints, valid)
-    total, images = geometric_by_hand(depth, joints, valid)
-    assert loss.count == images
-    assert float(loss.total) == pytest.approx(total, rel=1e-12)
+    assert loss.count == len(depth)
+    assert float(loss.total) == pytest.approx(geometric_by_hand(depth, joints, valid), rel=1e-12)
 
 
 def test_depth_equals_eq2() -> None:
     pred, target, valid = torch.tensor([[1.0, 2.0], [3.0, 9.0]]), torch.zeros(2, 2), torch.tensor([[1, 1], [1, 0]]) > 0
     loss = depth_loss(pred, target, valid)
-    assert (float(loss.total), int(loss.count)) == (1 + 4 + 9, 3)
-    assert float(loss.mean()) == pytest.approx(14 / 3)
+    assert (float(loss.total), int(loss.count)) == ((1 + 4) / 2 + 9, 2)
+
+
+@pytest.mark.parametrize("with_3d", [2, 4])
+def test_a_batch_weighs_losses_as_eq4(with_3d: int) -> None:
+    """Losses of an image, averaged over the whole batch: gradients as of a plain loop, in a mixed and in a 3D batch."""
+    g = torch.Generator().manual_seed(0)
+    depth, joints, _ = random_batch(4, batch=4)
+    maps, target_maps = (torch.rand(4, J, 8, 8, generator=g, dtype=torch.float64) for _ in range(2))
+    target, has_3d = torch.randn(4, J, generator=g, dtype=torch.float64), torch.arange(4) < with_3d
+    labelled = torch.ones(4, J, dtype=torch.bool)
+
+    def ours(d: torch.Tensor, m: torch.Tensor) -> torch.Tensor:
+        return (
+            heatmap_loss([m], target_maps, labelled).mean()
+            + 0.1 * depth_loss(d, target, labelled & has_3d[:, None]).mean()
+            + 0.01 * geometric_loss(d, joints, labelled & ~has_3d[:, None]).mean()
+        )
+
+    def plain(d: torch.Tensor, m: torch.Tensor) -> torch.Tensor:
+        images = []
+        for n in range(4):
+            loss = ((m[n] - target_maps[n]) ** 2).mean()
+            if has_3d[n]:
+                loss = loss + 0.1 * ((d[n] - target[n]) ** 2).mean()
+            else:
+                one = slice(n, n + 1)
+                loss = loss + 0.01 * geometric_loss(d[one], joints[one], labelled[one]).total
+            images.append(loss)
+        return torch.stack(images).mean()
+
+    inputs = depth.requires_grad_(), maps.requires_grad_()
+    for got, wanted in zip(*(torch.autograd.grad(loss(*inputs), inputs) for loss in (ours, plain)), strict=True):
+        torch.testing.assert_close(got, wanted, rtol=1e-12, atol=1e-15)
 
 
 @pytest.mark.parametrize("weight", [0.0, 10.0])
@@ -119,12 +147,12 @@ def test_missing_groups_and_empty_batches_are_zero() -> None:
     arms = [bone for (bone, _) in RATIO_GROUPS["arms"]]
     only_arms = torch.zeros(5, J, dtype=torch.bool)
     only_arms[:, [j for bone in arms for j in bone]] = True
-    assert geometric_loss(depth, joints, only_arms).count == 5
+    assert float(geometric_loss(depth, joints, only_arms).total) > 0
     for valid in (torch.zeros(5, J, dtype=torch.bool), torch.eye(J)[:5] > 0):
         leaf = depth.clone().requires_grad_()
         losses: list[Masked] = [geometric_loss(leaf, joints, valid), depth_loss(leaf, leaf.detach() + 1, valid & False)]
         for loss in losses:
-            assert loss.count == 0 and float(loss.mean().detach()) == 0
+            assert float(loss.mean().detach()) == 0
             loss.mean().backward()
         assert leaf.grad is not None and (leaf.grad == 0).all()
     maps = torch.ones(1, 2, 4, 4, requires_grad=True)

@@ -12,6 +12,7 @@ from liftwild.skeleton import (
     PELVIS,
     RATIO_GROUPS,
     SCALE_BONES,
+    SKELETONS,
     SYMMETRIC_BONES,
     THORAX,
     Skeleton,
@@ -95,6 +96,8 @@ def test_match_names_of_coco_and_lsp() -> None:
         assert position == (None if name in missing else COCO.index(name))
     assert match_names(LSP) == [0, 1, 2, 3, 4, 5, None, None, 12, 13, 6, 7, 8, 9, 10, 11]
     assert match_names(MPII_16.names) == list(range(J))
+    for skeleton in SKELETONS.values():  # what is written in a joint set can be read as labels
+        assert any(position is not None for position in match_names(skeleton.names))
     assert match_names(["Mid-Hip", " HEAD "])[PELVIS] == 0
     assert match_names([]) == [None] * J
 

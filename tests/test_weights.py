@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from liftwild.errors import LiftwildError
 from liftwild.network.posenet import PoseNet
@@ -85,3 +86,15 @@ def test_a_card_keeps_six_digits(tmp_path: Path) -> None:
         "{", ' "lengths": [427.2, 0.000123457, 1e-05],', ' "steps": 12345678,', ' "none": null,', ' "rows": [',
         '  {"a": 1.0}', " ]", "}",
     ]  # fmt: skip
+
+
+def test_what_fp16_cannot_hold_stays_fp32(tiny_weights: Path, tmp_path: Path) -> None:
+    """A running variance of 1e5 is no infinity in the file; what fits is fp16."""
+    net, card = load_weights(tiny_weights)
+    name = next(name for name in net.state_dict() if name.endswith("running_var"))
+    net.state_dict()[name].fill_(1e5)
+    save_weights(tmp_path / "wide.safetensors", net, card)
+    kept = load_file(tmp_path / "wide.safetensors")
+    assert kept[name].dtype == torch.float32 and (kept[name] == 1e5).all()
+    assert all(tensor.dtype != torch.float32 for other, tensor in kept.items() if other != name)
+    assert torch.equal(load_weights(tmp_path / "wide.safetensors")[0].state_dict()[name], net.state_dict()[name])

@@ -112,9 +112,3 @@ def blackened(image: np.ndarray, box: tuple[float, float, float, float]) -> np.n
 def transform(affine: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Apply ``affine`` (2, 3) to points (..., 2)."""
     return np.asarray(points) @ affine[:, :2].T + affine[:, 2]
-
-
-def invert(affine: np.ndarray) -> np.ndarray:
-    """The inverse (2, 3) of ``affine`` (2, 3)."""
-    linear = np.linalg.inv(affine[:, :2])
-    return np.column_stack([linear, -linear @ affine[:, 2]])

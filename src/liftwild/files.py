@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all."""
+"""Files and folders that are written whole or not at all, and what is said of those that cannot be read."""
 
 from __future__ import annotations
 
@@ -14,6 +14,25 @@ try:
     import fcntl
 except ImportError:  # pragma: no cover - Windows
     fcntl = None  # type: ignore[assignment]
+
+
+@contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """LiftwildError, which names ``path``, in place of an OSError."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise LiftwildError(f"{path}: no such file") from None
+    except OSError as error:
+        raise LiftwildError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder ``path`` and those above it; LiftwildError if it cannot be made."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LiftwildError(f"{path}: cannot be made a folder: {error.strerror or error}") from None
 
 
 def write_whole(path: str | Path, content: bytes) -> None:

@@ -66,10 +66,11 @@ def as_heatmaps(log_odds: Tensor) -> Tensor:
     target of sigma 1 its peak is 1. Smoothed, the likeliest neighbourhood wins over the likeliest single cell
     (docs/log.md).
     """
-    batch, joints, height, width = log_odds.shape
-    share = log_odds.flatten(2).softmax(dim=-1).view(batch * joints, 1, height, width)
+    joints = log_odds.shape[1]
+    share = log_odds.flatten(2).softmax(dim=-1).view(log_odds.shape)
     reach = torch.arange(-3, 4, dtype=share.dtype, device=share.device)
-    kernel = torch.exp(-(reach**2) / 2)
-    share = functional.conv2d(share, kernel.view(1, 1, -1, 1), padding=(3, 0))
-    share = functional.conv2d(share, kernel.view(1, 1, 1, -1), padding=(0, 3))
-    return (share * 2).view_as(log_odds)
+    kernel = torch.exp(-(reach**2) / 2).expand(
+        joints, 1, 7
+    )  # a group for each joint: many times as fast as one map each
+    share = functional.conv2d(share, kernel[..., None], padding=(3, 0), groups=joints)
+    return functional.conv2d(share, kernel[:, :, None], padding=(0, 3), groups=joints) * 2

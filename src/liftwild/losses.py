@@ -1,8 +1,9 @@
 """Heatmap, depth and geometric loss (Zhou et al. 2017, Eq. 1 to 4), batched, with validity masks.
 
 Every loss comes as a ``Masked`` sum and count, so that a batch cut over several processes has the same mean as a whole
-one. An empty mask has mean 0 and gradient 0. Coordinates are in the [-1, 1] unit of method.md: px of the input divided
-by half its side, minus 1; depth in the same unit.
+one. An empty mask has mean 0 and gradient 0. Depth and geometric loss are means of an image, averaged over the whole
+batch (Eq. 4): images on which they do not fall count as 0. Coordinates are in the [-1, 1] unit of method.md: px of the
+input divided by half its side, minus 1; depth in the same unit.
 """
 
 from __future__ import annotations
@@ -86,12 +87,12 @@ def side_doubt(pred: Tensor, target: Tensor, swapped: Tensor, valid: Tensor, sha
 
 
 def depth_loss(pred: Tensor, target: Tensor, valid: Tensor) -> Masked:
-    """Squared depth error over joints with a known depth (Eq. 2, first case).
+    """Squared depth error over joints with a known depth (Eq. 2, first case), counted in images of the batch.
 
     All (B, J); ``valid`` bool, False throughout for an image with only 2D labels.
     """
     error = torch.where(valid, _at_least_fp32(pred) - torch.where(valid, target, 0.0), 0.0)
-    return Masked((error**2).sum(), valid.sum())
+    return _by_image(error**2, valid)
 
 
 SPREAD_SHARE = 0.1  # of the likelihood in ``depth_spread_loss``, beside the plain error
@@ -100,13 +101,14 @@ SPREAD_SHARE = 0.1  # of the likelihood in ``depth_spread_loss``, beside the pla
 def depth_spread_loss(pred: Tensor, log_spread: Tensor, target: Tensor, valid: Tensor) -> Masked:
     """Absolute depth error, and a tenth of the negative log likelihood of a Laplace distribution of that spread.
 
-    All (B, J), in the [-1, 1] unit; ``log_spread``: log of the expected absolute error. Networks with a lifter learn
+    All (B, J), in the [-1, 1] unit; counted as ``depth_loss``; ``log_spread``: log of the expected absolute error.
+    Networks with a lifter learn
     depths and how sure they are by it; not in the paper, whose loss is ``depth_loss``.
     """
     log = _at_least_fp32(log_spread)
     error = (_at_least_fp32(pred) - torch.where(valid, target, 0.0)).abs()
     each = error + SPREAD_SHARE * (error * torch.exp(-log) + log)
-    return Masked(torch.where(valid, each, 0.0).sum(), valid.sum())
+    return _by_image(each, valid)
 
 
 def place_loss(pred: Tensor, target: Tensor, valid: Tensor) -> Masked:
@@ -128,12 +130,11 @@ def geometric_loss(depth: Tensor, joints_2d: Tensor, valid: Tensor) -> Masked:
     ``depth`` (B, J) predicted; ``joints_2d`` (B, J, 2) ground truth, in the [-1, 1] unit; ``valid`` (B, J) bool, joints
     that are labelled. A bone with an unlabelled end takes no part in its group's mean and count; a group with none is
     0. Canonical lengths are in units of the longest of their group, as in the authors' code: only their ratios enter,
-    and the paper's weight of 0.01 is meant for that scale. Counted in images that have a group of two bones or more.
+    and the paper's weight of 0.01 is meant for that scale. Counted in images of the batch.
     At length 0 a bone's gradient is taken as 0.
     """
     joints = torch.cat([joints_2d, _at_least_fp32(depth)[..., None]], dim=-1)
     total = joints.new_zeros(len(joints))
-    seen = torch.zeros(len(joints), dtype=torch.bool, device=joints.device)
     for group in RATIO_GROUPS.values():
         a, b = ([bone[end] for bone, _ in group] for end in (0, 1))
         known = valid[:, a] & valid[:, b]
@@ -143,8 +144,17 @@ def geometric_loss(depth: Tensor, joints_2d: Tensor, valid: Tensor) -> Masked:
         mean = (ratio * known).sum(dim=1, keepdim=True) / count.clamp(min=1)[:, None]
         variance = ((ratio - mean) ** 2 * known).sum(dim=1) / count.clamp(min=1)
         total = total + variance
-        seen |= count > 1
-    return Masked(total.sum(), seen.sum())
+    return Masked(total.sum(), _images(total))
+
+
+def _by_image(each: Tensor, valid: Tensor) -> Masked:
+    """Mean of ``each`` over the ``valid`` joints of an image, both (B, J), counted in images of the batch."""
+    total = torch.where(valid, each, 0.0).sum(dim=1) / valid.sum(dim=1).clamp(min=1)
+    return Masked(total.sum(), _images(total))
+
+
+def _images(like: Tensor) -> Tensor:
+    return torch.tensor(len(like), device=like.device)
 
 
 def _at_least_fp32(pred: Tensor) -> Tensor:

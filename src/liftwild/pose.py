@@ -17,6 +17,8 @@ from liftwild.skeleton import MPII_16, Skeleton
 if TYPE_CHECKING:
     from liftwild.viz.picture import Picture
 
+# Fields that a pose and a track have both, for one pose and for all.
+ARRAYS = ("joints_2d", "joints_3d", "confidence", "depth_sd_mm", "root_mm", "inside", "visible")
 EVEN = 0.5  # a joint with a lower chance is rather outside the photo, or rather hidden by something
 
 
@@ -157,18 +159,16 @@ class PoseTrack:
     def pose(self, i: int) -> Pose:
         """The track's ``i``-th pose, that of frame ``frames[i]``."""
         x, y, w, h = (float(value) for value in self.boxes[i])
+        arrays: dict[str, Any] = {}
+        for name in ARRAYS:
+            values = getattr(self, name)
+            arrays[name] = None if values is None else values[i]
         return Pose(
-            joints_2d=self.joints_2d[i],
-            joints_3d=self.joints_3d[i],
-            confidence=self.confidence[i],
+            **arrays,
             box=(x, y, w, h),
             annotation_id=None if self.annotation_ids is None else self.annotation_ids[i],
             skeleton=self.skeleton,
-            depth_sd_mm=None if self.depth_sd_mm is None else self.depth_sd_mm[i],
-            root_mm=None if self.root_mm is None else self.root_mm[i],
             person_id=self.person_id,
-            inside=None if self.inside is None else self.inside[i],
-            visible=None if self.visible is None else self.visible[i],
             score=None if self.scores is None or np.isnan(self.scores[i]) else float(self.scores[i]),
         )
 
@@ -177,27 +177,20 @@ class PoseTrack:
         """The track of one person's ``poses`` (at least one) in ``frames``, all of one skeleton."""
         if not poses or len(poses) != len(frames):
             raise ValueError(f"a track needs poses, one for each frame, not {len(poses)} for {len(frames)}")
-
-        def all_of(values: list[np.ndarray | None]) -> np.ndarray | None:
-            known = [value for value in values if value is not None]
-            return np.array(known) if len(known) == len(values) else None
-
+        arrays: dict[str, Any] = {}
+        for name in ARRAYS:
+            values = [getattr(pose, name) for pose in poses]
+            arrays[name] = None if any(value is None for value in values) else np.array(values)
         ids = tuple(pose.annotation_id for pose in poses)
         scores = np.array([np.nan if pose.score is None else pose.score for pose in poses], dtype=np.float64)
         return cls(
             person_id=person_id,
             frames=np.asarray(frames, dtype=np.int64),
-            joints_2d=np.array([pose.joints_2d for pose in poses]),
-            joints_3d=np.array([pose.joints_3d for pose in poses]),
-            confidence=np.array([pose.confidence for pose in poses]),
+            **arrays,
             boxes=np.array([pose.box for pose in poses], dtype=np.float64),
-            depth_sd_mm=all_of([pose.depth_sd_mm for pose in poses]),
-            root_mm=all_of([pose.root_mm for pose in poses]),
             annotation_ids=None if all(value is None for value in ids) else ids,
             skeleton=poses[0].skeleton,
             scores=None if np.isnan(scores).all() else scores,
-            inside=all_of([pose.inside for pose in poses]),
-            visible=all_of([pose.visible for pose in poses]),
         )
 
 

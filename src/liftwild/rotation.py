@@ -23,31 +23,14 @@ def matrix_about(axis: int, radians: np.ndarray) -> np.ndarray:
 
 
 def matrix_between(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """The smallest rotation (3, 3) that takes the direction ``start`` (3,) to ``end`` (3,).
-
-    Between opposite directions, where none is the smallest, one about an axis square to them.
-    """
-    start, end = start / np.linalg.norm(start), end / np.linalg.norm(end)
-    cosine = float(start @ end)
-    if cosine < -1 + 1e-9:
-        helper = np.eye(3)[1] if abs(start[1]) < 0.9 else np.eye(3)[0]
-        axis = helper - (helper @ start) * start
-        axis /= np.linalg.norm(axis)
-        return 2 * np.outer(axis, axis) - np.eye(3)
-    x, y, z = np.cross(start, end)
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + cross + cross @ cross / (1 + cosine)
+    """The smallest rotation (3, 3) that takes the direction ``start`` (3,) to ``end`` (3,): ``quaternion_between``."""
+    return quaternion_to_matrix(quaternion_between(start / np.linalg.norm(start), end / np.linalg.norm(end)))
 
 
 def matrix_slerp(start: np.ndarray, end: np.ndarray, share: float) -> np.ndarray:
     """The rotations (N, 3, 3) at ``share`` of the shortest way from ``start`` (N, 3, 3) to ``end`` (N, 3, 3)."""
-    step = np.swapaxes(start, -1, -2) @ end
-    cross = (step - np.swapaxes(step, -1, -2)) / 2  # sine of the angle times the axis
-    sine = np.sqrt((cross**2).sum((-2, -1)) / 2)
-    angle = np.arctan2(sine, (np.trace(step, axis1=-2, axis2=-1) - 1) / 2)
-    cross = cross / np.maximum(sine, 1e-12)[:, None, None]
-    part = (angle * share)[:, None, None]
-    return start @ (np.eye(3) + np.sin(part) * cross + (1 - np.cos(part)) * cross @ cross)
+    both = quaternion_from_matrix(np.stack([start, end]))
+    return quaternion_to_matrix(quaternion_slerp(both, np.array([0.0, 1.0]), np.array([share])))[0]
 
 
 # --- quaternions ---
@@ -84,7 +67,7 @@ def quaternion_about(axis: np.ndarray, radians: np.ndarray) -> np.ndarray:
 
 
 def quaternion_between(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """The smallest rotations (N, 4) that take unit vectors ``start`` (N, 3) to ``end`` (N, 3).
+    """The smallest rotations (..., 4) that take unit vectors ``start`` (..., 3) to ``end`` (..., 3).
 
     Between opposite ones, where none is the smallest, one about an axis square to them.
     """
@@ -98,7 +81,7 @@ def quaternion_between(start: np.ndarray, end: np.ndarray) -> np.ndarray:
 
 
 def quaternion_from_matrix(matrices: np.ndarray) -> np.ndarray:
-    """Quaternions (N, 4) of rotation matrices (N, 3, 3)."""
+    """Quaternions (..., 4) of rotation matrices (..., 3, 3)."""
     m = matrices
     # The outer product of the quaternion with itself, times 4; its longest row is the safest to take it from.
     rows = np.empty((*m.shape[:-2], 4, 4))

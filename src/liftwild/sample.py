@@ -16,13 +16,15 @@ class Sample:
     """One person in one picture, MPII-16 joints (J = 16).
 
     ``image`` (H, W, 3) uint8 RGB. ``joints_2d`` (J, 2) px of that image, ``joints_2d_valid`` (J,) bool.
-    ``joints_3d`` (J, 3) mm, camera space, absolute; ``depth_valid`` (J,) bool, all False without 3D labels.
+    ``joints_3d`` (J, 3) mm, camera space, absolute; without ``camera`` perhaps with the pelvis at 0. ``depth_valid``
+    (J,) bool, all False without 3D labels.
     ``camera``: of that image, or None. ``box`` (x, y, w, h) px: the person. ``source``: file the picture came from.
     ``annotation_id``: of the label. ``subject``: who it is, as the dataset names them. ``group``: what per-group means
     are over, the action of Human3.6M or the sequence of MPI-INF-3DHP. ``head_size_px``: MPII's own head size, px of
     the image. ``visibility`` (J,) uint8: 2 seen, 1 hidden, 0 not known; None: not known of any. ``photo`` (x, y, w, h)
     px: the part of the image that is photo, black around it; None: all of it. ``presence`` (J,) uint8: 2 in the photo,
-    1 beyond its edge, 0 not known; None: not looked at.
+    1 beyond its edge, 0 not known; None: not looked at. ``spine_3d`` (3,) mm, the space of ``joints_3d``: Human3.6M's
+    own spine joint, which MPII-16 has no place for and the authors' code scores in place of the thorax; None elsewhere.
     """
 
     image: np.ndarray
@@ -40,6 +42,7 @@ class Sample:
     visibility: np.ndarray | None = None
     photo: tuple[float, float, float, float] | None = None
     presence: np.ndarray | None = None
+    spine_3d: np.ndarray | None = None
 
     @property
     def has_3d(self) -> bool:

@@ -130,10 +130,11 @@ ALIASES = {
     "root": "pelvis",
 }
 
-# Names that common joint sets carry and MPII-16 has no place for: known, so dropped without a complaint.
+# Names that common joint sets carry and MPII-16 has no place for: known, so dropped without a complaint. Those of
+# ``SKELETONS`` are among them: what is written in a joint set can be read as labels.
 UNUSED_JOINTS = frozenset(
-    {"nose", "left_eye", "right_eye", "left_ear", "right_ear", "spine", "jaw"}
-    | {f"{side}_{part}" for side in ("left", "right") for part in ("heel", "big_toe", "small_toe", "foot", "hand")}
+    {f"{side}_{part}" for side in ("left", "right") for part in ("heel", "big_toe", "small_toe", "foot", "hand")}
+    | {name for skeleton in SKELETONS.values() for name in skeleton.names if name not in (*MPII_16.names, *ALIASES)}
 )
 
 # Joints that are the mean of two others where a joint set lacks them. MPII's own thorax is the middle of the shoulders
@@ -151,18 +152,18 @@ def canonical_name(name: str) -> str:
     return ALIASES.get(name, name)
 
 
-def match_names(names: Sequence[str], target: Skeleton = MPII_16) -> list[int | None]:
-    """For each joint of ``target`` the position in ``names`` of the joint of that name, or None.
+def match_names(names: Sequence[str]) -> list[int | None]:
+    """For each joint of ``MPII_16`` the position in ``names`` of the joint of that name, or None.
 
-    Raises ValueError on a name that is neither in ``target``, nor an alias, nor in ``UNUSED_JOINTS``, and on a joint
+    Raises ValueError on a name that is neither in ``MPII_16``, nor an alias, nor in ``UNUSED_JOINTS``, and on a joint
     named twice.
     """
     found: dict[str, int] = {}
     for position, raw in enumerate(names):
         name = canonical_name(raw)
-        if name not in target.names and name not in UNUSED_JOINTS:
-            raise ValueError(f"unknown joint name {raw!r}; known names are {', '.join(target.names)}")
+        if name not in MPII_16.names and name not in UNUSED_JOINTS:
+            raise ValueError(f"unknown joint name {raw!r}; known names are {', '.join(MPII_16.names)}")
         if name in found:
             raise ValueError(f"joint {name!r} is named twice: {names[found[name]]!r} and {raw!r}")
         found[name] = position
-    return [found.get(name) for name in target.names]
+    return [found.get(name) for name in MPII_16.names]

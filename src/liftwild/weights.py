@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from liftwild.errors import LiftwildError
 from liftwild.files import atomic_path, write_whole
@@ -24,6 +26,7 @@ FORMAT = "liftwild-weights"
 VERSION = 1
 SHIPPED = Path(__file__).parent / "pretrained"
 DIGITS = 6  # of floats in the json
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def shipped_names() -> list[str]:
@@ -31,17 +34,15 @@ def shipped_names() -> list[str]:
     return sorted(path.stem for path in SHIPPED.glob("*.json") if not path.stem.startswith("detector"))
 
 
-def save_weights(
-    path: Path, net: PoseNet, card: dict[str, Any], half: bool = True, shard_mb: float = 0.0
-) -> list[Path]:
+def save_weights(path: Path, net: PoseNet, card: dict[str, Any], shard_mb: float = 0.0) -> list[Path]:
     """Write ``path`` (.safetensors) and its .json beside it, each whole or not at all; the files with the tensors.
 
     ``card`` needs ``sum_length_mm`` (mean summed length of the scale bones in the 3D training data) and may hold
-    anything else that json can; ``half`` stores floats as fp16. ``shard_mb`` above 0: shards of at most so many
-    million bytes instead of one file; LiftwildError if a single tensor is larger.
+    anything else that json can. Floats are stored as fp16, where they fit. ``shard_mb`` above 0: shards of at most so
+    many million bytes instead of one file; LiftwildError if a single tensor is larger.
     """
     path = Path(path)
-    state = _state(net, half)
+    state = half_state(net)
     about = {
         "format": FORMAT,
         "version": VERSION,
@@ -118,14 +119,21 @@ def read_weights_json(path: Path, kind: str, version: int) -> dict[str, Any]:
 def check_shards(net: PoseNet, shard_mb: float) -> None:
     """LiftwildError if ``save_weights`` could not cut ``net`` into such shards; to be known before a long training."""
     if shard_mb > 0:
-        _shards(_state(net, True), int(shard_mb * 1e6))
+        _shards(half_state(net), int(shard_mb * 1e6))
 
 
-def _state(net: PoseNet, half: bool) -> dict[str, Tensor]:
+def half_state(net: nn.Module) -> dict[str, Tensor]:
+    """The tensors of ``net`` by name, floats as fp16 where they fit."""
     return {
-        name: (tensor.half() if half and tensor.is_floating_point() else tensor).contiguous().cpu()
+        name: (_halved(tensor) if tensor.is_floating_point() else tensor).contiguous().cpu()
         for name, tensor in net.state_dict().items()
     }
+
+
+def _halved(tensor: Tensor) -> Tensor:
+    """``tensor`` as fp16; as it is where fp16 cannot hold it, as a running variance above 65,504."""
+    half = tensor.half()
+    return half if torch.equal(half.isfinite(), tensor.isfinite()) else tensor
 
 
 def _shards(state: dict[str, Tensor], limit: int) -> list[dict[str, Tensor]]:
@@ -173,9 +181,14 @@ def load_weights(name_or_path: str | Path) -> tuple[PoseNet, dict[str, Any]]:
     beside, card = path.with_suffix(".json"), read_weights_json(path, FORMAT, VERSION)
     if card.get("joint_names") != list(MPII_16.names) or not isinstance(card.get("sum_length_mm"), int | float):
         raise LiftwildError(f"{beside} lacks the MPII-16 joint_names or sum_length_mm")
-    files = _tensor_files(path, card)
+    return filled(lambda: PoseNet(PoseNetConfig(**card["network"])), path, _tensor_files(path, card)), card
+
+
+def filled(make: Callable[[], Network], path: Path, files: Sequence[Path]) -> Network:
+    """The network that ``make`` makes of the json beside ``path``, with the tensors of ``files``: fp32, in evaluation
+    mode, on the CPU. LiftwildError if the two do not agree."""
     try:
-        net = PoseNet(PoseNetConfig(**card["network"]))
+        net = make()
         state = {
             name: tensor.float() if tensor.is_floating_point() else tensor
             for file in files
@@ -183,10 +196,10 @@ def load_weights(name_or_path: str | Path) -> tuple[PoseNet, dict[str, Any]]:
         }
         net.load_state_dict(state, strict=True)
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-        first = (str(error).strip().splitlines() or [""])[0]
-        raise LiftwildError(f"{path} does not hold the network that {beside.name} describes: {first}") from None
+        first, beside = (str(error).strip().splitlines() or [""])[0], path.with_suffix(".json").name
+        raise LiftwildError(f"{path} does not hold the network that {beside} describes: {first}") from None
     net.eval().requires_grad_(False)
-    return net, card
+    return net
 
 
 def _tensor_files(path: Path, card: dict[str, Any]) -> list[Path]:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 
 from liftwild.camera import bone_lengths
+from liftwild.data.augment import Augmentation, augment
 from liftwild.data.store import CROP_PX, DEFAULTS, SCHEMA, Store, StoreWriter, stored_row, sum_length_mm
 from liftwild.errors import LiftwildError
 from liftwild.sample import Sample
@@ -80,6 +81,19 @@ def test_who_and_which_group_and_how_large_the_head(tmp_path: Path) -> None:
     assert heads[0] == pytest.approx(60 / scale) and np.isnan(heads[1])
 
 
+def test_the_spine_of_human36m(tmp_path: Path) -> None:
+    spine = np.array([120.0, -340.5, 3100.0])
+    store = make_store(tmp_path / "x.arrow", [sample(0), replace(sample(1), spine_3d=spine), sample(2)])
+    assert store[0].spine_3d is None and store[1].spine_3d is not None and np.array_equal(store[1].spine_3d, spine)
+    column = store.column("spine_3d")
+    assert column.shape == (3, 3) and np.array_equal(column[1], spine) and np.isnan(column[[0, 2]]).all()
+    turned = augment(store[1], np.random.default_rng(0), Augmentation(rotation_deg=60, rotation_probability=1), 64)
+    # It turns with the joints: as far from each of them as before.
+    before = np.linalg.norm(store[1].joints_3d - spine, axis=1)
+    assert turned.spine_3d is not None and not np.allclose(turned.spine_3d, spine, atol=1)
+    assert np.allclose(np.linalg.norm(turned.joints_3d - turned.spine_3d, axis=1), before, atol=0.01)
+
+
 def test_stores_from_before_these_fields_still_read(tmp_path: Path) -> None:
     older = pa.schema([field for field in SCHEMA if field.name not in DEFAULTS], SCHEMA.metadata)
     rows = [{name: stored_row(sample(i))[name] for name in older.names} for i in range(2)]
@@ -88,6 +102,7 @@ def test_stores_from_before_these_fields_still_read(tmp_path: Path) -> None:
     assert len(store) == 2 and store[1].annotation_id == 1
     assert (store[1].subject, store[1].group, store[1].head_size_px) == ("", "", None)
     assert store.column("group").tolist() == ["", ""] and np.isnan(store.column("head_size_px")).all()
+    assert store[1].spine_3d is None and np.isnan(store.column("spine_3d")).all()
 
 
 def test_camera_present_and_absent_in_one_store(tmp_path: Path) -> None:
@@ -214,6 +229,7 @@ def test_fingerprint(tmp_path: Path) -> None:
         {"head_size_px": 20.0},
         {"visibility": np.full(16, 2, np.uint8)},
         {"photo": (1.0, 2.0, 30.0, 40.0)},
+        {"spine_3d": np.array([1.0, 2.0, 3.0])},
     ]
     prints = {print_of("c.arrow", replace(people[2], **change)) for change in changes}
     assert len(prints) == len(changes) and same not in prints

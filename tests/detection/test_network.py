@@ -12,9 +12,11 @@ import torch
 
 from liftwild.detection.detector import Detector
 from liftwild.detection.network import STRIDES, DetectorConfig, DetectorNet, decode
-from liftwild.detection.runtime import open_detector_runtime
+from liftwild.detection.runtime import OF_DETECTOR, open_detector_runtime
 from liftwild.detection.weights import load_detector
 from liftwild.inference.openvino_runtime import computes_bf16, openvino_core
+from liftwild.inference.runtime_kinds import RUNTIMES
+from liftwild.inference.runtimes import OF_WEIGHTS
 from tests.support.images import picture
 from tests.support.paths import ROOT
 
@@ -44,6 +46,10 @@ def test_the_shipped_json_says_where_the_weights_are_from() -> None:
     _, card = load_detector("detector")
     assert card["licence"] == "Apache-2.0" and card["origin"]["version"] == "3.0.4"
     assert 0.2 < card["min_score"] < 0.6 and card["measured"] and card["min_score_is"]
+
+
+def test_every_runtime_runs_the_detector_too() -> None:
+    assert list(OF_DETECTOR) == list(OF_WEIGHTS) == list(dict.fromkeys(kind.family for kind in RUNTIMES.values()))
 
 
 @pytest.mark.parametrize(

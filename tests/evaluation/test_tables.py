@@ -110,13 +110,13 @@ def test_h36m_from_the_command_line(tiny_weights: Path, tmp_path: Path) -> None:
         "h36m",
         "--any-count",
         "--switch",
-        "root=whole",
+        "root=depth",
         "-o",
         out,
     ]
     done = CliRunner().invoke(cli, list(map(str, arguments)))
     assert done.exit_code == 0, done.output
-    name = "tiny (root=whole; 4 people instead of 109,867)"
+    name = "tiny (root=depth; 4 people instead of 109,867)"
     row = next(line for line in done.output.splitlines() if line.startswith(f"| ours: {name} |"))
     cells = row.split(" | ")[1:]
     actions = dict(zip(paper.paper_table("table1").columns, cells, strict=True))
@@ -125,8 +125,8 @@ def test_h36m_from_the_command_line(tiny_weights: Path, tmp_path: Path) -> None:
     assert values[2] == pytest.approx(np.mean(values[:2]), abs=0.01)
     wrong = CliRunner().invoke(cli, ["report", str(out), "--switch", "root"])
     assert wrong.exit_code == 2 and "--switch wants NAME=VALUE, not 'root'" in wrong.output
-    # Another reading of the same predictions; that of the paper.
-    again = CliRunner().invoke(cli, ["report", str(out), "--switch", "root=depth"])
+    # Another reading of the same predictions; the default.
+    again = CliRunner().invoke(cli, ["report", str(out), "--switch", "root=whole"])
     assert again.exit_code == 0 and "| ours: tiny (4 people instead of 109,867) |" in again.output
 
 
@@ -162,11 +162,12 @@ def test_runs_of_one_recipe_are_averaged(tmp_path: Path) -> None:
     true = perfect()
     for number, shift in enumerate((1, 3)):
         pred = dataclasses.replace(true, pred_2d=true.pred_2d + np.array([shift, 0]))
-        write(tmp_path / f"{number}.arrow", predictions(pred, "h36m", ("Walking",)), str(number) * 64)
+        about = {"switches": {"root": "depth"}}
+        write(tmp_path / f"{number}.arrow", predictions(pred, "h36m", ("Walking",), **about), str(number) * 64)
     tables = report([tmp_path])
-    row = next(line for line in tables.splitlines() if "ours: net (6 people" in line)
+    row = next(line for line in tables.splitlines() if "ours: net (root=depth; 6 people" in line)
     assert row.endswith("| 20.00 ± 14.14 |") and ", 2 runs |" in row and "| - |" in row
-    write(tmp_path / "2.arrow", predictions(true, "h36m", ("Walking",)), "0" * 64)
+    write(tmp_path / "2.arrow", predictions(true, "h36m", ("Walking",), **about), "0" * 64)
     with pytest.raises(LiftwildError, match=r"0.arrow and .*2.arrow are the same weights on the same people"):
         report([tmp_path])
 
@@ -205,3 +206,18 @@ def test_a_report_in_a_folder(
     done = CliRunner().invoke(cli, ["report", str(runs), "-o", str(tmp_path / "bare")])
     assert done.exit_code == 0 and "the report has no charts: charts need matplotlib: pip install" in done.output
     assert {path.name for path in (tmp_path / "bare").iterdir()} == {"report.md", *tables}
+
+
+def test_times_stand_beside_the_papers(tmp_path: Path) -> None:
+    write(tmp_path / "p.arrow", predictions(perfect(), "h36m", ("Walking",), any_count=True), "0" * 64)
+    bench = tmp_path / "cost.json"
+    cost = {"format": "liftwild-cost", "machine": "box", "forward_ms": 50.0, "step_ms": 900, "steps": 480_000}
+    bench.write_text(json.dumps(cost))
+    tables = report([tmp_path / "p.arrow"], bench=bench, out=tmp_path / "report")
+    assert "| paper | about 30 ms on the same GPU | about two days on one Titan X |" in tables
+    row = "| ours, measured: box | 50.0 ms | 5.0 days, 480,000 steps of 900 ms |"
+    assert row in tables and row in (tmp_path / "report/report.md").read_text()
+    for wrong in ("[]", "{", json.dumps({**cost, "step_ms": None}), json.dumps({**cost, "format": "other"})):
+        bench.write_text(wrong)
+        with pytest.raises(LiftwildError, match=r"cost.json is not a file of 'python benchmarks/cost.py"):
+            report([tmp_path / "p.arrow"], bench=bench)

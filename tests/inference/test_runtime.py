@@ -22,6 +22,7 @@ from liftwild.errors import LiftwildError
 from liftwild.inference import openvino_runtime
 from liftwild.inference import runtimes as module
 from liftwild.inference.onnx_graph import graph_of
+from liftwild.inference.onnx_recorder import recorded
 from liftwild.inference.onnx_runtime import OnnxRuntime
 from liftwild.inference.openvino_runtime import OpenVinoRuntime
 from liftwild.inference.runtime import Runtime, infer_crops
@@ -186,6 +187,14 @@ def test_the_graph_is_the_network(config: PoseNetConfig) -> None:
             np.testing.assert_allclose(other.numpy() / scale, one.numpy() / scale, atol=2e-5)
 
 
+def test_an_operation_without_onnx_is_no_graph() -> None:
+    need("onnx")
+    layer = torch.nn.Linear(1, 1)
+    for compute in (lambda crops: {"sine": crops.float().sin()}, lambda crops: {"cube": crops.float() ** 3}):
+        with pytest.raises(NotImplementedError, match="no ONNX is known for"):
+            recorded(layer, compute, "crops", 64)
+
+
 @pytest.mark.parametrize("kind", FAST)
 def test_several_threads_may_ask(kind: str, crops: np.ndarray, wanted: tuple[np.ndarray, np.ndarray]) -> None:
     runtime = opened(kind)
@@ -305,7 +314,7 @@ def test_fingerprints_tell_weights_apart(tiny_weights: Path) -> None:
 
 def test_the_command_line_says_what_has_computed(tmp_path: Path, tiny_weights: Path) -> None:
     (choice,) = (option.type for option in predict_command.params if option.name == "runtime")
-    assert tuple(choice.names()) == RUNTIME_NAMES  # type: ignore[attr-defined]
+    assert tuple(choice.choices) == RUNTIME_NAMES  # type: ignore[attr-defined]
     (tmp_path / "a.png").write_bytes(encode(".png", picture()))
     for kind, name in (("torch", "torch fp32"), ("onnx", "onnx fp32")):
         if kind == "onnx":

@@ -18,6 +18,7 @@ from liftwild.io.npz import read_npz
 from liftwild.joint_mapping import in_skeleton
 from liftwild.pose import Recording
 from liftwild.skeleton import COCO_17, H36M_17, MPII_16, SKELETONS, Skeleton
+from tests.support.paths import ROOT
 from tests.support.recordings import assert_same, photo
 from tests.support.trc import read_trc
 
@@ -25,11 +26,16 @@ from tests.support.trc import read_trc
 
 
 def test_the_table() -> None:
-    assert [fmt.name for fmt in FORMATS.values()] == list(FORMATS)
     suffixes = [suffix for fmt in FORMATS.values() for suffix in fmt.suffixes]
     assert len(set(suffixes)) == len(suffixes) and all(suffix.startswith(".") for suffix in suffixes)
     for fmt in FORMATS.values():
         assert fmt.help and len(fmt.help) < 80 and "\n" not in fmt.help
+
+
+def test_every_format_and_joint_set_is_explained() -> None:
+    page = (ROOT / "docs" / "files.md").read_text(encoding="utf-8")
+    assert [name for name in FORMATS if f"| `{name}` |" not in page] == []
+    assert [name for name in SKELETONS if f"`{name}`" not in page] == []
 
 
 def test_a_new_format_is_one_file_and_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,10 +75,11 @@ def test_a_new_format_is_one_file_and_one_line(tmp_path: Path, monkeypatch: pyte
 def test_every_file_is_known_again(tmp_path: Path, skeleton: Skeleton) -> None:
     pytest.importorskip("pyarrow")
     written = write_formats(photo(), tmp_path / "new" / "folder", "a.b [1]", [*FORMATS, "json"], skeleton)
+    persons = {False: [""], True: [".person0", ".person1"]}
     assert [path.name.removeprefix("a.b [1]") for path in written] == [
-        ".json", ".csv", ".npz", ".parquet", ".coco.json", ".coco-results.json", ".person0.bvh", ".person1.bvh",
-        ".person0.trc", ".person1.trc", ".about.txt",
-    ]  # fmt: skip
+        *(who + suffix for fmt in FORMATS.values() for who in persons[fmt.per_person] for suffix in fmt.suffixes),
+        ".about.txt",
+    ]
     assert sorted(written) == sorted((tmp_path / "new" / "folder").iterdir())
     assert all(is_ours(path) for path in written)
     assert foreign_file(tmp_path / "new" / "folder", "a.b [1]", FORMATS) is None
@@ -174,7 +181,8 @@ def test_nobody_and_file_names_that_are_no_text(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     odd = b"latin-\xe9.jpg".decode("utf-8", "surrogateescape")
     written = write_formats(photo(0, source=odd), tmp_path, "a", FORMATS, H36M_17)
-    assert len(written) == 7 and all(is_ours(path) for path in written)
+    whole = [suffix for fmt in FORMATS.values() if not fmt.per_person for suffix in fmt.suffixes]
+    assert len(written) == len(whole) + 1 and all(is_ours(path) for path in written)
     for recording in (read_json(tmp_path / "a.json"), read_npz(tmp_path / "a.npz")):
         assert recording.source == odd and recording.tracks == ()
 

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from liftwild.placement.body_height import standing_height_mm
 from liftwild.placement.floor import Levelled, level
-from liftwild.placement.root_translation import located, standing_height_mm
+from liftwild.placement.root_translation import located
 from liftwild.pose import Recording
 from liftwild.skeleton import MPII_16, PELVIS
 from tests.support.placed_clips import CAMERA, ROOTS, poses, recording

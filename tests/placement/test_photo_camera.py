@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from liftwild.camera import Camera
 from liftwild.errors import LiftwildError
-from liftwild.media.image_file import exif_of
-from liftwild.placement.root_translation import ASSUMED_DEG, assumed_camera, camera_of_exif, given_camera
+from liftwild.media.image_file import inspect_image
+from liftwild.placement.photo_camera import ASSUMED_DEG, assumed_camera, camera_of_exif, given_camera
 from tests.support.images import encode, picture, png_chunk
 
 
@@ -60,7 +60,7 @@ def camera_with(tmp_path: Path) -> Callable[..., tuple[Camera, str]]:
     ) -> tuple[Camera, str]:  # fmt: skip
         path = tmp_path / f"a{kind}"
         path.write_bytes(with_exif(tiff({0x0112: (3, turned)}, exif, order), kind))
-        return camera_of_exif(exif_of(path.read_bytes()), *size)
+        return camera_of_exif(inspect_image(path.read_bytes())[1], *size)
 
     return camera_with
 
@@ -119,7 +119,7 @@ def test_broken_exif_never_raises(tmp_path_factory: pytest.TempPathFactory, data
     end = data.draw(st.integers(0, len(block)))
     path = tmp_path_factory.getbasetemp() / "broken.jpg"
     path.write_bytes(with_exif(bytes(block[:end]), ".jpg"))
-    camera, words = camera_of_exif(exif_of(path.read_bytes()), 80, 60)
+    camera, words = camera_of_exif(inspect_image(path.read_bytes())[1], 80, 60)
     assert words in ("exif", "assumed, 55 degrees across") and camera.fx > 0
 
 
@@ -132,7 +132,7 @@ def test_an_assumed_camera_spans_its_angle() -> None:
 
 
 def test_a_given_camera() -> None:
-    assert given_camera("1100,1050,640,350", 1280, 720) == (Camera(1100, 1050, 640, 350), "given")
+    assert given_camera([1100, 1050, 640, 350], 1280, 720) == (Camera(1100, 1050, 640, 350), "given")
     assert given_camera([1100, 1050, -300, 350], 1280, 720)[0].cx == -300  # the photo is a crop
 
 
@@ -154,5 +154,5 @@ def test_a_given_camera() -> None:
 )
 def test_wrong_camera_numbers(numbers: str, says: str) -> None:
     with pytest.raises(LiftwildError) as caught:
-        given_camera(numbers, 1280, 720)
+        given_camera(numbers.split(","), 1280, 720)  # type: ignore[arg-type]
     assert says in str(caught.value) and "\n" not in str(caught.value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liftwild.camera import Camera, bone_lengths
-from liftwild.errors import LiftwildError
-from liftwild.placement.root_translation import along_rays, located, place, sized, standing_height_mm
+from liftwild.placement.root_translation import along_rays, located, place
 from liftwild.skeleton import MPII_16, PELVIS, SCALE_BONES
-from liftwild.synthetic.body.body import SKIN, load_body
 from tests.support.placed_clips import CAMERA, ROOTS, poses, recording
 
 A = MPII_16.index
@@ -112,26 +109,6 @@ def test_perspective_is_given_back() -> None:
     assert np.array_equal(kept, flat) and np.isnan(none).all()
 
 
-def test_standing_height_is_that_of_the_body() -> None:
-    import torch
-
-    body = load_body()
-    rows = torch.linspace(0, len(body.coefficients) - 1, 40).long()
-    vertices, heads = body.shape(body.coefficients[rows])
-    still = torch.eye(3).expand(len(rows), heads.shape[1], 3, 3)
-    joints = (
-        body.joints(heads, heads, body.transforms(heads, heads, still), vertices[:, body.head_top].mean(1)).numpy()
-        * 1000
-    )
-    skin = vertices[:, body.part == SKIN, 2].numpy() * 1000
-    stature = skin.max(axis=1) - skin.min(axis=1)
-    found = standing_height_mm(joints)
-    assert np.abs(found / stature - 1).max() < 0.02 and abs(np.median(found / stature) - 1) < 0.003
-    bent = joints.copy()
-    bent[:, :6] = bent[:, :6] @ np.diag([1, -1, 1])  # bones keep their lengths
-    np.testing.assert_allclose(standing_height_mm(bent), found, rtol=0.05)
-
-
 def test_located_fills_a_recording() -> None:
     pose, times = poses(6, 2, 40.0), np.arange(6) / 30
     seen = CAMERA.project(pose + ROOTS[:, None])
@@ -143,17 +120,7 @@ def test_located_fills_a_recording() -> None:
     np.testing.assert_allclose(track.root_mm, ROOTS, atol=1e-6)
     np.testing.assert_allclose(track.joints_3d, pose, atol=1e-6)  # these have their perspective
     assert start.tracks[0].root_mm is None
-    tall = located(start, CAMERA, "given", height_m=1.2)
-    (scaled,) = tall.tracks
-    assert np.median(standing_height_mm(scaled.joints_3d)) == pytest.approx(1200)
-    factor = scaled.joints_3d[0, 0] / track.joints_3d[0, 0]
-    np.testing.assert_allclose(factor, factor[0])  # one for the whole clip
-    np.testing.assert_allclose(scaled.root_mm, track.root_mm * factor[0])
-    np.testing.assert_allclose(scaled.depth_sd_mm, 80 * factor[0])
-    assert "1.2 m" in tall.steps[-1]
-    hidden = replace(track, joints_3d=np.full_like(track.joints_3d, np.nan))
-    assert sized(replace(found, tracks=(hidden,)), 1.8).tracks[0] is hidden
-    assert located(replace(start, tracks=()), CAMERA, "given", 1.8).tracks == ()
+    assert located(replace(start, tracks=()), CAMERA, "given").tracks == ()
 
 
 def test_joints_outside_the_photo_do_not_place_anybody() -> None:
@@ -175,11 +142,3 @@ def test_joints_outside_the_photo_do_not_place_anybody() -> None:
         start, tracks=(replace(told, joints_2d=CAMERA.project(pose + ROOTS[:, None]), inside=np.zeros((6, 16))),)
     )
     np.testing.assert_allclose(located(gone, CAMERA, "given", perspective=False).tracks[0].root_mm, ROOTS, atol=1e-6)
-
-
-@pytest.mark.parametrize("height", [0.0, -1.8, 0.29, 2.61, 180.0, math.nan, math.inf])
-def test_heights_that_no_person_has(height: float) -> None:
-    start = recording(poses(1), None, np.zeros(1))
-    for wrong in (lambda: sized(start, height), lambda: located(start, CAMERA, "given", height)):
-        with pytest.raises(LiftwildError, match=r"^a person is 0\.3 to 2\.6 m tall, not .*metres$"):
-            wrong()

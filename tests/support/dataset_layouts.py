@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cdflib.cdfwrite
 import h5py
 import numpy as np
 from scipy.io import savemat
@@ -17,7 +16,7 @@ from scipy.io import savemat
 from liftwild.camera import Camera
 from liftwild.data.dataset import Dataset
 from liftwild.data.labels import Skip
-from liftwild.data.readers import h36m, h36m_videos, lsp, mpi_inf_3dhp, mpii
+from liftwild.data.readers import lsp, mpi_inf_3dhp, mpii
 from liftwild.sample import Sample
 from liftwild.skeleton import MPII_16
 from tests.support.images import picture, write_photo
@@ -170,62 +169,6 @@ def write_lsp(folder: Path, name: str, people: int, cast: Cast = MADE_UP) -> Pat
     return folder
 
 
-def write_h36m_folder(source: Path, key: h36m.Key, frames: int, cast: Cast = CROPPED) -> Path:
-    """One preprocessed folder; as in the real ones every fifth picture is there, and the columns between are 0."""
-    name = "s_{:02d}_act_{:02d}_subact_{:02d}_ca_{:02d}".format(*key)
-    flat_2d, space = np.zeros((17 * 2, frames)), np.zeros((17 * 3, frames))
-    for frame in range(0, frames, 5):
-        flat_2d[:, frame] = cast.flat_in(h36m.JOINTS, frame).ravel()
-        space[:, frame] = cast.space_in(h36m.JOINTS, frame).ravel()
-        write_photo(source / name / f"{name}_{frame + 1:06d}.jpg", cast.picture(frame))
-    meta = {"Y2d": flat_2d, "Y3d_mono": space, "bbox": np.ones((4, frames)), "num_images": frames}
-    savemat(source / name / "matlab_meta.mat", meta)
-    return source / name
-
-
-# What the official files call the 17 joints.
-RECORDED = {
-    "pelvis": "Hips", "right_hip": "RightUpLeg", "right_knee": "RightLeg", "right_ankle": "RightFoot",
-    "left_hip": "LeftUpLeg", "left_knee": "LeftLeg", "left_ankle": "LeftFoot", "spine": "Spine1", "neck": "Neck",
-    "jaw": "Head", "head_top": "Site", "left_shoulder": "LeftArm", "left_elbow": "LeftForeArm",
-    "left_wrist": "LeftHand", "right_shoulder": "RightArm", "right_elbow": "RightForeArm", "right_wrist": "RightHand",
-}  # fmt: skip
-
-
-def write_h36m_video(
-    source: Path, subject: int, stem: str, frames: int, flat_too: bool = True, cast: Cast = FILMED
-) -> Path:
-    """One official video with its poses; D2_Positions if ``flat_too``."""
-    folder = source / f"S{subject}"
-    video = encode_video(folder / "Videos" / f"{stem}.mp4", map(cast.picture, range(frames)), fps=50.0)
-    for kind, size in (("D3_Positions_mono", 3), ("D2_Positions", 2)):
-        rows = np.zeros((1, frames, 32, size))
-        for frame in range(frames):
-            known = (cast.space_in if size == 3 else cast.flat_in)(h36m.JOINTS, frame)
-            for name, joint in zip(h36m.JOINTS, known, strict=True):
-                places = [i for i, recorded in enumerate(h36m_videos.NAMES_32) if recorded == RECORDED[name]]
-                rows[0, frame, places[2] if name == "head_top" else places[0]] = joint  # the Site after Head
-        if size == 3 or flat_too:
-            write_cdf(folder / "MyPoseFeatures" / kind / f"{stem}.cdf", rows.reshape(1, frames, -1))
-    return video
-
-
-def write_cdf(path: Path, values: np.ndarray) -> None:
-    """A CDF file with one variable Pose (1, n, D)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with cdflib.cdfwrite.CDF(path, cdf_spec={"Compressed": 0}, delete=True) as cdf:
-        spec = {"Variable": "Pose", "Data_Type": 45, "Num_Elements": 1, "Rec_Vary": True,
-                "Dim_Sizes": list(values.shape[1:])}  # fmt: skip
-        cdf.write_var(spec, var_data=values)
-
-
-def write_metadata(source: Path, camera: Camera = CAMERA) -> None:
-    """``metadata.xml`` with one camera four times, without distortion."""
-    lens = [camera.fx, camera.fy, camera.cx, camera.cy, 0, 0, 0, 0, 0]
-    numbers = " ".join(str(number) for number in [*range(264), *(lens * 4)])
-    (source / "metadata.xml").write_text(f"<doc><mapping/><w0>[{numbers}]</w0></doc>")
-
-
 def write_3dhp_test(source: Path, name: str, frames: int, universal: float = 0.9, cast: Cast = MADE_UP) -> Path:
     """One sequence of the test set; every third frame is not valid, the universal person is smaller."""
     folder, numbers = source / name, range(frames)
@@ -277,3 +220,14 @@ def read(dataset: Dataset) -> list[Sample]:
 
 def skipped(dataset: Dataset) -> list[Skip]:
     return [one for part in dataset.parts for one in part.read() if isinstance(one, Skip)]
+
+
+def assert_same(one: Sample, number: int, camera: Camera | None, three: bool = True, scale: float = 1.0) -> None:
+    """Whether a sample is the skeleton of that number as it was written."""
+    seen = one.joints_2d_valid
+    assert np.allclose(one.joints_2d[seen], flat(number, camera or CAMERA)[seen], atol=1e-4)
+    assert one.has_3d == three and (one.depth_valid.all() or not three)
+    if three:
+        assert np.allclose(one.joints_3d, skeleton(number) * scale, atol=1e-3)
+    if one.camera is not None:
+        assert np.allclose(one.camera.K, (camera or CAMERA).K, atol=0.05)

@@ -26,12 +26,13 @@ def perfect(people: int = 6, sizes: float = 60.0) -> Measured:
     pose = STANDING + np.random.default_rng(0).normal(0, sizes, (people, J, 3))
     pose = pose - pose[:, PELVIS : PELVIS + 1]
     pose *= 4000 / bone_lengths(pose).sum(1)[:, None, None]
+    middle = pose[:, [PELVIS, joint("upper_neck")]].mean(axis=1)  # Human3.6M's spine, where the authors' code puts it
     true_2d = INPUT_PX / 2 + PX_PER_MM * pose[..., :2]
     all_valid = np.ones((people, J), dtype=bool)
     depth = np.stack([depth_targets(a, b, c, INPUT_PX)[0] for a, b, c in zip(true_2d, pose, all_valid, strict=True)])
     return Measured(
         true_2d.copy(), np.full((people, J), 0.8), depth.astype(np.float64), true_2d, all_valid,
-        pose + np.array([0, 0, 5000]), all_valid.copy(), INPUT_PX, 4000.0,
+        pose + np.array([0, 0, 5000]), all_valid.copy(), INPUT_PX, 4000.0, spine_3d=middle + np.array([0, 0, 5000]),
     )  # fmt: skip
 
 

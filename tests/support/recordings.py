@@ -46,7 +46,7 @@ def random_track(rng: np.random.Generator, frames: np.ndarray, person_id: int, s
 def random_recording(seed: int) -> Recording:
     """A photo or clip of nobody or up to three people, some frames without them."""
     rng = np.random.default_rng(seed)
-    is_clip, skeleton = bool(rng.random() < 0.6), list(SKELETONS.values())[rng.integers(3)]
+    is_clip, skeleton = bool(rng.random() < 0.6), list(SKELETONS.values())[rng.integers(len(SKELETONS))]
     length = int(rng.integers(1, 12)) if is_clip else 1
     people = int(rng.integers(4))
     seen = [np.flatnonzero(rng.random(length) < 0.7) if is_clip else np.zeros(1, int) for _ in range(people)]

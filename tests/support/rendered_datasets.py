@@ -11,6 +11,7 @@ import numpy as np
 
 from liftwild.camera import Camera
 from liftwild.data.readers import h36m, mpi_inf_3dhp, mpii
+from liftwild.data.readers.h36m_annot import FULL
 from liftwild.evaluation import paper
 from liftwild.evaluation.scored import open_table
 from liftwild.skeleton import MPII_16
@@ -21,11 +22,15 @@ from tests.support.dataset_layouts import (
     Cast,
     write_3dhp_test,
     write_3dhp_train,
+    write_lsp,
+    write_mpii,
+)
+from tests.support.h36m_layouts import (
+    write_h36m_annot,
+    write_h36m_fetch,
     write_h36m_folder,
     write_h36m_video,
-    write_lsp,
     write_metadata,
-    write_mpii,
 )
 
 DOZEN = 12
@@ -100,12 +105,26 @@ def lspet_photos(source: Path, dozen: list[RenderedSample]) -> None:
 FOLDERS = [(9, 2, 1, 1), (9, 4, 2, 3), (11, 12, 1, 2), (11, 16, 2, 4)]  # Directions, Eating, Photo, WalkTogether
 
 
-def h36m_folders(source: Path, dozen: list[RenderedSample]) -> None:
+def folders_h36m(source: Path, dozen: list[RenderedSample]) -> None:
     """Three of them in each of four folders, and two folders that are not to be read."""
     for number, key in enumerate(FOLDERS):
         write_h36m_folder(source, key, 11, crops_of(dozen, lambda frame, first=3 * number: first + frame // 5))
     write_h36m_folder(source, h36m.BROKEN, 6)
     write_h36m_folder(source, (1, 2, 1, 1), 6)
+
+
+def annot_h36m(source: Path, dozen: list[RenderedSample]) -> None:
+    """Three of them in each of four videos of the authors' annotation."""
+    cast = crops_of(dozen, lambda frame: frame // 5)
+    rows = [(key, 5 * (3 * video + at)) for video, key in enumerate(FOLDERS) for at in range(3)]
+    write_h36m_annot(source, FULL, rows, cast=cast)
+
+
+def fetched_h36m(source: Path, dozen: list[RenderedSample]) -> None:
+    """Six of them in each of two takes."""
+    for first, (subject, take, action) in zip((0, 6), ((9, "Eating-1", 4), (11, "WalkTogether-2", 16)), strict=True):
+        cast = cast_of(dozen, lambda frame, first=first: first + frame // 64)
+        write_h36m_fetch(source / "processed", subject, take, action, range(0, 384, 64), cameras=(2,), cast=cast)
 
 
 def h36m_films(source: Path, dozen: list[RenderedSample]) -> None:
@@ -174,9 +193,19 @@ CASES = {
         FLAT, ("thorax", "pelvis"),
     ),
     "h36m folders": Case(
-        h36m_folders, "h36m", ("--split", "test"),
+        folders_h36m, "h36m", ("--split", "test"),
         "Human3.6M test has 12 people here, 109,867 are published: 109,855 too few", "h36m", "109,867",
         {"table1": ("Directions", "Eating", "Photo", "WalkPair", "Average"), "table2": ("PCKh@0.5",)}, ("thorax",), 1.0,
+    ),
+    "h36m annotation": Case(
+        annot_h36m, "h36m", ("--split", "test"),
+        "Human3.6M test (annotFullTest.h5) has 12 people here, 109,867 are published: 109,855 too few", "h36m",
+        "109,867", {"table1": ("Directions", "Eating", "Photo", "WalkPair", "Average"), "table2": ("PCKh@0.5",)},
+        ("thorax",), 1.0,
+    ),
+    "h36m-fetch": Case(
+        fetched_h36m, "h36m", ("--split", "test"), "2 of 239 videos are there", "h36m", "109,867",
+        {"table1": ("Eating", "WalkPair", "Average"), "table2": ("PCKh@0.5",)}, ("thorax",), 1.0, True,
     ),
     "h36m videos": Case(
         h36m_films, "h36m", ("--split", "test"), "2 of 239 videos are there", "h36m", "109,867",

@@ -81,3 +81,11 @@ def prepare(tmp_path: Path, content: dict[str, Any], files: dict[str, np.ndarray
         else:
             write_photo(tmp_path / "photos" / name, image)
     return prepare_labels(write_labels(tmp_path / "labels.json", content), tmp_path / "photos", tmp_path / "x.arrow")
+
+
+def same(a: Sample, b: Sample) -> bool:
+    """Whether two samples hold the same, to rounding."""
+    arrays = ("joints_2d", "joints_2d_valid", "joints_3d", "depth_valid", "box")
+    cameras = a.camera is b.camera is None or np.allclose(a.camera.K, b.camera.K)  # type: ignore[union-attr]
+    close = all(np.allclose(getattr(a, name), getattr(b, name), atol=1e-9) for name in arrays)
+    return close and cameras and np.array_equal(a.image, b.image)

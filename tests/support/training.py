@@ -48,9 +48,9 @@ def tiny_recipe(three: Path, two: Path, **changes: Any) -> dict[str, Any]:
                        "flip_probability": 0.5, "colour": 0.4},
         "stages": [
             {"name": "joints", "iterations": 6, "lr": 2e-3, "sigma": 2.0, "sigma_end": 1.0, "warmup": 2, **common},
-            {"name": "depth", "iterations": 4, "lr": 1e-3, "depth_weight": 0.1, "train": "depth", **common},
-            {"name": "geometry", "iterations": 6, "lr": 1e-3, "schedule": "cosine", "depth_weight": 0.1,
-             "geometric_weight": 0.01, **common},
+            {"name": "depth", "iterations": 4, "lr": 1e-3, "depth_weight": 0.2, "train": "depth", **common},
+            {"name": "geometry", "iterations": 6, "lr": 1e-3, "schedule": "cosine", "depth_weight": 0.2,
+             "geometric_weight": 0.02, **common},
         ],
         **changes,
     }  # fmt: skip

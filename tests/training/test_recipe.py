@@ -1,16 +1,18 @@
 """Recipes: those that ship, stages, schedules, and errors that name the entry."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from liftwild.errors import LiftwildError
-from liftwild.network.posenet import SMALL
-from liftwild.training.recipe_file import load_recipe, recipe_from_dict
+from liftwild.network.posenet import SMALL, PoseNet
+from liftwild.training.optimizer import make_optimizer
+from liftwild.training.recipe_file import load_recipe, recipe_from_dict, shipped_recipes
 from liftwild.training.stage import Stage
 from tests.support.paths import ROOT
-from tests.support.training import tiny_recipe
+from tests.support.training import run, tiny_recipe
 
 
 def test_schedules() -> None:
@@ -23,8 +25,8 @@ def test_schedules() -> None:
 
 def test_shipped_recipes_are_sound() -> None:
     folder = ROOT / "recipes"
-    for path in sorted(folder.glob("*.toml")):
-        load_recipe(path, network=SMALL)
+    for name in shipped_recipes():
+        load_recipe(name, network=SMALL)
     with pytest.raises(LiftwildError, match="size is 'from': give the weights to begin with, --from"):
         load_recipe(folder / "adapt.toml")
     paper = load_recipe(folder / "paper.toml")
@@ -32,6 +34,10 @@ def test_shipped_recipes_are_sound() -> None:
     assert rows == [(240_000, 6, 2.5e-4, 0, 0), (200_000, 6, 2.5e-4, 0.1, 0), (40_000, 6, 2.5e-5, 0.1, 0.01)]
     assert [s.ratio_3d for s in paper.stages] == [0.0, 0.5, 0.5] and paper.optimizer.name == "rmsprop"
     assert (paper.network.stacks, paper.network.features, paper.network.depth_norm) == (2, 256, False)
+    # Not blind over 480,000 steps, and in the paper's precision.
+    assert (
+        paper.val_every and [e.kind for e in paper.stores.values() if e.use == "val"] and paper.precision == "32-true"
+    )
 
 
 def test_a_stage_is_as_long_as_its_images(stores: tuple[Path, Path]) -> None:
@@ -77,3 +83,30 @@ def test_recipe_errors_name_the_entry(stores: tuple[Path, Path], change: dict[st
     with pytest.raises(LiftwildError) as error:
         recipe_from_dict(tiny_recipe(*stores, **change), "r.toml")
     assert str(error.value).startswith("r.toml: ") and words in str(error.value)
+
+
+def test_transferred_layers_may_learn_slower(stores: tuple[Path, Path]) -> None:
+    """Of an hourglass: all but the depth module get the share of the learning rate."""
+    recipe = recipe_from_dict(tiny_recipe(*stores))
+    stage = dataclasses.replace(recipe.stages[2], transferred_lr=0.1)
+    net = PoseNet(recipe.network)
+    groups = {group["share"]: group["params"] for group in make_optimizer(net, recipe.optimizer, stage).param_groups}
+    assert set(groups) == {1.0, 0.1}
+    assert {id(each) for each in groups[1.0]} == {id(each) for each in net.depth_parameters()}
+    assert len(groups[0.1]) + len(groups[1.0]) == len(list(net.parameters()))
+    with pytest.raises(ValueError, match="transferred_lr is for an hourglass"):
+        stage.check(SMALL, {"3d", "2d"})
+
+
+def test_a_run_computes_as_its_recipe_says(stores: tuple[Path, Path], tmp_path: Path) -> None:
+    table = tiny_recipe(*stores, precision="bf16-mixed")
+    table["stages"] = [{**table["stages"][0], "iterations": 1}]
+    assert run(table, tmp_path / "own", precision="auto").fabric.strategy.precision.precision == "bf16-mixed"
+    assert run(table, tmp_path / "told", precision="32-true").fabric.strategy.precision.precision == "32-true"
+
+
+@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Stage) if f.name.endswith("_weight")])
+def test_no_weight_is_below_0(stores: tuple[Path, Path], name: str) -> None:
+    recipe = recipe_from_dict(tiny_recipe(*stores))
+    with pytest.raises(ValueError, match="a weight or limit is below 0"):
+        dataclasses.replace(recipe.stages[2], **{name: -0.1}).check(recipe.network, {"3d", "2d"})

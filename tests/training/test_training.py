@@ -1,6 +1,5 @@
 """The loop: a golden loss curve, kill and resume, several processes, and errors that a user can cause."""
 
-import json
 import signal
 import subprocess
 import time
@@ -19,7 +18,6 @@ from liftwild.evaluation.metric_table import partly_known, score_all
 from liftwild.training import checkpoint as checkpoints
 from liftwild.training import loop, objective
 from liftwild.training import train as runs
-from liftwild.training.average import update_average
 from liftwild.training.recipe_file import recipe_from_dict
 from liftwild.training.stage import Stage
 from liftwild.weights import load_weights
@@ -248,55 +246,11 @@ def test_stages_train_what_they_say(stores: tuple[Path, Path], tmp_path: Path) -
     assert all(name.startswith(("depth.", "subnetwork.stacks.0.from_")) for name in changed)
 
 
-def test_the_average_follows_parameters_and_statistics() -> None:
-    net, average = (torch.nn.Sequential(torch.nn.Linear(1, 1), torch.nn.BatchNorm1d(1)) for _ in range(2))
-    for one, value in ((net, 4.0), (average, 1.0)):
-        for tensor in [*one.parameters(), one[1].running_mean, one[1].running_var]:
-            tensor.data.fill_(value)
-    net[1].num_batches_tracked.fill_(7)
-    update_average(average, net, 0.5, steps=2)  # the warm-up keeps (1 + 2) / (10 + 2)
-    assert {float(tensor) for name, tensor in average.state_dict().items() if "num" not in name} == {3.25}
-    assert average[1].num_batches_tracked == 7
-    update_average(average, net, 0.5, steps=100)
-    assert average[0].weight.item() == 3.625
-
-
-def test_the_average_is_what_is_measured_and_exported(stores: tuple[Path, Path], tmp_path: Path) -> None:
-    table = tiny_recipe(*stores, ema_decay=0.9)
-    table["stores"]["val"] = {"path": str(stores[0]), "use": "val"}
-    trainer = run(table, tmp_path / "run")
-    assert trainer.average is not None
-    saved = load_file(tmp_path / "run" / "weights.safetensors")
-    average, net = trainer.average.state_dict(), trainer.net.state_dict()
-    assert all(torch.equal(saved[name].float(), average[name].half().float()) for name in saved)
-    assert not torch.equal(
-        average["subnetwork.stacks.0.to_heatmaps.weight"], net["subnetwork.stacks.0.to_heatmaps.weight"]
-    )
-    measured = measure.run(trainer.average, measure.rows(Store(stores[0])), trainer.sum_length_mm)
-    assert trainer.metrics["val"]["pck_torso"] == round(score_all(measured)["pck_torso"], 2)
-    kept = load_file(tmp_path / "run/checkpoints/step-00000016/average.safetensors")
-    assert all(torch.equal(kept[name], average[name]) for name in average)
-
-
-def test_the_best_is_kept(stores: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever comes after it, and over a resume; of an error, the lowest."""
-    scores = iter([{"mpjpe_mm": 90.0}, {"mpjpe_mm": 80.0}, {}, {"mpjpe_mm": 85.0}, {"mpjpe_mm": 80.0}])
-    monkeypatch.setattr(loop.measure, "run", lambda *_, **__: [])
-    monkeypatch.setattr(loop, "score_all", lambda *_, **__: next(scores))
-    table = tiny_recipe(*stores, val_every=4, best="val:mpjpe_mm")
-    table["stores"]["val"] = {"path": str(stores[0]), "use": "val"}
-    run(table, tmp_path / "run", stop_after=9)  # measured after 4, 6 (a stage's end) and 8
-    trainer = run(table, tmp_path / "run", resume=True, stop_after=3)
-    assert trainer.best == {"of": "val:mpjpe_mm", "value": 80.0, "step": 6}
-    card = json.loads((tmp_path / "run" / "best.json").read_text())
-    assert card["step"] == 6 and card["best"] == trainer.best and card["metrics"]["val"]["mpjpe_mm"] == 80.0
-    at_6 = load_file(tmp_path / "run" / "best.safetensors")["subnetwork.stacks.0.to_heatmaps.weight"]
-    assert not torch.equal(
-        at_6.float(), trainer.net.state_dict()["subnetwork.stacks.0.to_heatmaps.weight"].half().float()
-    ), card
-    table["stores"]["val"]["path"] = str(stores[1])
-    with pytest.raises(LiftwildError, match="store val has no 3D labels"):
-        run(table, tmp_path / "other")
+def test_a_row_of_the_log_holds_steps_of_one_stage(stores: tuple[Path, Path], tmp_path: Path) -> None:
+    """Stages of 6, 4 and 6 steps in rows of 5."""
+    run(tiny_recipe(*stores, log_every=5), tmp_path / "run")
+    rows = [(row["step"], row["stage"]) for row in logged(tmp_path / "run")]
+    assert rows == [(5, "joints"), (6, "joints"), (10, "depth"), (15, "geometry"), (16, "geometry")]
 
 
 def test_time_is_up(stores: tuple[Path, Path], tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 import pytest
 
+from liftwild.media.encoding import write_png
 from liftwild.media.photo import read_photo
 from liftwild.pose import Recording
 from liftwild.skeleton import MPII_16
-from liftwild.viz.figure import write_png
 from liftwild.viz.viewer_html import write_viewer
 from tests.support.browser import Browser, find_browser
 from tests.support.paths import ROOT

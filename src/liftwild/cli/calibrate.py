@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from liftwild.cli.option_types import DEVICE_HELP
 from liftwild.threads import wait_kindly
 
 
@@ -16,7 +17,7 @@ from liftwild.threads import wait_kindly
               help="Store with 3D labels, for the spread of depths; may be given again.")  # fmt: skip
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Also draw the reliability curve into this PNG.")
 @click.option("--most", default=0, type=click.IntRange(min=0), help="Look at so many people of a store at most.")
-@click.option("--device", help="What torch calls it: cpu, cuda, ...  [default: a GPU if there is one]")
+@click.option("--device", help=DEVICE_HELP)
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="People at a time.")
 def calibrate_command(
     weights: str,

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from liftwild.cli.option_types import DEVICE_HELP, BoxNumbers, CountOrAll, Numbers, OwnedChoice
+from liftwild.cli.option_types import DEVICE_HELP, BoxNumbers, CountOrAll, Numbers
 from liftwild.errors import LiftwildError
+from liftwild.files import make_folder
+from liftwild.inference.runtime_kinds import RUNTIME_NAMES
+from liftwild.skeleton import SKELETONS
 from liftwild.threads import wait_kindly
 
 if TYPE_CHECKING:
@@ -28,18 +31,6 @@ def _formats() -> Iterable[str]:
     from liftwild.pipeline.options import OVERLAY
 
     return (*FORMATS, OVERLAY)
-
-
-def _runtimes() -> Iterable[str]:
-    from liftwild.inference.runtime_kinds import RUNTIME_NAMES
-
-    return RUNTIME_NAMES
-
-
-def _skeletons() -> Iterable[str]:
-    from liftwild.skeleton import SKELETONS
-
-    return SKELETONS
 
 
 class FormatList(click.ParamType):
@@ -115,7 +106,6 @@ class PredictOptions:
     def output_options(self) -> OutputOptions:
         """What is written; LiftwildError on an unknown format, or one whose library is missing."""
         from liftwild.pipeline.options import OutputOptions, split_formats
-        from liftwild.skeleton import SKELETONS
 
         formats, overlay = split_formats(self.formats)
         return OutputOptions(
@@ -169,7 +159,7 @@ def make_detector(options: PredictOptions) -> PersonDetector:
 @click.option("--fov", type=float, help="Or its field of view across the longer side, degrees.")
 @click.option("--height-m", type=float, help="How tall the people are, m.")
 @click.option("--min-confidence", default=0.0, type=click.FloatRange(0, 1), help="Hide less sure joints: null.")
-@click.option("--skeleton", default="mpii16", show_default=True, type=OwnedChoice(_skeletons),
+@click.option("--skeleton", default="mpii16", show_default=True, type=click.Choice(list(SKELETONS)),
               help="Which joints are written.")  # fmt: skip
 @click.option("--format", "formats", default="json", show_default=True, type=FormatList(),
               help="One or more, with commas between.")  # fmt: skip
@@ -178,7 +168,7 @@ def make_detector(options: PredictOptions) -> PersonDetector:
 @click.option("--no-figure", is_flag=True, help="Write no picture x.png of a photo.")
 @click.option("--weights", default="base", show_default=True,
               help="Name of shipped weights, a .safetensors file, a run's folder, or a file of 'export'.")  # fmt: skip
-@click.option("--runtime", default="auto", show_default=True, type=OwnedChoice(_runtimes),
+@click.option("--runtime", default="auto", show_default=True, type=click.Choice(RUNTIME_NAMES),
               help="What computes; auto is the fastest that is installed.")  # fmt: skip
 @click.option("--flip-test", is_flag=True, help="Look at the mirrored photo too and average: slower, a little better.")
 @click.option("--device", help=DEVICE_HELP)
@@ -197,7 +187,7 @@ def predict_command(ctx: click.Context, sources: tuple[Path, ...], **given: Any)
     wait_kindly()
     from liftwild.inference.estimator import Estimator
     from liftwild.media.photo import find_photos
-    from liftwild.pipeline.outputs import OutputGuard, make_folder, write_photos
+    from liftwild.pipeline.outputs import OutputGuard, write_photos
 
     poses, wanted = options.pose_options(), options.output_options()
     photos, clips = _photos_and_clips(sources, options.as_clip)

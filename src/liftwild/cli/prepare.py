@@ -67,10 +67,22 @@ def prepare_coco_command(labels: Path, images: Path, out: Path) -> None:
 @_split("train", "val")
 @MISSING
 def prepare_mpii_command(source: Path, out: Path, split: str, allow_missing: bool) -> None:
-    """MPII: SOURCE holds images/ and annot/{train,valid}.h5 or .json, or mpii_human_pose_v1_u12_1.mat."""
+    """MPII: SOURCE holds images/ and annot/{train,valid}.json or .h5, or mpii_human_pose_v1_u12_1.mat."""
     from liftwild.data.readers.mpii import mpii
 
     _write(mpii(source, split, allow_missing), out)
+
+
+@prepare_command.command("npz")
+@click.argument("labels", type=click.Path(path_type=Path))
+@click.argument("images", type=click.Path(path_type=Path))
+@OUT
+@MISSING
+def prepare_npz_command(labels: Path, images: Path, out: Path, allow_missing: bool) -> None:
+    """LABELS.npz of mmpose or SPIN (part, S, center, scale, imgname), and the folder that its names start from."""
+    from liftwild.data.readers.npz_labels import npz_labels
+
+    _write(npz_labels(labels, images, allow_missing), out)
 
 
 @prepare_command.command("lsp")
@@ -89,15 +101,46 @@ def prepare_lsp_command(source: Path, out: Path, split: str, allow_missing: bool
 @click.argument("source", type=click.Path(path_type=Path))
 @OUT
 @_split("train", "test")
-@_every("Take every so many of 50 pictures a second; the authors' quick test takes every 200th.")
+@click.option(
+    "--every",
+    type=click.IntRange(min=1),
+    help="Take every so many of 50 pictures a second; the authors' quick test takes every 200th.  [default: 5 of "
+    "videos, else all that are there]",
+)
 @click.option("--keep-broken", is_flag=True, help="Also S11 Directions take 2 camera 1, whose poses are wrong.")
-def prepare_h36m_command(source: Path, out: Path, split: str, every: int, keep_broken: bool) -> None:
-    """Human3.6M: SOURCE holds s_01_act_02_subact_01_ca_01/ and so on, or the site's S1/Videos/ and so on."""
-    from liftwild.data.readers.h36m import h36m_folders
-    from liftwild.data.readers.h36m_videos import h36m_videos, is_official
+@click.option(
+    "--boxes",
+    type=click.Choice(["joints", "dataset"]),
+    default="joints",
+    show_default=True,
+    help="Of videos: cut people out by the box of their joints, or by S1/MySegmentsMat/ground_truth_bb/.",
+)
+@click.option(
+    "--targets-2d",
+    type=click.Choice(["labelled", "weak-perspective"]),
+    default="labelled",
+    show_default=True,
+    help="2D joints as they are labelled, or as the authors' code makes them of the 3D ones.",
+)
+@click.option(
+    "--keypoints",
+    type=click.Path(path_type=Path),
+    help="Of the challenge of ECCV 2018: COCO keypoints of its pictures, a file or a folder of files.",
+)
+def prepare_h36m_command(source: Path, out: Path, split: str, **chosen: Any) -> None:
+    """Human3.6M: SOURCE holds any of these layouts (docs/datasets.md has them in full).
 
-    read = h36m_videos if is_official(source) else h36m_folders
-    _write(read(source, split, every, keep_broken), out)
+    \b
+    S1/Videos/ ...                       the site's videos and CDF files
+    processed/S1/Directions-1/ ...       of h36m-fetch
+    Train/IMG/ Train/POSE/ Val/ ...      the challenge of ECCV 2018; test is Val
+    s_01_act_02_subact_01_ca_01/ ...     the authors' crops, each folder with its matlab_meta.mat
+    annotFullTest.h5 and those crops     the authors' annotation, or annotSampleTest.h5
+    """
+    from liftwild.data.readers.h36m import H36MOptions
+    from liftwild.data.readers.h36m_layouts import read_h36m
+
+    _write(read_h36m(source, split, H36MOptions(**chosen)), out)
 
 
 @prepare_command.command("mpi-inf-3dhp")
@@ -114,10 +157,16 @@ def prepare_h36m_command(source: Path, out: Path, split: str, every: int, keep_b
 def prepare_mpi_inf_3dhp_command(
     source: Path, out: Path, split: str, every: int, scale: str | None, allow_missing: bool
 ) -> None:
-    """MPI-INF-3DHP: SOURCE holds S1/Seq1/ and so on (train), or TS1/ to TS6/ (test, all valid frames)."""
-    from liftwild.data.readers.mpi_inf_3dhp import mpi_inf_3dhp_test, mpi_inf_3dhp_train
+    """MPI-INF-3DHP: SOURCE holds S1/Seq1/ and so on (train), or TS1/ to TS6/ (test, all valid frames).
 
-    if split == "test":
+    Of TS1 either annot_data.mat and imageSequence/, or bb_cropped_data.mat.
+    """
+    from liftwild.data.readers.mpi_inf_3dhp import mpi_inf_3dhp_test, mpi_inf_3dhp_train
+    from liftwild.data.readers.mpi_inf_3dhp_crops import has_crops, mpi_inf_3dhp_crops
+
+    if split == "test" and has_crops(source):
+        _write(mpi_inf_3dhp_crops(source, scale or "universal"), out)
+    elif split == "test":
         _write(mpi_inf_3dhp_test(source, scale or "universal", allow_missing), out)
     else:
         _write(mpi_inf_3dhp_train(source, scale or "true", every), out)

@@ -46,9 +46,9 @@ def render_command(
     wait_kindly()
     from tqdm import tqdm
 
-    from liftwild.files import write_whole
+    from liftwild.media.encoding import write_png
     from liftwild.synthetic.render.generate import render_people
-    from liftwild.synthetic.render.sheet import MAX_PICTURES, contact_sheet, png
+    from liftwild.synthetic.render.sheet import MAX_PICTURES, contact_sheet
     from liftwild.synthetic.render.write import with_pictures, write_store
 
     samples = render_people(
@@ -59,5 +59,5 @@ def render_command(
         kept = samples if pictures is None else with_pictures(samples, pictures)
         shown = write_store(tqdm(kept, total=count, unit="picture"), out, keep=MAX_PICTURES if sheet else 0)
     if sheet is not None:
-        write_whole(sheet, png(contact_sheet(shown, sheet_joints)))
+        write_png(sheet, contact_sheet(shown, sheet_joints))
     click.echo(f"{count} pictures in {out}" + (f"; {len(shown)} of them in {sheet}" if sheet else ""))

@@ -17,6 +17,7 @@ from liftwild.threads import wait_kindly
 @click.option("--store", "stores", multiple=True, type=click.Path(path_type=Path), help="Draw people of it, with -o.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Draws these people.")
 @click.option("--switch", "chosen", multiple=True, metavar="NAME=VALUE", help="As for 'evaluate'.")
+@click.option("--bench", type=click.Path(path_type=Path), help="Also times: a file of benchmarks/cost.py.")
 @click.option("--any-count", is_flag=True, help="As for 'evaluate'.")
 def report_command(
     predictions: tuple[Path, ...],
@@ -25,6 +26,7 @@ def report_command(
     stores: tuple[Path, ...],
     seed: int,
     chosen: tuple[str, ...],
+    bench: Path | None,
     any_count: bool,
 ) -> None:
     """Print the tables of PREDICTIONS, files of 'evaluate -o', or folders with some; needs no weights.
@@ -35,6 +37,7 @@ def report_command(
     from liftwild.evaluation.report import report
 
     tables = report(
-        predictions, card, out=out, stores=stores, seed=seed, switches=switches(chosen, "--switch"), any_count=any_count
-    )
+        predictions, card, out=out, stores=stores, seed=seed, switches=switches(chosen, "--switch"),
+        any_count=any_count, bench=bench,
+    )  # fmt: skip
     click.echo(tables, nl=False)

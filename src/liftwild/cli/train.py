@@ -18,7 +18,13 @@ from liftwild.threads import wait_kindly
 @click.option("--resume", is_flag=True, help="Go on from the run's last checkpoint.")
 @click.option("--from", "start", metavar="NAME|PATH", help="Begin with these weights instead of random ones.")
 @click.option("--store", "stores", multiple=True, metavar="NAME=PATH", help="Where a store of the recipe lies.")
-@click.option("--precision", type=click.Choice(["auto", "bf16-mixed", "32-true"]), default="auto", show_default=True)
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "bf16-mixed", "32-true"]),
+    default="auto",
+    show_default=True,
+    help="auto: as the recipe says; bf16 where the machine has it, if it says nothing.",
+)
 @click.option("--accelerator", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option(
     "--workers",

@@ -217,4 +217,5 @@ def view(sample: Sample, crop: Crop, input_px: int) -> Sample:
         head_size_px=None if sample.head_size_px is None else sample.head_size_px * input_px / crop.size_px,
         visibility=visibility,
         presence=presence,
+        spine_3d=None if sample.spine_3d is None else sample.spine_3d @ turn.T,
     )

@@ -16,7 +16,7 @@ import cv2
 
 from liftwild.data.labels import Skip
 from liftwild.data.prepare import Prepared, windowed
-from liftwild.data.store import StoreWriter, stored_row
+from liftwild.data.store import SCHEMA, StoreWriter, stored_row
 from liftwild.errors import LiftwildError
 from liftwild.sample import Sample
 
@@ -108,7 +108,7 @@ def _claim(folder: Path, dataset: Dataset) -> None:
 
     There may be more parts than before, where a download went on in between.
     """
-    plan = json.dumps({"title": dataset.title, **dataset.settings}, sort_keys=True)
+    plan = json.dumps({"title": dataset.title, "columns": SCHEMA.names, **dataset.settings}, sort_keys=True)
     note = folder / "plan.json"
     try:
         if folder.is_dir() and any(folder.iterdir()):

@@ -82,7 +82,7 @@ def within(joints_2d: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def labelled_sample(
     image: np.ndarray,
     match: list[int | None],
-    joints_2d: np.ndarray,
+    joints_2d: np.ndarray | None,
     *,
     source: str,
     annotation_id: int,
@@ -93,19 +93,24 @@ def labelled_sample(
     subject: str = "",
     group: str = "",
     head_size_px: float | None = None,
+    spine_3d: np.ndarray | None = None,
 ) -> Sample | Skip:
     """A sample from joints (K, 2) in px and (K, 3) in mm of a joint set that ``match`` maps (``positions``).
 
-    ``valid`` (K,) bool: which are known, all by default. Without ``box`` it is that of the labelled joints.
+    ``joints_2d`` None: only the 3D joints are known. ``valid`` (K,) bool: which 2D joints are known, all that are
+    finite by default. Without ``box`` it is that of the labelled joints. The rest as in ``Sample``.
     """
-    known = np.isfinite(joints_2d).all(axis=1) & (True if valid is None else valid)
-    here, seen = to_mpii(match, joints_2d, known)
+    here, seen = np.zeros((len(match), 2)), np.zeros(len(match), dtype=bool)
+    if joints_2d is not None:
+        known = np.isfinite(joints_2d).all(axis=1) & (True if valid is None else valid)
+        here, seen = to_mpii(match, joints_2d, known)
     space, depth_valid = np.zeros((len(match), 3)), np.zeros(len(match), dtype=bool)
     if joints_3d is not None:
         space, depth_valid = to_mpii(match, joints_3d, np.isfinite(joints_3d).all(axis=1))
     box = box or joints_box(here[seen])
-    if box is None or not seen.any():
+    if box is None or not (seen.any() or depth_valid.any()):
         return Skip(source, annotation_id, "too few joints labelled")
     return Sample(
-        image, here, seen, space, depth_valid, camera, box, source, annotation_id, subject, group, head_size_px
-    )
+        image, here, seen, space, depth_valid, camera, box, source, annotation_id, subject, group, head_size_px,
+        spine_3d=spine_3d,
+    )  # fmt: skip

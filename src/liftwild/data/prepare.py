@@ -17,6 +17,7 @@ from liftwild.data.labels import LabelledPerson, Skip, within
 from liftwild.data.readers.coco import read_labels
 from liftwild.data.store import StoreWriter, stored_row
 from liftwild.errors import LiftwildError
+from liftwild.files import write_whole
 from liftwild.media.photo import read_photo
 from liftwild.sample import Sample
 
@@ -123,7 +124,7 @@ def write_skips(done: Prepared, output: str | Path) -> Path | None:
     if not done.skips:
         path.unlink(missing_ok=True)
         return None
-    path.write_text("".join(f"{skip}\n" for skip in done.skips), encoding="utf-8", errors="backslashreplace")
+    write_whole(path, "".join(f"{skip}\n" for skip in done.skips).encode("utf-8", "backslashreplace"))
     return path
 
 

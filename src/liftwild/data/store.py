@@ -55,12 +55,17 @@ SCHEMA = pa.schema(
         pa.field("head_size_px", pa.float64(), metadata={"is": "MPII's head size, px of the image"}),
         pa.field("visibility", pa.list_(pa.uint8(), J), metadata={"is": "2 seen, 1 hidden, 0 not known"}),
         pa.field("photo", pa.list_(pa.float32(), 4), metadata={"is": "x, y, w, h of the photo, px of the image"}),
+        pa.field(
+            "spine_3d", pa.list_(pa.float32(), 3), metadata={"is": "Human3.6M's spine: x, y, z in mm, camera space"}
+        ),
     ],
     metadata={"liftwild_store": str(VERSION), "joint_names": json.dumps(MPII_16.names)},
 )
 
 # Columns that older stores lack, and what they then hold.
-DEFAULTS: dict[str, Any] = {"subject": "", "group": "", "head_size_px": None, "visibility": None, "photo": None}
+DEFAULTS: dict[str, Any] = {
+    "subject": "", "group": "", "head_size_px": None, "visibility": None, "photo": None, "spine_3d": None,
+}  # fmt: skip
 
 
 def stored_row(sample: Sample) -> dict[str, Any]:
@@ -101,6 +106,7 @@ def stored_row(sample: Sample) -> dict[str, Any]:
         "head_size_px": None if sample.head_size_px is None else sample.head_size_px * scale,
         "visibility": sample.visibility,
         "photo": photo,
+        "spine_3d": None if sample.spine_3d is None else sample.spine_3d.astype(np.float32),
     }
 
 
@@ -220,8 +226,13 @@ class Store:
 
     def column(self, name: str) -> np.ndarray:
         """A column as (N, ...): joints as (N, J, 2 or 3), validity as (N, J), box as (N, 4); ``subject``, ``group`` and
-        ``source`` as (N,) text, ``annotation_id`` as (N,), ``head_size_px`` as (N,) with NaN where there is none."""
+        ``source`` as (N,) text, ``annotation_id`` as (N,); ``head_size_px`` as (N,) and ``spine_3d`` as (N, 3), NaN
+        where there is none."""
         column = self._table[name].combine_chunks()
+        if name == "spine_3d":
+            spines = np.full((len(self), 3), np.nan)
+            spines[column.is_valid().to_numpy(zero_copy_only=False)] = column.flatten().to_numpy().reshape(-1, 3)
+            return spines
         if name in ("subject", "group", "source", "annotation_id", "head_size_px"):
             return column.to_numpy(zero_copy_only=False)
         width = {"joints_2d": (J, 2), "joints_3d": (J, 3), "joints_2d_valid": (J,), "depth_valid": (J,), "box": (4,)}
@@ -255,6 +266,7 @@ class Store:
             head_size_px=row["head_size_px"].as_py(),
             visibility=numbers("visibility", np.uint8) if row["visibility"].is_valid else None,
             photo=tuple(numbers("photo").tolist()) if row["photo"].is_valid else None,
+            spine_3d=numbers("spine_3d") if row["spine_3d"].is_valid else None,
         )
 
     def fingerprint(self) -> str:

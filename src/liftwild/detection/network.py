@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from liftwild.network.mobilenet import doubled
+
 STRIDES = (8, 16, 32)  # px of the input in a cell of the three maps
 SLOPE = 0.1  # of the leaky ReLU below 0
 # What the network was trained with: (RGB / 255 - MEAN) / STD; the published numbers are in BGR and 0 to 255.
@@ -115,6 +117,10 @@ class DetectorNet(nn.Module):
 
     def forward(self, images: Tensor) -> DetectorMaps:
         """``images`` (B, 3, H, W) RGB, float in [0, 1] or uint8 in [0, 255]; H and W multiples of 32."""
+        return split_cells(self.cells(images), self.config.bins)
+
+    def cells(self, images: Tensor) -> Tensor:
+        """As ``forward``; all that is said of each cell, (B, C, 1 + 4 bins)."""
         if images.dtype == torch.uint8:
             images = images.float() / 255
         x = self.stem((images - images.new_tensor(MEAN)[:, None, None]) / images.new_tensor(STD)[:, None, None])
@@ -130,13 +136,7 @@ class DetectorNet(nn.Module):
         middle = middle + functional.avg_pool2d(fine, 2)
         coarse = coarse + functional.avg_pool2d(middle, 2)
         maps = [head(level) for head, level in zip(self.heads, (fine, middle, coarse), strict=True)]
-        cells = torch.cat([each.flatten(2) for each in maps], dim=2).transpose(1, 2).float()  # (B, C, 1 + 4 bins)
-        return split_cells(cells, self.config.bins)
-
-
-def doubled(x: Tensor) -> Tensor:
-    """(B, C, H, W) to (B, C, 2 H, 2 W), bilinear."""
-    return functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+        return torch.cat([each.flatten(2) for each in maps], dim=2).transpose(1, 2).float()
 
 
 def split_cells(cells: Tensor, bins: int) -> DetectorMaps:

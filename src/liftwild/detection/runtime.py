@@ -3,93 +3,88 @@
 from __future__ import annotations
 
 import threading
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from liftwild.detection.graph import CELLS, PHOTOS, detector_graph
 from liftwild.detection.network import DetectorMaps, DetectorNet, split_cells
-from liftwild.errors import LiftwildError
+from liftwild.inference.onnx_recorder import recorded
 from liftwild.inference.onnx_runtime import onnx_session
-from liftwild.inference.openvino_runtime import computes_bf16, openvino_core
-from liftwild.inference.runtime_kinds import AUTO
+from liftwild.inference.openvino_runtime import chosen_precision, openvino_core, openvino_request
+from liftwild.inference.runtime_kinds import AUTO, RUNTIMES
 from liftwild.inference.runtimes import check_runtime, fastest, first_of
 
+PHOTOS, CELLS = "photos", "cells"
 
-class DetectorRuntime(Protocol):
-    """Runs one network. ``name``: what runs it."""
+
+def detector_graph(net: DetectorNet) -> bytes:
+    """The ONNX file of ``net``, on the CPU.
+
+    Input ``photos`` (photos, S, S, 3) uint8 RGB, S = ``config.input_px``; output ``cells`` (photos, C, 1 + 4 bins)
+    fp32, as ``network.split_cells`` takes it. LiftwildError without the onnx package.
+    """
+    return recorded(net, lambda photos: {CELLS: net.cells(photos.permute(0, 3, 1, 2))}, PHOTOS, net.config.input_px)
+
+
+@dataclass(frozen=True)
+class DetectorRuntime:
+    """Runs one network. ``name``: what runs it; ``cells``: gives (B, C, 1 + 4 ``bins``) of pictures."""
 
     name: str
+    cells: Callable[[np.ndarray], Tensor]
+    bins: int
 
     def __call__(self, pixels: np.ndarray) -> DetectorMaps:
         """What the network says of pictures (B, S, S, 3) uint8 RGB."""
-        ...
+        return split_cells(self.cells(pixels), self.bins)
 
 
-class TorchDetector:
-    """The network in torch, on ``device``."""
-
-    def __init__(self, net: DetectorNet, device: torch.device) -> None:
-        self.net = net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.device = device
-        self.name = "torch fp32" + ("" if device.type == "cpu" else f", {device.type}")
+def _in_torch(net: DetectorNet, device: torch.device) -> DetectorRuntime:
+    """In fp32, on ``device``, where the results lie."""
+    net = net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.inference_mode()
-    def __call__(self, pixels: np.ndarray) -> DetectorMaps:
-        """As ``DetectorRuntime``; the results lie on the device."""
-        tensor = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2)  # as it lies in memory: channels_last
-        maps: DetectorMaps = self.net(tensor)
-        return maps
+    def cells(pixels: np.ndarray) -> Tensor:
+        # As it lies in memory this is channels_last.
+        return net.cells(torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2))
+
+    return DetectorRuntime("torch fp32" + ("" if device.type == "cpu" else f", {device.type}"), cells, net.config.bins)
 
 
-class OpenVinoDetector:
-    """The network in OpenVINO on the CPU; ``precision``: fp32, bf16, or None for bf16 where the CPU computes in it.
+def _in_openvino(net: DetectorNet, precision: str | None) -> DetectorRuntime:
+    """On the CPU, in fp32, bf16, or the faster of what it computes in. LiftwildError without OpenVINO or onnx."""
+    precision, side = chosen_precision(precision), net.config.input_px
+    model = openvino_core().read_model(detector_graph(net))
+    model.reshape({PHOTOS: [1, side, side, 3]})  # for one photo at a time: faster than for any number
+    request, lock = openvino_request(model, precision), threading.Lock()
 
-    LiftwildError without OpenVINO or onnx, or bf16 if the CPU has none.
-    """
+    def cells(pixels: np.ndarray) -> Tensor:
+        with lock:  # a request holds the results of one call
+            each = [request.infer({PHOTOS: one[None]}, share_inputs=True)[CELLS] for one in pixels]
+        return torch.from_numpy(np.concatenate(each))
 
-    def __init__(self, net: DetectorNet, precision: str | None = None) -> None:
-        core = openvino_core()
-        able = computes_bf16(core)
-        if precision == "bf16" and not able:
-            raise LiftwildError("this CPU does not compute in bf16; take the runtime openvino")
-        precision = precision or ("bf16" if able else "fp32")
-        self.name = f"openvino {precision}"
-        model = core.read_model(detector_graph(net))
-        side, self._bins = net.config.input_px, net.config.bins
-        model.reshape({PHOTOS: [1, side, side, 3]})  # for one photo at a time: faster than for any number
-        options = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-            "INFERENCE_PRECISION_HINT": {"fp32": "f32"}.get(precision, precision),
-        }
-        self._request = core.compile_model(model, "CPU", options).create_infer_request()
-        self._lock = threading.Lock()
-
-    def __call__(self, pixels: np.ndarray) -> DetectorMaps:
-        """As ``DetectorRuntime``."""
-        cells = []
-        with self._lock:  # a request holds the results of one call
-            for one in pixels:
-                found = self._request.infer({PHOTOS: one[None]}, share_inputs=True, share_outputs=True)
-                cells.append(found[CELLS].copy())
-        return split_cells(torch.from_numpy(np.concatenate(cells)), self._bins)
+    return DetectorRuntime(f"openvino {precision}", cells, net.config.bins)
 
 
-class OnnxDetector:
-    """The network in ONNX Runtime on the CPU. LiftwildError without ONNX Runtime or onnx."""
+def _in_onnx(net: DetectorNet) -> DetectorRuntime:
+    """In ONNX Runtime on the CPU, in fp32. LiftwildError without ONNX Runtime or onnx."""
+    session = onnx_session(detector_graph(net))
 
-    name = "onnx fp32"
+    def cells(pixels: np.ndarray) -> Tensor:
+        return torch.from_numpy(session.run([CELLS], {PHOTOS: np.ascontiguousarray(pixels)})[0])
 
-    def __init__(self, net: DetectorNet) -> None:
-        self._session = onnx_session(detector_graph(net))
-        self._bins = net.config.bins
+    return DetectorRuntime("onnx fp32", cells, net.config.bins)
 
-    def __call__(self, pixels: np.ndarray) -> DetectorMaps:
-        """As ``DetectorRuntime``."""
-        (cells,) = self._session.run([CELLS], {PHOTOS: np.ascontiguousarray(pixels)})
-        return split_cells(torch.from_numpy(cells), self._bins)
+
+# What runs the network in each family of ``runtime_kinds.RUNTIMES``.
+OF_DETECTOR: dict[str, Callable[[DetectorNet, torch.device, str], DetectorRuntime]] = {
+    "torch": lambda net, device, _precision: _in_torch(net, device),
+    "openvino": lambda net, _device, precision: _in_openvino(net, precision or None),
+    "onnx": lambda net, _device, _precision: _in_onnx(net),
+}
 
 
 def open_detector_runtime(net: DetectorNet, kind: str, device: torch.device) -> DetectorRuntime:
@@ -99,15 +94,12 @@ def open_detector_runtime(net: DetectorNet, kind: str, device: torch.device) -> 
     that says why. LiftwildError if nothing can run it.
     """
     check_runtime(kind)
-    family, _, precision = kind.partition("-")
-    kinds = [family]
-    if family == AUTO:
+    kinds = [kind]
+    if kind == AUTO:
         kinds = fastest() if device.type == "cpu" else ["torch"]
-
-    def of(each: str) -> DetectorRuntime:
-        if each == "torch":
-            return TorchDetector(net, device)
-        return OpenVinoDetector(net, precision or None) if each == "openvino" else OnnxDetector(net)
-
-    runtime: DetectorRuntime = first_of(kinds, of, f"the detector cannot be run in {family}")
+    runtime: DetectorRuntime = first_of(
+        kinds,
+        lambda each: OF_DETECTOR[RUNTIMES[each].family](net, device, RUNTIMES[each].precision),
+        f"the detector cannot be run in {kind}",
+    )
     return runtime

@@ -6,12 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-
 from liftwild.detection.network import DetectorConfig, DetectorNet
 from liftwild.errors import LiftwildError
-from liftwild.weights import SHIPPED, read_weights_json, write_tensors, write_weights_json
+from liftwild.weights import SHIPPED, filled, half_state, read_weights_json, write_tensors, write_weights_json
 
 FORMAT = "liftwild-detector"
 VERSION = 1
@@ -26,9 +23,8 @@ def save_detector(path: Path, net: DetectorNet, card: dict[str, Any]) -> None:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    state = {name: tensor.half().contiguous().cpu() for name, tensor in net.state_dict().items()}
     about = {"format": FORMAT, "version": VERSION, "network": asdict(net.config), **card}
-    write_tensors(path, state)
+    write_tensors(path, half_state(net))
     write_weights_json(path.with_suffix(".json"), about)
 
 
@@ -51,15 +47,8 @@ def load_detector(name_or_path: str | Path) -> tuple[DetectorNet, dict[str, Any]
     LiftwildError when a file is missing or broken, or when tensors and json do not agree.
     """
     path = find_detector(name_or_path)
-    beside, card = path.with_suffix(".json"), read_weights_json(path, FORMAT, VERSION)
+    card = read_weights_json(path, FORMAT, VERSION)
     score = card.get("min_score")
     if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
-        raise LiftwildError(f"{beside} lacks a min_score between 0 and 1")
-    try:
-        net = DetectorNet(DetectorConfig(**card["network"]))
-        net.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()}, strict=True)
-    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-        first = (str(error).strip().splitlines() or [""])[0]
-        raise LiftwildError(f"{path} does not hold the network that {beside.name} describes: {first}") from None
-    net.eval().requires_grad_(False)
-    return net, card
+        raise LiftwildError(f"{path.with_suffix('.json')} lacks a min_score between 0 and 1")
+    return filled(lambda: DetectorNet(DetectorConfig(**card["network"])), path, [path]), card

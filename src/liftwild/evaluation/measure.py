@@ -33,7 +33,7 @@ class Measured:
     ``pred_2d`` (N, J, 2), ``confidence`` (N, J), ``pred_depth`` (N, J) in the [-1, 1] unit; ``true_2d``, ``valid_2d``,
     ``true_3d`` (N, J, 3), ``valid_3d``; ``input_px``; ``sum_length_mm``, ``bone_length_mm`` as in ``camera.pose_mm``.
     Of a network with a lifter ``depth_spread``, ``inside`` and ``visible`` (N, J) as in ``Decoded``; ``presence``
-    (N, J) as in ``Sample``.
+    (N, J) as in ``Sample``; ``spine_3d`` (N, 3) as there, NaN where it is None.
     """
 
     pred_2d: np.ndarray
@@ -50,6 +50,7 @@ class Measured:
     inside: np.ndarray | None = None
     visible: np.ndarray | None = None
     presence: np.ndarray | None = None
+    spine_3d: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.pred_2d)
@@ -147,6 +148,7 @@ def labels_of(people: Sequence[Sample]) -> dict[str, Any]:
         "valid_2d": np.stack([person.joints_2d_valid for person in people]),
         "true_3d": np.stack([person.joints_3d for person in people]),
         "valid_3d": np.stack([person.depth_valid for person in people]),
+        "spine_3d": np.stack([np.full(3, np.nan) if p.spine_3d is None else p.spine_3d for p in people]),
     }
 
 

@@ -77,10 +77,10 @@ def torso_hits(measured: Measured) -> metrics.JointHits:
     return metrics.joint_hits(measured.pred_2d, measured.true_2d, scored_joints(measured), limit=limit, inclusive=True)
 
 
-def head_hits(measured: Measured) -> metrics.JointHits:
-    """Joints within half of the head's length (upper neck to head top), over ``scored_joints``; none of a person
-    without both labels."""
-    limit = 0.5 * metrics.head_size(measured.true_2d, measured.valid_2d)
+def head_hits(measured: Measured, share: float = 1.0) -> metrics.JointHits:
+    """Joints within half of the head size, which is ``share`` of the distance from upper neck to head top, over
+    ``scored_joints``; none of a person without both labels."""
+    limit = 0.5 * share * metrics.head_size(measured.true_2d, measured.valid_2d)
     return metrics.joint_hits(measured.pred_2d, measured.true_2d, scored_joints(measured), limit=limit, inclusive=True)
 
 

@@ -24,6 +24,12 @@ def _paper() -> dict[str, Any]:
 TABLE_1_ACTIONS: tuple[str, ...] = tuple(_paper()["table1"]["columns"][:-1])
 
 
+def paper_cost() -> tuple[str, str]:
+    """What the paper says of the time of a forward pass, and of training."""
+    cost = _paper()["cost"]
+    return cost["forward pass"], cost["training"]
+
+
 def paper_table(key: str) -> Table:
     """A table of the paper (``PAPER_TABLES``) with the paper's rows; what else there is, ``key`` "mpii", has none."""
     if key == "mpii":

@@ -25,7 +25,7 @@ try:
 except ImportError:  # pragma: no cover - shown by the wheel check
     raise LiftwildError("predictions need pyarrow: pip install 'liftwild[train]'") from None
 
-VERSION = 3  # 2: subject, group, head_size_px; 3: inside, and bone_length_mm in ``about``
+VERSION = 4  # 2: subject, group, head_size_px; 3: inside, and bone_length_mm in ``about``; 4: spine_3d
 J = len(MPII_16)
 INPUT_PX = {"is": "x, y in px of the network's input"}
 CAMERA_MM = {"is": "x, y, z in mm, camera space"}
@@ -49,9 +49,14 @@ SCHEMA = pa.schema(
         pa.field("valid_2d", pa.list_(pa.bool_(), J)),
         pa.field("true_3d", pa.list_(pa.float64(), 3 * J), metadata=CAMERA_MM),
         pa.field("valid_3d", pa.list_(pa.bool_(), J)),
+        pa.field("spine_3d", pa.list_(pa.float64(), 3), metadata={"is": "Human3.6M's spine as true_3d, null: unknown"}),
     ]
 )
-WIDTHS = {field.name: field.type.list_size // J for field in SCHEMA if pa.types.is_fixed_size_list(field.type)}
+WIDTHS = {
+    field.name: field.type.list_size // J
+    for field in SCHEMA
+    if pa.types.is_fixed_size_list(field.type) and field.type.list_size >= J
+}
 OWN = ("pred_2d_picture", "pred_3d")  # columns that ``Measured`` does not keep
 ABOUT = ("liftwild", "weights", "protocol", "flip_test", "input_px", "sum_length_mm", "bone_length_mm", "mean_pose_mm",
          "stores")  # fmt: skip
@@ -191,8 +196,14 @@ def _values(each: StorePredictions) -> dict[str, Any]:
         "head_size_px": [None if np.isnan(size) else size for size in each.head_size_px.tolist()],
         "pred_2d_picture": each.pred_2d_picture,
         "pred_3d": measured.pred_3d,
+        "spine_3d": None if measured.spine_3d is None else _or_null(measured.spine_3d),
         **{name: getattr(measured, name) for name in WIDTHS if name not in OWN},
     }
+
+
+def _or_null(rows: np.ndarray) -> list[list[float] | None]:
+    """Rows (N, K), None where one is not a number."""
+    return [row.tolist() if np.isfinite(row).all() else None for row in rows]
 
 
 def _column(field: pa.Field, values: Any, people: int) -> pa.Array:
@@ -278,11 +289,13 @@ def _store(table: pa.Table, about: dict[str, Any], own: dict[str, Any]) -> Store
 
     absent = {"inside"} if rows["inside"].null_count == len(rows) else set()
     bones = about["bone_length_mm"]
+    spines = np.array([spine or [np.nan] * 3 for spine in rows["spine_3d"].to_pylist()], dtype=np.float64)
     measured = Measured(
         **{name: array(name) for name in WIDTHS if name not in OWN and name not in absent},
         input_px=about["input_px"],
         sum_length_mm=about["sum_length_mm"],
         bone_length_mm=None if bones is None else np.array(bones, dtype=np.float64),
+        spine_3d=spines,
     )
     return StorePredictions(
         own["name"], own["fingerprint"], tuple(rows["source"].to_pylist()), rows["annotation_id"].to_numpy(),

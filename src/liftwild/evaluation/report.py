@@ -10,6 +10,7 @@ import numpy as np
 
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
+from liftwild.evaluation.cost import cost_table
 from liftwild.evaluation.pictures import draw_side_by_side, small_jpeg
 from liftwild.evaluation.predictions import StorePredictions, find_predictions, read_predictions
 from liftwild.evaluation.protocols import find_protocol
@@ -35,12 +36,14 @@ def report(
     seed: int = 0,
     switches: Mapping[str, str] | None = None,
     any_count: bool = False,
+    bench: Path | None = None,
 ) -> str:
     """The tables of predictions files, or of all in a folder, without a network.
 
     ``card``: file for them; ``out``: folder for tables, charts and, of ``stores``, pictures of people drawn by
     ``seed`` (``write_report``). ``switches``, ``any_count``: instead of those of the files, as in
-    ``run.evaluate_stores``. LiftwildError as there.
+    ``run.evaluate_stores``. ``bench``: a file of ``benchmarks/cost.py``, told beside the paper's times. LiftwildError
+    as there.
     """
     if stores and out is None:
         raise LiftwildError("pictures of people go into the folder of a report: give -o too")
@@ -52,10 +55,11 @@ def report(
             raise LiftwildError(f"no protocol of these predictions has a switch {name!r}; they have "
                                 f"{', '.join(sorted(known)) or 'none'}")  # fmt: skip
     check_card(card)
+    times = [] if bench is None else [cost_table(bench)]
     scored = [score(*one, switches, any_count) for one in zip(found, predictions, strict=True)]
-    tables = tables_text(scored)
+    tables = "\n".join([tables_text(scored), *times])
     if out is not None:
-        write_report(out, scored, stores, seed)
+        write_report(out, scored, stores, seed, times)
     keep_tables(tables, card)
     return tables
 

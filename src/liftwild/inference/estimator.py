@@ -117,12 +117,10 @@ class Estimator:
                 "Estimator.predict wants boxes, of a Detector or your own, or whole=True where one person fills the "
                 "photo; liftwild.predict finds the people itself"
             )
-        if boxes is not None:
-            boxes = list(boxes)
-            scores = [each.score if isinstance(each, Detected) else None for each in boxes]
-            poses = next(self.predict_crops([self.crop_people(photo, boxes, annotation_ids)]))
-            return [replace(pose, score=score) for pose, score in zip(poses, scores, strict=True)]
-        return next(self.predict_crops([self.crop_people(photo, boxes, annotation_ids)]))
+        given = None if boxes is None else list(boxes)
+        poses = next(self.predict_crops([self.crop_people(photo, given, annotation_ids)]))
+        scores = [each.score if isinstance(each, Detected) else None for each in ([None] if given is None else given)]
+        return [replace(pose, score=score) for pose, score in zip(poses, scores, strict=True)]
 
     def predict_many(
         self, photos: Iterable[Photo], boxes: Iterable[Boxes | None] | None = None

@@ -17,7 +17,7 @@ import numpy as np
 from liftwild import __version__
 from liftwild.crop import BOX_MARGIN, Crop
 from liftwild.errors import LiftwildError
-from liftwild.inference.onnx_graph import CROPS, INSIDE, JOINTS, LOG_SPREAD, MAPS, VISIBLE
+from liftwild.inference.onnx_graph import CROPS, INSIDE, JOINTS, LOG_SPREAD, VISIBLE
 from liftwild.inference.openvino_runtime import openvino_core
 from liftwild.inference.runtime import Runtime, find_device, infer_crops
 from liftwild.inference.runtimes import FORMAT, VERSION, open_runtime
@@ -162,7 +162,8 @@ def quantised(graph: bytes, crops: np.ndarray, to: str) -> bytes:
         raise LiftwildError(f"--int8 needs ONNX Runtime ({error}): pip install 'liftwild[onnx]'") from None
     model = onnx.load_from_string(graph)
     convs = [node for node in model.graph.node if node.op_type == "Conv"]
-    kept = [convs[0].name, *(node.name for node in convs if node.name.startswith(MAPS))]
+    # Convolutions of no layer smooth heatmaps.
+    kept = [convs[0].name, *(each.name for each in convs if each.name.endswith("to_heatmaps") or "." not in each.name)]
     batches = iter([{CROPS: crops[i : i + 16]} for i in range(0, len(crops), 16)])
 
     class Reader(quantization.CalibrationDataReader):

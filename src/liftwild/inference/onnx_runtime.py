@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from liftwild.errors import LiftwildError
-from liftwild.inference.onnx_graph import CROPS
-from liftwild.inference.runtime import OUTPUTS, hash_of_bytes, outputs_by_name
+from liftwild.inference.onnx_graph import CROPS, OUTPUTS
+from liftwild.inference.runtime import hash_of_bytes, outputs_by_name
 from liftwild.network.posenet import Outputs
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from liftwild.errors import LiftwildError
-from liftwild.inference.onnx_graph import CROPS
-from liftwild.inference.runtime import OUTPUTS, hash_of_bytes, outputs_by_name
+from liftwild.inference.onnx_graph import CROPS, OUTPUTS
+from liftwild.inference.runtime import hash_of_bytes, outputs_by_name
 from liftwild.network.posenet import Outputs
 
 # OpenVINO is set up for one person, and once more, in some 0.4 s, for any number. A few at a time go one by one until
@@ -42,6 +42,25 @@ def computes_bf16(core: Any) -> bool:
     return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
+def chosen_precision(precision: str | None) -> str:
+    """``precision``, fp32 or bf16; None is bf16 where the CPU computes in it. LiftwildError on bf16 where not."""
+    able = computes_bf16(openvino_core())
+    if precision == "bf16" and not able:
+        raise LiftwildError("this CPU does not compute in bf16; take the runtime openvino")
+    return precision or ("bf16" if able else "fp32")
+
+
+def openvino_request(model: Any, precision: str, **more: str) -> Any:
+    """What answers for one picture or batch at a time as soon as can be, on the CPU; ``more``: OpenVINO's options."""
+    options = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "INFERENCE_PRECISION_HINT": {"fp32": "f32"}.get(precision, precision),
+        **more,
+    }
+    return openvino_core().compile_model(model, "CPU", options).create_infer_request()
+
+
 class OpenVinoRuntime:
     """An ONNX graph, or OpenVINO's own two files, in OpenVINO on the CPU.
 
@@ -50,14 +69,10 @@ class OpenVinoRuntime:
     """
 
     def __init__(self, graph: bytes, weights: bytes | None = None, precision: str | None = None) -> None:
-        self._core = openvino_core()
-        able = computes_bf16(self._core)
-        if precision == "bf16" and not able:
-            raise LiftwildError("this CPU does not compute in bf16; take the runtime openvino")
-        self.precision = precision or ("bf16" if able else "fp32")
+        self.precision = chosen_precision(precision)
         self.subpixel = False
         self.name = f"openvino {self.precision}"
-        self._model = self._core.read_model(graph) if weights is None else self._core.read_model(graph, weights)
+        self._model = openvino_core().read_model(*(part for part in (graph, weights) if part is not None))
         self.about = self._about()
         self.input_px = int(self._model.input(CROPS).get_partial_shape()[1].get_length())
         self._hash = hash_of_bytes(graph, weights or b"")
@@ -90,14 +105,8 @@ class OpenVinoRuntime:
         if fixed not in self._requests:
             side = self.input_px
             self._model.reshape({CROPS: [fixed, side, side, 3]})
-            options = {
-                "PERFORMANCE_HINT": "LATENCY",
-                "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-                "INFERENCE_PRECISION_HINT": {"fp32": "f32"}.get(self.precision, self.precision),
-                # It crashes where it fuses chains of narrow linear layers (2026.4, a lifter of 256); 1 % slower so.
-                "SNIPPETS_MODE": "DISABLE",
-            }
-            self._requests[fixed] = self._core.compile_model(self._model, "CPU", options).create_infer_request()
+            # It crashes where it fuses chains of narrow linear layers (2026.4, a lifter of 256); 1 % slower so.
+            self._requests[fixed] = openvino_request(self._model, self.precision, SNIPPETS_MODE="DISABLE")
         return self._requests[fixed]
 
     def _about(self) -> dict[str, str]:

@@ -10,14 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from liftwild.errors import LiftwildError
-from liftwild.inference.onnx_graph import DEPTH, HEATMAPS, INSIDE, JOINTS, LOG_SPREAD, VISIBLE
+from liftwild.inference.onnx_graph import OUTPUTS
 from liftwild.network.posenet import Decoded, Outputs, decode_outputs
-
-# What a graph gives, by its names there, and as ``Outputs`` has it.
-OUTPUTS = {
-    HEATMAPS: "heatmaps", DEPTH: "depth", LOG_SPREAD: "log_spread", INSIDE: "inside", VISIBLE: "visible",
-    JOINTS: "joints",
-}  # fmt: skip
 
 
 class Runtime(Protocol):
@@ -65,11 +59,8 @@ def find_device(name: str | None) -> torch.device:
 
 def hash_of(net: nn.Module) -> str:
     """What tells a network's weights from all others."""
-    found = hashlib.sha256()
-    for name, tensor in net.state_dict().items():
-        found.update(name.encode())
-        found.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).tobytes())
-    return found.hexdigest()[:16]
+    tensors = ((name, tensor.detach().cpu().numpy()) for name, tensor in net.state_dict().items())
+    return hash_of_bytes(*(part for name, values in tensors for part in (name.encode(), values.tobytes())))
 
 
 def hash_of_bytes(*contents: bytes) -> str:

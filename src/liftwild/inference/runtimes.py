@@ -1,4 +1,4 @@
-"""Which runtime runs given weights. A new one is a file of its own, a line in ``runtime_kinds`` and one here."""
+"""Which runtime runs given weights. docs/architecture.md has what a new one touches."""
 
 from __future__ import annotations
 

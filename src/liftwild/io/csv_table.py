@@ -26,6 +26,8 @@ HEADER = ",".join(COLUMNS)
 MARK = HEADER.partition(",score")[0]  # what the first row begins with, also in files from before there were more
 JOINT = "joint"  # the one column that holds no numbers; in the table it holds positions in the skeleton's names
 
+AT_ONCE = 4096  # rows that are made text together
+
 
 def track_table(recording: Recording, track: PoseTrack) -> dict[str, np.ndarray]:
     """One person's columns, (T * J,) each, as in ``table``."""
@@ -73,12 +75,12 @@ def csv_bytes(recording: Recording, skeleton: Skeleton) -> bytes:
     return "".join(pieces).encode()
 
 
-def _lines(columns: dict[str, np.ndarray], names: np.ndarray, at_once: int = 4096) -> Iterator[str]:
+def _lines(columns: dict[str, np.ndarray], names: np.ndarray) -> Iterator[str]:
     row = ",".join(COLUMNS.values()) + "\n"
-    for start in range(0, len(columns["frame"]), at_once):
+    for start in range(0, len(columns["frame"]), AT_ONCE):
         chunk = []
         for name, form in COLUMNS.items():
-            values = columns[name][start : start + at_once]
+            values = columns[name][start : start + AT_ONCE]
             if name == JOINT:
                 values = names[values]
             elif form != "%d":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -89,21 +89,27 @@ def skeleton_from_metadata(document: dict[str, Any]) -> Skeleton:
     return Skeleton(names, tuple(int(parent) for parent in document["parents"]))
 
 
-def camera_from_metadata(values: dict[str, Any] | None) -> tuple[Camera | None, str]:
-    """The camera of a document's ``camera``, and where it comes from."""
-    if values is None:
-        return None, ""
-    fx, fy, cx, cy, skew = (float(values.get(field, 0.0)) for field in ("fx", "fy", "cx", "cy", "skew"))
-    return Camera(fx, fy, cx, cy, skew), str(values["from"])
+def with_metadata(recording: Recording, document: dict[str, Any]) -> Recording:
+    """``recording`` with what a document says of camera, steps, confidence and floor; keys that it lacks are unknown.
 
-
-def levelled_from_metadata(recording: Recording, values: dict[str, Any] | None) -> Recording:
-    """``recording`` as a document's ``levelled`` says: levelled, or as it is."""
-    if values is None:
-        return recording
-    turn = np.array(values["turn"], dtype=np.float64).reshape(3, 3)
-    kept = {field.name: getattr(recording, field.name) for field in fields(Recording)}
-    return Levelled(**kept, turn=turn, camera_height_mm=float(values["camera_height_mm"]))
+    KeyError, TypeError or ValueError if they are not as ``metadata`` writes them.
+    """
+    camera, camera_from = None, ""
+    if (values := document.get("camera")) is not None:
+        camera = Camera(*(float(values.get(field, 0.0)) for field in ("fx", "fy", "cx", "cy", "skew")))
+        camera_from = str(values["from"])
+    found = replace(
+        recording,
+        camera=camera,
+        camera_from=camera_from,
+        steps=tuple(str(step) for step in document.get("steps", [])),
+        confidence_is=str(document.get("confidence_is") or ""),
+        computed_by=str(document.get("computed_by") or ""),
+    )
+    if (levelled := document.get("levelled")) is None:
+        return found
+    turn = np.array(levelled["turn"], dtype=np.float64).reshape(3, 3)
+    return Levelled.of(found, turn, float(levelled["camera_height_mm"]))
 
 
 def _camera(camera: Camera | None, source: str) -> dict[str, Any] | None:

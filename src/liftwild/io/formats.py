@@ -1,6 +1,6 @@
 """The table of all formats, and the writing of files in them; docs/files.md tells users of each.
 
-To add a format: one file beside this one that ends with its ``FORMAT``, and its line in the table.
+To add a format: one file beside this one that ends with its ``FORMAT``, and its name in the table.
 """
 
 from __future__ import annotations
@@ -13,23 +13,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from liftwild.errors import LiftwildError
-from liftwild.files import write_whole
+from liftwild.files import make_folder, write_whole
 from liftwild.io import bvh, coco_results, csv_table, json_file, npz, parquet, trc
 from liftwild.io.description import frame_ranges, metadata, skeleton_name, skeleton_of
 from liftwild.io.format import Format
 from liftwild.joint_mapping import in_skeleton
 from liftwild.kinematics import upright
-from liftwild.pose import PoseTrack, Recording, hide
+from liftwild.pose import Recording, hide
 from liftwild.skeleton import MPII_16, Skeleton
 
 FORMATS: dict[str, Format] = {
-    "json": json_file.FORMAT,
-    "csv": csv_table.FORMAT,
-    "npz": npz.FORMAT,
-    "parquet": parquet.FORMAT,
-    "coco": coco_results.FORMAT,
-    "bvh": bvh.FORMAT,
-    "trc": trc.FORMAT,
+    module.FORMAT.name: module.FORMAT for module in (json_file, csv_table, npz, parquet, coco_results, bvh, trc)
 }
 ABOUT_SUFFIX = ".about.txt"  # the text beside files that cannot say what they hold
 ABOUT_MARK = "Poses by liftwild"
@@ -44,11 +38,10 @@ def save(recording: Recording, path: str | Path) -> list[Path]:
     library, nobody to write in a file that holds one person, and a file that cannot be written.
     """
     path = Path(path)
-    named = _named_for(path)
-    if named is None:
-        known = ", ".join(suffix for fmt in FORMATS.values() for suffix in fmt.suffixes)
-        raise LiftwildError(f"{path}: no format has this suffix; known are {known}")
-    fmt, suffix = named
+    suffix = _suffix_of(path)
+    if suffix is None:
+        raise LiftwildError(f"{path}: no format has this suffix; known are {', '.join(by_suffix())}")
+    fmt = by_suffix()[suffix]
     fmt.check()
     parts = list(_parts(upright.on_floor(recording) if fmt.needs_floor else recording, fmt))
     if not parts:
@@ -87,10 +80,7 @@ def write_formats(
     floored = upright.on_floor(recording) if any(fmt.needs_floor for fmt in chosen) else recording
     found = {False: _hidden(recording, min_confidence), True: _hidden(floored, min_confidence)}
     mapped = {is_floored: in_skeleton(given, skeleton) for is_floored, given in found.items()}
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LiftwildError(f"{out}: cannot be made a folder: {error.strerror or error}") from None
+    make_folder(out)
     written: list[Path] = []
     notes: list[str] = []
 
@@ -138,25 +128,25 @@ def foreign_file(out: Path, stem: str, formats: Collection[str]) -> Path | None:
 
 def is_ours(path: Path) -> bool:
     """Whether ``path`` holds what ``write_formats`` wrote, by its suffix and its content; False if unreadable."""
-    named = _named_for(path)
+    suffix = _suffix_of(path)
     try:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
         if path.name.endswith(ABOUT_SUFFIX):
             return head.startswith(ABOUT_MARK.encode())
-        return named is not None and named[0].recognise(path, head)
+        return suffix is not None and by_suffix()[suffix].recognise(path, head)
     except OSError:
         return False
 
 
-def _person_suffix(track: PoseTrack) -> str:
-    return f".person{track.person_id}"
+def by_suffix() -> dict[str, Format]:
+    """The formats by what comes after the stem in the names of their files."""
+    return {suffix: fmt for fmt in FORMATS.values() for suffix in fmt.suffixes}
 
 
-def _named_for(path: Path) -> tuple[Format, str] | None:
-    """The format that ``path`` is named for, and its suffix: the longest, as x.coco.json ends with .json too."""
-    known = [(fmt, suffix) for fmt in FORMATS.values() for suffix in fmt.suffixes if path.name.endswith(suffix)]
-    return max(known, key=lambda one: len(one[1]), default=None)
+def _suffix_of(path: Path) -> str | None:
+    """The suffix of a format that ``path`` ends with: the longest, as x.coco.json ends with .json too."""
+    return max(filter(path.name.endswith, by_suffix()), key=len, default=None)
 
 
 def _hidden(recording: Recording, min_confidence: float) -> Recording:
@@ -170,7 +160,7 @@ def _parts(recording: Recording, fmt: Format) -> Iterator[tuple[Recording, str]]
         return
     for track in recording.tracks:
         if len(track):
-            yield replace(recording, tracks=(track,)), _person_suffix(track)
+            yield replace(recording, tracks=(track,)), f".person{track.person_id}"
 
 
 def _files_of_people(out: Path, stem: str, fmt: Format) -> list[Path]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from liftwild.errors import LiftwildError
-from liftwild.io.description import camera_from_metadata, levelled_from_metadata, metadata, skeleton_from_metadata
+from liftwild.io.description import metadata, skeleton_from_metadata, with_metadata
 from liftwild.io.format import File, Format
 from liftwild.pose import PoseTrack, Recording
 from liftwild.skeleton import Skeleton
@@ -64,14 +64,9 @@ def _track(track: PoseTrack) -> dict[str, Any]:
     person["joints_2d"] = _rounded(track.joints_2d, 2)
     person["joints_3d"] = _rounded(track.joints_3d, 1)
     person["confidence"] = _rounded(track.confidence, 3)
-    if track.depth_sd_mm is not None:
-        person["depth_sd_mm"] = _rounded(track.depth_sd_mm, 1)
-    if track.inside is not None:
-        person["inside"] = _rounded(track.inside, 3)
-    if track.visible is not None:
-        person["visible"] = _rounded(track.visible, 3)
-    if track.root_mm is not None:
-        person["root_mm"] = _rounded(track.root_mm, 1)
+    for name, digits in (("depth_sd_mm", 1), ("inside", 3), ("visible", 3), ("root_mm", 1)):
+        if (values := getattr(track, name)) is not None:
+            person[name] = _rounded(values, digits)
     return person
 
 
@@ -171,7 +166,6 @@ def read_json(path: str | Path) -> Recording:
 
 def _recording(document: dict[str, Any], is_clip: bool) -> Recording:
     source, skeleton = document["clip" if is_clip else "image"], skeleton_from_metadata(document)
-    camera, camera_from = camera_from_metadata(document.get("camera"))
     tracks = []
     for position, person in enumerate(document["people"]):
         if not is_clip:  # files from before a photo's people had numbers count them in their order
@@ -179,11 +173,9 @@ def _recording(document: dict[str, Any], is_clip: bool) -> Recording:
         tracks.append(_read_track(person, skeleton))
     times_s = np.array(document["times_s"] if is_clip else [0.0], dtype=np.float64)
     recording = Recording(
-        str(source["file"]), int(source["width"]), int(source["height"]), times_s, tuple(tracks), camera, camera_from,
-        tuple(str(step) for step in document.get("steps", [])), is_clip, str(document.get("confidence_is") or ""),
-        str(document.get("computed_by") or ""),
-    )  # fmt: skip
-    return levelled_from_metadata(recording, document.get("levelled"))
+        str(source["file"]), int(source["width"]), int(source["height"]), times_s, tuple(tracks), is_clip=is_clip
+    )
+    return with_metadata(recording, document)
 
 
 def _as_track(person: dict[str, Any]) -> dict[str, Any]:
@@ -209,13 +201,11 @@ def _read_track(person: dict[str, Any], skeleton: Skeleton) -> PoseTrack:
         joints_3d=array("joints_3d", joints, 3),
         confidence=array("confidence", joints),
         boxes=array("boxes", 4),
-        depth_sd_mm=array("depth_sd_mm", joints) if "depth_sd_mm" in person else None,
         root_mm=array("root_mm", 3) if "root_mm" in person else None,
         annotation_ids=None if ids is None else tuple(None if value is None else int(value) for value in ids),
         skeleton=skeleton,
         scores=None if np.isnan(scores).all() else scores,
-        inside=array("inside", joints) if "inside" in person else None,
-        visible=array("visible", joints) if "visible" in person else None,
+        **{name: array(name, joints) for name in ("depth_sd_mm", "inside", "visible") if name in person},
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from liftwild.errors import LiftwildError
-from liftwild.io.description import camera_from_metadata, levelled_from_metadata, metadata, skeleton_from_metadata
+from liftwild.io.description import metadata, skeleton_from_metadata, with_metadata
 from liftwild.io.format import File, Format
 from liftwild.pose import PoseTrack, Recording
 from liftwild.skeleton import Skeleton
@@ -20,6 +20,8 @@ from liftwild.skeleton import Skeleton
 KIND = "liftwild-npz"
 VERSION = 1
 METADATA = "liftwild"  # the array that comes first in the file, so that its first bytes tell what it is
+
+TRACK_HAS = ("depth_sd_mm", "root_mm", "annotation_ids")
 
 
 def npz_bytes(recording: Recording, skeleton: Skeleton) -> bytes:
@@ -31,12 +33,10 @@ def npz_bytes(recording: Recording, skeleton: Skeleton) -> bytes:
         **metadata(recording, skeleton),
     }  # fmt: skip
 
-    def rows(arrays: list[np.ndarray | None], *shape: int) -> np.ndarray:
-        filled = [
-            np.full((len(track), *shape), np.nan) if array is None else np.asarray(array, dtype=np.float64)
-            for track, array in zip(tracks, arrays, strict=True)
-        ]
-        return np.concatenate([np.empty((0, *shape)), *filled])
+    def rows(field: str, *shape: int) -> np.ndarray:
+        parts = [(len(track), getattr(track, field)) for track in tracks]
+        filled = [np.full((count, *shape), np.nan) if values is None else values for count, values in parts]
+        return np.concatenate([np.empty((0, *shape)), *filled]).astype(np.float64)
 
     ids = [[None] * len(track) if track.annotation_ids is None else track.annotation_ids for track in tracks]
     flat_ids = [value for own in ids for value in own]
@@ -48,26 +48,22 @@ def npz_bytes(recording: Recording, skeleton: Skeleton) -> bytes:
         "times_s": np.asarray(recording.times_s, dtype=np.float64),
         "frame": np.concatenate([np.empty(0, np.int64), *(track.frames for track in tracks)]).astype(np.int64),
         "person_id": np.repeat(np.array([track.person_id for track in tracks], np.int64), [*map(len, tracks)]),
-        "joints_2d": rows([track.joints_2d for track in tracks], joints, 2),
-        "joints_3d": rows([track.joints_3d for track in tracks], joints, 3),
-        "confidence": rows([track.confidence for track in tracks], joints),
-        "depth_sd_mm": rows([track.depth_sd_mm for track in tracks], joints),
-        "root_mm": rows([track.root_mm for track in tracks], 3),
-        "box": rows([track.boxes for track in tracks], 4),
-        "score": rows([track.scores for track in tracks]),
-        "inside": rows([track.inside for track in tracks], joints),
-        "visible": rows([track.visible for track in tracks], joints),
+        "joints_2d": rows("joints_2d", joints, 2),
+        "joints_3d": rows("joints_3d", joints, 3),
+        "confidence": rows("confidence", joints),
+        "depth_sd_mm": rows("depth_sd_mm", joints),
+        "root_mm": rows("root_mm", 3),
+        "box": rows("boxes", 4),
+        "score": rows("scores"),
+        "inside": rows("inside", joints),
+        "visible": rows("visible", joints),
         "annotation_id": np.array([0 if value is None else value for value in flat_ids], np.int64),
         "has_annotation_id": np.array([value is not None for value in flat_ids], bool),
         # One row for each track, so that they are found again as they were.
         "track_person_id": np.array([track.person_id for track in tracks], np.int64),
         "track_length": np.array([len(track) for track in tracks], np.int64),
         "track_has": np.array(
-            [
-                [part is not None for part in (track.depth_sd_mm, track.root_mm, track.annotation_ids)]
-                for track in tracks
-            ],
-            bool,
+            [[getattr(track, field) is not None for field in TRACK_HAS] for track in tracks], bool
         ).reshape(-1, 3),
     }
     buffer = io.BytesIO()
@@ -104,7 +100,6 @@ def read_npz(path: str | Path) -> Recording:
 
 def _recording(arrays: dict[str, np.ndarray], note: dict[str, Any]) -> Recording:
     skeleton = skeleton_from_metadata(note)
-    camera, camera_from = camera_from_metadata(note["camera"])
     tracks, start = [], 0
 
     def known(name: str, own: slice) -> np.ndarray | None:
@@ -120,10 +115,8 @@ def _recording(arrays: dict[str, np.ndarray], note: dict[str, Any]) -> Recording
         track = PoseTrack(
             person_id=person_id,
             frames=arrays["frame"][own],
-            joints_2d=arrays["joints_2d"][own],
-            joints_3d=arrays["joints_3d"][own],
-            confidence=arrays["confidence"][own],
             boxes=arrays["box"][own],
+            **{name: arrays[name][own] for name in ("joints_2d", "joints_3d", "confidence")},
             depth_sd_mm=arrays["depth_sd_mm"][own] if has_spread else None,
             root_mm=arrays["root_mm"][own] if has_root else None,
             annotation_ids=tuple(value if there else None for value, there in ids) if has_ids else None,
@@ -139,11 +132,9 @@ def _recording(arrays: dict[str, np.ndarray], note: dict[str, Any]) -> Recording
         raise ValueError(f"{len(arrays['frame'])} rows for tracks of {start}")
     width, height = arrays["size_px"].tolist()
     recording = Recording(
-        str(note["file"]), width, height, arrays["times_s"], tuple(tracks), camera, camera_from, tuple(note["steps"]),
-        bool(note["is_clip"]), str(note.get("confidence_is") or ""),
-        str(note.get("computed_by") or ""),
-    )  # fmt: skip
-    return levelled_from_metadata(recording, note["levelled"])
+        str(note["file"]), width, height, arrays["times_s"], tuple(tracks), is_clip=bool(note["is_clip"])
+    )
+    return with_metadata(recording, note)
 
 
 def _write(recording: Recording, skeleton: Skeleton, stem: str) -> Iterator[File]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Iterator
 
 from liftwild.media.exif import EXIF_MARK
 
@@ -15,31 +16,18 @@ NEXT_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
 
 
 def inspect_image(data: bytes) -> tuple[str, bytes, bool]:
-    """What is wrong with the file (or ""), its EXIF block (of the kinds that can be transparent), and whether it may
-    be transparent.
+    """What is wrong with the file (or ""), its EXIF block (or nothing), and whether it may be transparent.
 
     OpenCV 4 gives the top of a JPEG that was cut short without a word, so the end is looked for here.
     """
     if data.startswith(JPEG):
-        return "" if _jpeg_ends(data) else "is cut short (a JPEG without its end)", b"", False
+        return "" if _jpeg_ends(data) else "is cut short (a JPEG without its end)", _jpeg_exif(data), False
     if data.startswith(PNG):
         return _inspect_png(data)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        if len(data) < 8 + int.from_bytes(data[4:8], "little"):
-            return "is cut short (a WebP without its end)", b"", False
-        return "", _webp_exif(data), True
-    return "", b"", data[:2] != b"BM"
-
-
-def exif_of(data: bytes) -> bytes:
-    """The EXIF block of a photo's file, or nothing."""
-    if data.startswith(JPEG):
-        return _jpeg_exif(data)
-    if data.startswith(PNG):
-        return _inspect_png(data)[1]
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return _webp_exif(data)
-    return data  # a TIFF is one itself; all else is none
+        is_cut = len(data) < 8 + int.from_bytes(data[4:8], "little")
+        return "is cut short (a WebP without its end)" if is_cut else "", _webp_exif(data), True
+    return "", data, data[:2] != b"BM"  # a TIFF is an EXIF block itself; all else is none
 
 
 def _jpeg_ends(data: bytes) -> bool:
@@ -55,24 +43,34 @@ def _jpeg_ends(data: bytes) -> bool:
 
 
 def _inspect_png(data: bytes) -> tuple[str, bytes, bool]:
-    """Like ``_inspect``, from the chunks of a PNG; checksums are compared here because libpng complains on stderr."""
-    view, at, exif = memoryview(data), len(PNG), b""
-    alpha = len(data) > 25 and bool(data[25] & 4)
-    while at + 12 <= len(data):
-        length = int.from_bytes(view[at : at + 4], "big")
-        kind, end = bytes(view[at + 4 : at + 8]), at + 8 + length
-        if end + 4 > len(data):
-            break
-        critical = not kind[0] & 0x20
-        if critical and zlib.crc32(view[at + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
+    """As ``inspect_image``, from the chunks of a PNG."""
+    exif, alpha = b"", len(data) > 25 and bool(data[25] & 4)
+    for kind, content, is_whole in png_chunks(data):
+        if not is_whole:
             return "is damaged (a checksum in the PNG is wrong)", b"", False
         if kind == b"IEND":
             return "", exif, alpha
         if kind == b"eXIf":
-            exif = bytes(view[at + 8 : end])
+            exif = bytes(content)
         alpha = alpha or kind == b"tRNS"
-        at = end + 4
     return "is cut short (a PNG without its end)", b"", False
+
+
+def png_chunks(data: bytes | bytearray) -> Iterator[tuple[bytes, memoryview, bool]]:
+    """(kind, content, whether it is whole) of each chunk up to the end of a PNG, or of what there is of it.
+
+    The checksums of chunks that a picture needs are compared here because libpng complains on stderr.
+    """
+    view, at, kind = memoryview(data), len(PNG), b""
+    while kind != b"IEND" and at + 12 <= len(data):
+        end = at + 8 + int.from_bytes(view[at : at + 4], "big")
+        if end + 4 > len(data):
+            return
+        kind = bytes(view[at + 4 : at + 8])
+        may_be_wrong = bool(kind[0] & 0x20)
+        checksum = int.from_bytes(view[end : end + 4], "big")
+        yield kind, view[at + 8 : end], may_be_wrong or zlib.crc32(view[at + 4 : end]) == checksum
+        at = end + 4
 
 
 def _webp_exif(data: bytes) -> bytes:

@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 
 from liftwild.errors import LiftwildError
+from liftwild.files import reading
 from liftwild.media.exif import EXIF_MARK, ORIENTATION, orientation_of, turned_upright
-from liftwild.media.image_file import JPEG, PNG, exif_of, inspect_image
+from liftwild.media.image_file import JPEG, inspect_image
 
 Photo = str | Path | bytes | np.ndarray | Any  # ``load_photo`` says which; Any: a PIL image
 ACCEPTED = "a photo is a path, the bytes of an image file, a PIL image, or an array (H, W, 3) of uint8 RGB"
@@ -64,15 +65,15 @@ def _load_bytes(data: bytes, name: str) -> LoadedPhoto:
     fault, exif, alpha = inspect_image(data)
     if fault:
         raise LiftwildError(f"{name}: {fault}")
-    block = exif if data.startswith(PNG) else exif_of(data)  # a PNG has been gone through
     if alpha:
         image = _decode(name, data, cv2.IMREAD_UNCHANGED)
         if image.ndim == 3 and image.shape[2] == 4:
-            rgba = cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA)
-            return LoadedPhoto(np.ascontiguousarray(turned_upright(_on_white(rgba), orientation_of(exif))), block)
+            rgb = _on_white(cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA))
+            turned = rgb if exif is data else turned_upright(rgb, orientation_of(exif))  # OpenCV turns a TIFF
+            return LoadedPhoto(np.ascontiguousarray(turned), exif)
     if data.startswith(JPEG) and JPEG_AS_RGB is not None:
-        return LoadedPhoto(_decode(name, data, JPEG_AS_RGB), block)
-    return LoadedPhoto(cv2.cvtColor(_decode(name, data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), block)
+        return LoadedPhoto(_decode(name, data, JPEG_AS_RGB), exif)
+    return LoadedPhoto(cv2.cvtColor(_decode(name, data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), exif)
 
 
 def _load_pil(photo: Any) -> LoadedPhoto:
@@ -111,14 +112,12 @@ def find_photos(paths: Iterable[str | Path]) -> list[Path]:
     for path in map(Path, paths):
         found = [path]
         if os.path.isdir(path):
-            try:
+            with reading(path):
                 found = sorted(
                     file
                     for file in path.iterdir()
                     if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
                 )
-            except OSError as error:
-                raise LiftwildError(f"{path}: cannot be read: {error.strerror}") from None
             if not found:
                 kinds = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
                 raise LiftwildError(f"{path}: no photos in this folder ({kinds})")
@@ -129,7 +128,7 @@ def find_photos(paths: Iterable[str | Path]) -> list[Path]:
 
 def _read_bytes(path: Path) -> bytes:
     """The file's content; LiftwildError if it is not a file that can be read, or empty."""
-    try:
+    with reading(path):
         found = os.stat(path)
         if stat.S_ISDIR(found.st_mode):
             raise LiftwildError(f"{path}: is a folder, not a photo")
@@ -138,10 +137,6 @@ def _read_bytes(path: Path) -> bytes:
         if found.st_size > MAX_BYTES:
             raise LiftwildError(f"{path}: is too large for a photo ({found.st_size / 2**30:.1f} GiB)")
         data = path.read_bytes()
-    except FileNotFoundError:
-        raise LiftwildError(f"{path}: no such file") from None
-    except OSError as error:
-        raise LiftwildError(f"{path}: cannot be read: {error.strerror or error}") from None
     if not data:
         raise LiftwildError(f"{path}: is empty (0 bytes)")
     return data

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from liftwild.errors import LiftwildError
+from liftwild.files import reading
 from liftwild.media.image_stream import ByteSource, split_images
 from liftwild.media.photo import SUFFIXES, find_photos, quiet, read_photo
 
@@ -96,16 +97,11 @@ class VideoFile:
 
     def __init__(self, path: Path) -> None:
         self.path, self.name = path, path.name
-        try:
+        with reading(path), path.open("rb") as file:
             size = path.stat().st_size
-            with path.open("rb") as file:
-                head = file.read(1 << 20)
-                file.seek(max(0, size - (1 << 20)))
-                tail = file.read()
-        except FileNotFoundError:
-            raise LiftwildError(f"{path}: no such file") from None
-        except OSError as error:
-            raise LiftwildError(f"{path}: cannot be read: {error.strerror or error}") from None
+            head = file.read(1 << 20)
+            file.seek(max(0, size - (1 << 20)))
+            tail = file.read()
         if not size:
             raise LiftwildError(f"{path}: is empty (0 bytes)")
         self._identity = f"video {path.name} {size} {hashlib.sha256(head + tail).hexdigest()[:16]}"

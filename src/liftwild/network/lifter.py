@@ -2,7 +2,7 @@
 
 ``read_joints`` reads each heatmap as a probability: where the joint is, how surely, and where else it may be.
 ``Lifter`` makes depths and their spread of that; it can be trained alone on poses that nobody ever photographed
-(``data.pose_views``), and goes on within the whole network. Not in the paper (docs/log.md).
+(``synthetic.poses.pose_views``), and goes on within the whole network. Not in the paper (docs/log.md).
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,10 +17,12 @@ _NO_ID = np.iinfo(np.int64).min
 PERSON = np.dtype(
     [
         ("person", "<i4"), ("annotation", "<i8"), ("box", "<f4", 4), ("joints_2d", "<f4", (J, 2)),
-        ("joints_3d", "<f4", (J, 3)), ("confidence", "<f4", J), ("depth_sd", "<f4", J), ("colours", "<f4", 6),
+        ("joints_3d", "<f4", (J, 3)), ("confidence", "<f4", J), ("depth_sd_mm", "<f4", J), ("colours", "<f4", 6),
         ("peak", "<f4"), ("score", "<f4"), ("inside", "<f4", J), ("visible", "<f4", J),
     ]
 )  # fmt: skip
+
+_OPTIONAL = ("depth_sd_mm", "peak", "score", "inside", "visible")  # of a pose; NaN where it has none
 
 
 class LoggedFrame(NamedTuple):
@@ -33,36 +35,11 @@ class LoggedFrame(NamedTuple):
     people: np.ndarray
 
 
-class FrameLog(Protocol):
-    """Where what was found in a clip's frames is kept, in order. ``is_complete``: the clip's end was reached, with
-    ``missing`` frames."""
-
-    is_complete: bool
-    missing: int
-
-    @property
-    def path(self) -> Path | None:
-        """Its file, or None."""
-
-    @property
-    def frames(self) -> int:
-        """How many frames it holds."""
-
-    def __iter__(self) -> Iterator[LoggedFrame]:
-        """The frames that it holds, in order."""
-
-    def add(self, number: int, time_s: float, size: tuple[int, int] | None, seen: list[Observation]) -> None:
-        """Append a frame of ``size`` (width, height), None where it was broken, and who was seen in it."""
-
-    def finish(self, missing: int) -> None:
-        """Note that the clip has ended, with ``missing`` frames that it promised and did not have."""
-
-    def remove(self) -> None:
-        """Forget everything."""
-
-
 class MemoryLog:
-    """A ``FrameLog`` in memory, about 750 bytes for each person and frame."""
+    """What was found in a clip's frames, in order, in memory: about 750 bytes for each person and frame.
+
+    ``is_complete``: the clip's end was reached, with ``missing`` frames. ``path``: its file, None here.
+    """
 
     path: Path | None = None
 
@@ -72,22 +49,23 @@ class MemoryLog:
 
     @property
     def frames(self) -> int:
-        """How many it holds."""
+        """How many frames it holds."""
         return len(self._kept)
 
     def __iter__(self) -> Iterator[LoggedFrame]:
+        """The frames that it holds, in order."""
         return iter(self._kept)
 
     def add(self, number: int, time_s: float, size: tuple[int, int] | None, seen: list[Observation]) -> None:
-        """As ``FrameLog.add``."""
+        """Append a frame of ``size`` (width, height), None where it was broken, and who was seen in it."""
         self._kept.append(LoggedFrame(number, time_s, *(size or (0, 0)), records_of(seen)))
 
     def finish(self, missing: int) -> None:
-        """As ``FrameLog.finish``."""
+        """Note that the clip has ended, with ``missing`` frames that it promised and did not have."""
         self.is_complete, self.missing = True, missing
 
     def remove(self) -> None:
-        """As ``FrameLog.remove``."""
+        """Forget everything."""
         self._kept.clear()
 
 
@@ -99,11 +77,9 @@ def records_of(seen: Sequence[Observation]) -> np.ndarray:
         record["annotation"] = _NO_ID if pose.annotation_id is None else pose.annotation_id
         record["box"], record["joints_2d"], record["joints_3d"] = pose.box, pose.joints_2d, pose.joints_3d
         record["confidence"], record["colours"] = pose.confidence, colours
-        record["depth_sd"] = np.nan if pose.depth_sd_mm is None else pose.depth_sd_mm
-        record["peak"] = np.nan if pose.peak is None else pose.peak
-        record["score"] = np.nan if pose.score is None else pose.score
-        record["inside"] = np.nan if pose.inside is None else pose.inside
-        record["visible"] = np.nan if pose.visible is None else pose.visible
+        for name in _OPTIONAL:
+            value = getattr(pose, name)
+            record[name] = np.nan if value is None else value
     return people
 
 
@@ -117,10 +93,10 @@ def observations_of(frame: LoggedFrame) -> list[Observation]:
                 confidence=record["confidence"].copy(),
                 box=tuple(record["box"].tolist()),
                 annotation_id=None if record["annotation"] == _NO_ID else int(record["annotation"]),
-                depth_sd_mm=_known(record["depth_sd"].copy()),
                 person_id=int(record["person"]),
                 peak=None if np.isnan(record["peak"]) else float(record["peak"]),
                 score=None if np.isnan(record["score"]) else float(record["score"]),
+                depth_sd_mm=_known(record["depth_sd_mm"].copy()),
                 inside=_known(record["inside"].copy()),
                 visible=_known(record["visible"].copy()),
             ),
@@ -145,7 +121,7 @@ class LoggedClip(NamedTuple):
     tracks: tuple[PoseTrack, ...]
 
 
-def read_log(log: FrameLog) -> LoggedClip:
+def read_log(log: Iterable[LoggedFrame]) -> LoggedClip:
     """The tracks of a log, by the number of their people. About 750 bytes for each person and frame are held."""
     counts: dict[int, int] = {}
     times: list[float] = []
@@ -174,15 +150,13 @@ def _track(person: int, frames: np.ndarray, records: np.ndarray) -> PoseTrack:
     return PoseTrack(
         person_id=person,
         frames=frames,
+        boxes=records["box"].astype(np.float64),
+        annotation_ids=None if (ids == _NO_ID).all() else tuple(None if i == _NO_ID else int(i) for i in ids),
+        scores=_known(records["score"].astype(np.float64)),
         joints_2d=records["joints_2d"],
         joints_3d=records["joints_3d"],
         confidence=records["confidence"],
-        boxes=records["box"].astype(np.float64),
-        depth_sd_mm=_known(records["depth_sd"]),
-        annotation_ids=None
-        if (ids == _NO_ID).all()
-        else tuple(None if value == _NO_ID else int(value) for value in ids),
-        scores=_known(records["score"].astype(np.float64)),
+        depth_sd_mm=_known(records["depth_sd_mm"]),
         inside=_known(records["inside"]),
         visible=_known(records["visible"]),
     )

@@ -9,7 +9,8 @@ from pathlib import Path
 from liftwild.camera import Camera
 from liftwild.errors import LiftwildError
 from liftwild.io.formats import FORMATS, check_formats
-from liftwild.placement.root_translation import camera_of_exif, check_height, given_camera
+from liftwild.placement.body_height import check_height
+from liftwild.placement.photo_camera import camera_of_exif, given_camera
 from liftwild.skeleton import MPII_16, Skeleton
 
 MIN_FOV_DEG, MAX_FOV_DEG = 5.0, 170.0

@@ -13,8 +13,9 @@ from tqdm import tqdm
 
 from liftwild.errors import LiftwildError
 from liftwild.inference.estimator import Estimator
-from liftwild.io.formats import ABOUT_SUFFIX, FORMATS, foreign_file, is_ours, write_formats
+from liftwild.io.formats import ABOUT_SUFFIX, by_suffix, foreign_file, is_ours, write_formats
 from liftwild.joint_mapping import in_skeleton
+from liftwild.media.encoding import write_png
 from liftwild.media.photo import read_photo
 from liftwild.media.video import Clip
 from liftwild.pipeline.options import OutputOptions, PoseOptions
@@ -23,7 +24,7 @@ from liftwild.pipeline.photos import PhotoResult, predict_photos
 from liftwild.pipeline.spool import Spool
 from liftwild.pipeline.video import VideoResult, log_settings, predict_video
 from liftwild.pose import Recording, hide
-from liftwild.viz.figure import draw_figure, write_png
+from liftwild.viz.figure import draw_figure
 from liftwild.viz.overlay import draw_overlay, write_overlay
 
 Frames = Callable[[], Iterable[tuple[int, np.ndarray]]]
@@ -58,16 +59,12 @@ class OutputGuard:
         foreign = foreign_file(self.out, stem, wanted.formats)
         if foreign is None:
             foreign = next((path for path in pictures if os.path.lexists(path)), None)
-            if foreign is not None and any(is_ours(path) for path in self._data(stem)):
+            # A file that is liftwild's makes the pictures beside it liftwild's.
+            if any(is_ours(self.out / (stem + suffix)) for suffix in (*by_suffix(), ABOUT_SUFFIX)):
                 foreign = None
         if foreign is not None:
             raise LiftwildError(f"{source}: {foreign} exists and is no result of liftwild; use another -o")
         self.taken[key] = source
-
-    def _data(self, stem: str) -> list[Path]:
-        """Files whose being liftwild's makes the pictures beside them liftwild's."""
-        suffixes = [suffix for fmt in FORMATS.values() for suffix in fmt.suffixes]
-        return [self.out / (stem + suffix) for suffix in (*suffixes, ABOUT_SUFFIX)]
 
 
 @dataclass
@@ -161,14 +158,6 @@ def write_clip(
     notes = [done.fault] if done.fault else []
     notes += _write_clip(done.recording, guard.out, stem, wanted, done.pictures if clip.rereadable else None)
     return done, notes
-
-
-def make_folder(out: Path) -> None:
-    """Make the folder for results; LiftwildError if it cannot be made."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LiftwildError(f"{out}: cannot be made a folder: {error.strerror or error}") from None
 
 
 def write_photo(result: PhotoResult, out: Path, wanted: OutputOptions) -> int:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from liftwild.pipeline.options import PlacingCamera, PoseOptions
-from liftwild.placement.root_translation import located, sized
+from liftwild.placement.body_height import sized
+from liftwild.placement.root_translation import located
 from liftwild.pose import Recording
 from liftwild.tracking.smoothing import Steadiness, smooth_recording, steadiness
 

@@ -32,7 +32,7 @@ _MOST_BLOCK = _HEAD.size + 65535 * PERSON.itemsize
 
 
 class Spool:
-    """A ``FrameLog`` on disk: the file at ``path`` for the clip and settings that ``about`` (text by name) tells.
+    """A ``MemoryLog`` on disk: the file at ``path`` for the clip and settings that ``about`` (text by name) tells.
 
     It is made if it is not there. LiftwildError if the file is something else, of another clip or of other settings, or
     is being written.
@@ -119,13 +119,13 @@ class Spool:
                 )
 
     def add(self, number: int, time_s: float, size: tuple[int, int] | None, seen: list[Observation]) -> None:
-        """As ``FrameLog.add``. LiftwildError if it cannot be written; what came before is kept."""
+        """As ``MemoryLog.add``. LiftwildError if it cannot be written; what came before is kept."""
         width, height = size or (0, 0)
         self._block(_FRAME, _HEAD.pack(number, time_s, width, height, len(seen)) + records_of(seen).tobytes())
         self.frames += 1
 
     def finish(self, missing: int) -> None:
-        """Note that the clip has ended, with ``missing`` frames that it promised and did not have."""
+        """As ``MemoryLog.finish``."""
         self._block(_END, struct.pack("<q", missing))
         self.is_complete, self.missing = True, missing
 

@@ -15,10 +15,11 @@ from liftwild.boxes import Box
 from liftwild.errors import LiftwildError
 from liftwild.inference.estimator import Estimator
 from liftwild.media.video import Clip, Frame, read_ahead
-from liftwild.pipeline.frame_log import FrameLog, LoggedClip, MemoryLog, observations_of, read_log
+from liftwild.pipeline.frame_log import LoggedClip, MemoryLog, observations_of, read_log
 from liftwild.pipeline.options import PoseOptions
 from liftwild.pipeline.person_selection import PersonSelection
 from liftwild.pipeline.postprocess import postprocess_clip
+from liftwild.pipeline.spool import Spool
 from liftwild.pose import PoseTrack, Recording
 
 MIN_FRAMES = 3  # a track of fewer is a detector's slip ...
@@ -60,7 +61,7 @@ def predict_video(
     clip: Clip,
     selection: PersonSelection,
     options: PoseOptions,
-    log: FrameLog | None = None,
+    log: MemoryLog | Spool | None = None,
     name: str = "",
 ) -> VideoResult:
     """Follow the people of ``clip``; then place, smooth and size them.
@@ -103,7 +104,9 @@ def log_settings(estimator: Estimator, clip: Clip, selection: PersonSelection) -
 class _FirstPass:
     """From a clip's frames to its log."""
 
-    def __init__(self, estimator: Estimator, clip: Clip, selection: PersonSelection, log: FrameLog, name: str) -> None:
+    def __init__(
+        self, estimator: Estimator, clip: Clip, selection: PersonSelection, log: MemoryLog | Spool, name: str
+    ) -> None:
         self.clip, self.selection, self.log, self.name = clip, selection, log, name
         self.tracker = selection.tracker(estimator)
         self.size: tuple[int, int] | None = None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from liftwild.placement.root_translation import ANKLE_SHARE, standing_height_mm
+from liftwild.placement.body_height import ANKLE_SHARE, standing_height_mm
 from liftwild.pose import PoseTrack, Recording
 
 WINDOW_S = 0.3  # over which a foot's speed is taken: shorter, and jitter looks like walking
@@ -49,6 +49,12 @@ class Levelled(Recording):
     turn: np.ndarray = field(default_factory=lambda: np.eye(3))
     camera_height_mm: float = 0.0
 
+    @classmethod
+    def of(cls, recording: Recording, turn: np.ndarray, camera_height_mm: float) -> Levelled:
+        """``recording``, whose poses lie in those axes already."""
+        kept = {field.name: getattr(recording, field.name) for field in fields(Recording)}
+        return cls(**kept, turn=turn, camera_height_mm=camera_height_mm)
+
 
 class _Feet(NamedTuple):
     """Ankles that may stand on the floor. ``points`` (N, 3) mm, camera space; ``others`` (N, 3) the other foot then,
@@ -64,10 +70,10 @@ class _Feet(NamedTuple):
 def level(recording: Recording) -> Levelled:
     """The recording turned so that y is along gravity, and moved so that feet that stand are on y = 0.
 
-    Wants everybody placed (``place.located``) and a camera that stood still. The floor is the plane through the places
-    where feet rest (low and slow), fitted so that a few wrong ones do not matter. Where these places determine it in
-    one direction only (people walk along a line), the other is how their bodies balance; where in none (nobody
-    steps; a photo), the axes stay the camera's. ``steps`` says which. ValueError if a track has no ``root_mm``.
+    Wants everybody placed (``located``) and a camera that stood still. The floor is the plane through the places where
+    feet rest (low and slow), fitted so that a few wrong ones do not matter. Where these places determine it in one
+    direction only (people walk along a line), the other is how their bodies balance; where in none (nobody steps; a
+    photo), the axes stay the camera's. ``steps`` says which. ValueError if a track has no ``root_mm``.
     """
     if any(track.root_mm is None for track in recording.tracks):
         raise ValueError("a recording is levelled after it was placed: a track has no root_mm")
@@ -92,9 +98,8 @@ def level(recording: Recording) -> Levelled:
         replace(track, joints_3d=track.joints_3d @ turn.T, root_mm=_roots(track) @ turn.T - shift)
         for track in recording.tracks
     )
-    kept = {name: getattr(recording, name) for name in Recording.__dataclass_fields__}
-    kept.update(tracks=tracks, steps=(*recording.steps, f"{found}; floor {height / 1000:.2f} m below the camera"))
-    return Levelled(**kept, turn=turn, camera_height_mm=height)
+    steps = (*recording.steps, f"{found}; floor {height / 1000:.2f} m below the camera")
+    return Levelled.of(replace(recording, tracks=tracks, steps=steps), turn, height)
 
 
 def _roots(track: PoseTrack) -> np.ndarray:

@@ -1,39 +1,21 @@
-"""Where people are in space: the camera of a photo, the pelvis before it, and a person's size."""
+"""Where people are in space: the pelvis before the camera, and each joint on its ray."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 
 from liftwild.camera import Camera, bone_lengths
-from liftwild.errors import LiftwildError
-from liftwild.media.exif import focal_of
 from liftwild.pose import PoseTrack, Recording
 from liftwild.skeleton import MPII_16, SCALE_BONES, Skeleton
-
-# Across a photo's longer side, where nothing is known of its camera: between a phone's main camera (about 67) and a
-# portrait lens (about 40).
-ASSUMED_DEG = 55.0
-HEIGHTS_M = (0.3, 2.6)  # of a person; beyond them a number is a slip (cm, feet)
-FOCAL_PHOTOS = (0.2, 50.0)  # focal lengths that cameras have, in longer sides of the photo
-CENTRE_PHOTOS = 3.0  # how many photos away from the photo a principal point may lie: crops have such
 
 ROUNDS = 10  # of weighing joints anew in ``place``
 ROBUST_SPREAD = 1.5  # joints that miss by more than so many times the typical miss count less and less
 MIN_MISS = 2e-3  # in that unit, tangent of the angle of view: misses below it are no sign of a wrong joint
 MIN_DEPTH = 0.05  # of the pelvis' depth, below which a joint is too near to be believed
 MIN_WEIGHT = 0.01  # of a joint of confidence 0, or outside the photo: it still says a little
-
-# Standing height from bones: those along the body, one after the other from the ankle to the top of the head, are this
-# part of it; the rest is from ankle to sole. Both shares are means over the bodies of
-# ``synthetic/body/body.npz`` (the first deviates by 0.002, grown or not).
-HEIGHT_LEGS = (("ankle", "knee"), ("knee", "hip"))
-HEIGHT_SPINE = ("pelvis", "thorax", "upper_neck", "head_top")
-BONES_SHARE, ANKLE_SHARE = 0.959, 0.045
 
 
 def place(joints_2d: np.ndarray, joints_3d: np.ndarray, camera: Camera, weight: np.ndarray | None = None) -> np.ndarray:
@@ -152,42 +134,21 @@ def _size(joints_3d: np.ndarray, skeleton: Skeleton) -> np.ndarray:
     return np.nansum(bone_lengths(joints_3d, bones), axis=-1)
 
 
-def standing_height_mm(joints_3d: np.ndarray, skeleton: Skeleton = MPII_16) -> np.ndarray:
-    """How tall people are when they stand straight, (...) mm, from the bones of poses (..., J, 3) mm.
-
-    Lower leg + upper leg (means of left and right) + pelvis to thorax to upper neck to head top, over ``BONES_SHARE``
-    for what is below the ankle. NaN where one of these joints is; KeyError if ``skeleton`` lacks one.
-    """
-    total = np.zeros(joints_3d.shape[:-2])
-    for lower, upper in HEIGHT_LEGS:
-        sides = [(skeleton.index(f"{side}_{lower}"), skeleton.index(f"{side}_{upper}")) for side in ("left", "right")]
-        total = total + bone_lengths(joints_3d, sides).mean(-1)
-    spine = [skeleton.index(name) for name in HEIGHT_SPINE]
-    total = total + bone_lengths(joints_3d, list(pairwise(spine))).sum(-1)
-    return np.asarray(total / BONES_SHARE)
-
-
-def located(
-    recording: Recording, camera: Camera, camera_from: str, height_m: float | None = None, perspective: bool = True
-) -> Recording:
+def located(recording: Recording, camera: Camera, camera_from: str, perspective: bool = True) -> Recording:
     """The recording with everybody placed in space: ``root_mm``, ``camera`` and ``camera_from`` filled.
 
-    ``camera``: of the upright photo or frames, px; ``camera_from`` as in ``Recording``. ``height_m``: as for ``sized``.
-    ``perspective``: see ``along_rays``; without where bones have been given one length for a clip, which it would
-    change a little. Best before tracks are smoothed, so that places are smoothed with them. LiftwildError if the height
-    is no person's.
+    ``camera``: of the upright photo or frames, px; ``camera_from`` as in ``Recording``. ``perspective``: see
+    ``along_rays``; without where bones have been given one length for a clip, which it would change a little. Best
+    before tracks are smoothed, so that places are smoothed with them.
     """
-    if height_m is not None:
-        check_height(height_m)
     step = f"placed in space by the camera ({camera_from})" + (", x and y along its rays" if perspective else "")
-    placed = replace(
+    return replace(
         recording,
         tracks=_located(recording.tracks, camera, perspective),
         camera=camera,
         camera_from=camera_from,
         steps=(*recording.steps, step),
     )
-    return placed if height_m is None else sized(placed, height_m)
 
 
 def _located(tracks: Sequence[PoseTrack], camera: Camera, perspective: bool) -> tuple[PoseTrack, ...]:
@@ -209,85 +170,3 @@ def _located(tracks: Sequence[PoseTrack], camera: Camera, perspective: bool) -> 
     ends = np.cumsum([len(track) for track in tracks])[:-1]
     placed = zip(tracks, np.split(pose, ends), np.split(root, ends), strict=True)
     return tuple(replace(track, joints_3d=own, root_mm=where) for track, own, where in placed)
-
-
-def sized(recording: Recording, height_m: float) -> Recording:
-    """The recording with everybody ``height_m`` tall, in m, when standing straight (``standing_height_mm``).
-
-    Poses, spreads and places are scaled, each person through a whole clip by one factor (of the median height over the
-    frames), so what is seen in the photo stays. Somebody whose height cannot be told stays too. LiftwildError if the
-    height is no person's.
-    """
-    check_height(height_m)
-    step = f"scaled to a standing height of {height_m:g} m"
-    return replace(
-        recording, tracks=tuple(_sized(track, height_m) for track in recording.tracks), steps=(*recording.steps, step)
-    )
-
-
-def _sized(track: PoseTrack, height_m: float) -> PoseTrack:
-    heights = standing_height_mm(track.joints_3d, track.skeleton)
-    known = heights[np.isfinite(heights) & (heights > 0)]
-    if len(known) == 0:
-        return track
-    factor = 1000 * height_m / float(np.median(known))
-    root, spread = track.root_mm, track.depth_sd_mm
-    return replace(
-        track,
-        joints_3d=track.joints_3d * factor,
-        root_mm=None if root is None else root * factor,
-        depth_sd_mm=None if spread is None else spread * factor,
-    )
-
-
-def check_height(height_m: float) -> None:
-    """LiftwildError if nobody is ``height_m`` tall, in m."""
-    if not HEIGHTS_M[0] <= height_m <= HEIGHTS_M[1]:
-        raise LiftwildError(
-            f"a person is {HEIGHTS_M[0]:g} to {HEIGHTS_M[1]:g} m tall, not {height_m:g}; give the height in metres"
-        )
-
-
-def assumed_camera(width: int, height: int) -> tuple[Camera, str]:
-    """A camera for a photo or clip of ``width`` x ``height`` px of which nothing is known, and the words for it."""
-    focal = max(width, height) / 2 / math.tan(math.radians(ASSUMED_DEG / 2))
-    return Camera(focal, focal, width / 2, height / 2), f"assumed, {ASSUMED_DEG:g} degrees across"
-
-
-def camera_of_exif(exif: bytes, width: int, height: int) -> tuple[Camera, str]:
-    """The camera of a photo of ``width`` x ``height`` px when upright, and where it comes from.
-
-    ``exif``: its block, as ``media.photo.load_photo`` gives it. ("exif": its focal length, the principal point in the
-    photo's middle; or an assumed one, which says so.) Photos that were cropped, or whose EXIF gives a focal length that
-    no camera has, get an assumed one.
-    """
-    focal = focal_of(exif, width, height)
-    longer = max(width, height)
-    if focal is None or not FOCAL_PHOTOS[0] <= min(focal) / longer <= max(focal) / longer <= FOCAL_PHOTOS[1]:
-        return assumed_camera(width, height)
-    return Camera(focal[0], focal[1], width / 2, height / 2), "exif"
-
-
-def given_camera(numbers: str | Sequence[float], width: int, height: int) -> tuple[Camera, str]:
-    """The camera that a user gave as ``fx,fy,cx,cy`` in px of the upright photo, ``width`` x ``height`` px.
-
-    LiftwildError if these are not four numbers, or no camera of such a photo.
-    """
-    try:
-        values = [float(value) for value in (numbers.split(",") if isinstance(numbers, str) else numbers)]
-        fx, fy, cx, cy = values
-    except (TypeError, ValueError):
-        raise LiftwildError(f"a camera is four numbers fx,fy,cx,cy in px, not {numbers!r}") from None
-    said, photo = f"camera {fx:g},{fy:g},{cx:g},{cy:g}", f"a photo of {width} x {height} px"
-    if not all(map(math.isfinite, values)):
-        raise LiftwildError(f"{said} is not finite")
-    longer = max(width, height)
-    low, high = FOCAL_PHOTOS[0] * longer, FOCAL_PHOTOS[1] * longer
-    if not low <= min(fx, fy) <= max(fx, fy) <= high:
-        raise LiftwildError(f"{said}: for {photo} fx and fy lie between {low:.0f} and {high:.0f} px, not mm")
-    if not 0.5 <= fx / fy <= 2:
-        raise LiftwildError(f"{said}: fx and fy are nearly alike in any camera")
-    for value, size in ((cx, width), (cy, height)):
-        if not -CENTRE_PHOTOS * size <= value <= (1 + CENTRE_PHOTOS) * size:
-            raise LiftwildError(f"{said}: for {photo} cx and cy lie near its middle, {width / 2:g},{height / 2:g} px")
-    return Camera(fx, fy, cx, cy), "given"

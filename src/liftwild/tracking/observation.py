@@ -1,9 +1,9 @@
-"""What is known of somebody who is followed: the last pose, where the body should be next, colours of the clothes."""
+"""Somebody in a frame: the pose, the colours of the clothes, and what boxes and poses have to do with each other."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import cv2
@@ -11,16 +11,12 @@ import numpy as np
 
 from liftwild.boxes import Box, body_box, clipped, ious
 from liftwild.pose import Pose
-from liftwild.skeleton import MPII_16, PELVIS, THORAX
+from liftwild.skeleton import MPII_16
 
-USUAL_OF = 30  # poses whose median presence is the usual one
-SPEED_S = 0.3  # over how long the speed of a person is taken
-SHAPE_S = 1.0  # over how long the shape of a box is, while it meets another
-COLOUR_S = 2.0  # over how long colours are
-AHEAD_S, AHEAD_SIDES = 0.5, 0.5  # for how long somebody goes on like that, and how far, in box sides
 MIN_SURE = 0.1  # joints with less confidence, found where there is no photo, shape no box where enough others do
 ENOUGH_JOINTS = 6
 MIN_PX = 2.0  # a box with a shorter side shows nobody
+ALIKE_SIZE = 0.6  # ratio of box sides below which two boxes are not one person's
 MAX_FRAMES = 3.0  # nor does one longer than so many frames: its pose fills whatever it is given
 
 _GRID = 6  # points across a part of the body, and along it
@@ -60,65 +56,6 @@ def as_kept(pose: Pose) -> Pose:
         visible=None if pose.visible is None else np.asarray(pose.visible, np.float32),
         score=None if pose.score is None else float(np.float32(pose.score)),
     )
-
-
-@dataclass
-class Person:
-    """Somebody who is followed or was lost a moment ago.
-
-    ``speed`` (2,) px/s. ``sure``: ``presence`` of late poses. ``shape`` (x, y, w, h) px: the body's box about the
-    middle of the trunk. ``doubtful``: the last pose was less sure than usual; ``crowded``: its box met somebody else's.
-    """
-
-    pose: Pose
-    time_s: float
-    speed: np.ndarray
-    sure: list[float]
-    shape: np.ndarray
-    colours: np.ndarray
-    lost: bool = False
-    doubtful: bool = False
-    crowded: bool = False
-
-    @classmethod
-    def begin(cls, seen: Observation, time_s: float) -> Person:
-        """Somebody who was never seen before."""
-        return cls(seen.pose, time_s, np.zeros(2), [presence(seen.pose)], _shape(seen.pose), seen.colours)
-
-    def go_on(self, seen: Observation, time_s: float, doubt_share: float) -> None:
-        """Take in that the person was ``seen`` at ``time_s``."""
-        step, sure = time_s - self.time_s, presence(seen.pose)
-        speed = (_middle(seen.pose) - _middle(self.pose)) / max(step, 1e-3)
-        self.speed = self.speed + _share(step, SPEED_S) * (speed - self.speed)
-        # Among others a pose takes in their limbs and colours.
-        self.shape = self.shape + (_share(step, SHAPE_S) if self.crowded else 1.0) * (_shape(seen.pose) - self.shape)
-        if not self.crowded:
-            new = self.colours + _share(step, COLOUR_S) * (seen.colours - self.colours)
-            self.colours = np.where(np.isnan(new), np.where(np.isnan(self.colours), seen.colours, self.colours), new)
-        self.pose, self.time_s = seen.pose, time_s
-        self.sure = [*self.sure[-USUAL_OF + 1 :], sure]
-        self.doubtful = sure < doubt_share * self.usual
-
-    @property
-    def usual(self) -> float:
-        """The ``presence`` that poses of this person usually have."""
-        return float(np.median(self.sure))
-
-    def ahead(self, time_s: float) -> np.ndarray:
-        """How far (2,) px the person will have gone by ``time_s``."""
-        gone = self.speed * min(time_s - self.time_s, AHEAD_S)
-        most = AHEAD_SIDES * float(self.shape[2:].max())
-        length = float(np.linalg.norm(gone))
-        return gone * min(1.0, most / length) if length > 0 else gone
-
-    def box(self, time_s: float) -> Box:
-        """Where the body should be at ``time_s``."""
-        x, y = _middle(self.pose) + self.ahead(time_s) + self.shape[:2]
-        return float(x), float(y), float(self.shape[2]), float(self.shape[3])
-
-    def jump(self, pose: Pose, time_s: float) -> float:
-        """How far ``pose`` is from where this person should be, in box sides."""
-        return apart(self.pose, pose, self.ahead(time_s))
 
 
 def followed_box(pose: Pose) -> Box:
@@ -162,6 +99,12 @@ def centre(box: Box) -> np.ndarray:
     return np.array([box[0] + box[2] / 2, box[1] + box[3] / 2])
 
 
+def alike(first: Box, second: Box) -> bool:
+    """Whether two boxes are so much of one size that they may be one person's."""
+    small, large = sorted((side_of(first), side_of(second)))
+    return small >= ALIKE_SIZE * large
+
+
 def presence(pose: Pose) -> float:
     """How sure it is that somebody is there: the mean peak of the heatmaps, else the mean confidence of the joints.
 
@@ -195,19 +138,3 @@ def colour_distance(first: np.ndarray, second: np.ndarray) -> float:
     parts = np.linalg.norm((np.asarray(first) - second).reshape(2, 3) * (_LIGHT, 1, 1), axis=1)
     known = parts[np.isfinite(parts)]
     return float(known.mean()) if len(known) else 0.0
-
-
-def _shape(pose: Pose) -> np.ndarray:
-    """The body's box (4,) about the middle of the trunk."""
-    x, y, w, h = followed_box(pose)
-    middle = _middle(pose)
-    return np.array([x - middle[0], y - middle[1], w, h])
-
-
-def _share(step_s: float, time_s: float) -> float:
-    """How far a mean over ``time_s`` goes towards a new value in one step."""
-    return float(1 - np.exp(-step_s / time_s))
-
-
-def _middle(pose: Pose) -> np.ndarray:
-    return np.asarray((pose.joints_2d[PELVIS] + pose.joints_2d[THORAX]) / 2)

@@ -44,10 +44,10 @@ class Steadiness:
     bone_spread: float
 
 
-def smooth_recording(recording: Recording, settings: OneEuro | None = None) -> Recording:
+def smooth_recording(recording: Recording) -> Recording:
     """``recording`` with every track smoothed and given one skeleton, and ``steps`` that say so."""
-    settings = settings or OneEuro()
-    tracks = tuple(with_one_skeleton(smooth_track(track, recording.times_s, settings)) for track in recording.tracks)
+    settings = OneEuro()
+    tracks = tuple(with_one_skeleton(smooth_track(track, recording.times_s)) for track in recording.tracks)
     steps = (
         f"smoothed with a One-Euro filter, forward and backward, averaged: cutoff {settings.min_cutoff_hz:g} Hz plus "
         f"{settings.beta_hz_per_mm_s:g} Hz for each mm/s, speed at {settings.speed_cutoff_hz:g} Hz",
@@ -56,13 +56,13 @@ def smooth_recording(recording: Recording, settings: OneEuro | None = None) -> R
     return replace(recording, tracks=tracks, steps=(*recording.steps, *steps))
 
 
-def smooth_track(track: PoseTrack, times_s: np.ndarray, settings: OneEuro | None = None) -> PoseTrack:
+def smooth_track(track: PoseTrack, times_s: np.ndarray) -> PoseTrack:
     """``track`` filtered over time, in 2D and 3D; ``times_s`` (F,): when each frame of the clip is shown, s.
 
     2D goes through the same filter in mm, at the person's median scale over the track. Joints that are NaN stay so.
     Confidence and chances stay those of each frame.
     """
-    settings = settings or OneEuro()
+    settings = OneEuro()
     times = np.asarray(times_s, dtype=np.float64)[track.frames]
     px_per_mm = _px_per_mm(track)
     joints_2d, joints_3d = np.array(track.joints_2d, np.float64), np.array(track.joints_3d, np.float64)
@@ -181,21 +181,19 @@ def _symmetric(lengths: np.ndarray, skeleton: Skeleton) -> np.ndarray:
     return np.where(np.isfinite(other) & np.isfinite(lengths), (lengths + other) / 2, lengths)
 
 
-def refit(
-    joints_3d: np.ndarray, lengths: np.ndarray, skeleton: Skeleton, flat_weight: float = FLAT_WEIGHT
-) -> np.ndarray:
+def refit(joints_3d: np.ndarray, lengths: np.ndarray, skeleton: Skeleton) -> np.ndarray:
     """Joints (T, J, 3) mm, root where it is, with bones of ``lengths`` (E,) mm, as near to those given as can be.
 
-    Each bone becomes the vector of its length that is nearest to what it was, a mm in x or y counting ``flat_weight``
-    (above 1) times as much as one in z, squared: depth gives way before what the picture shows, and the side that the
-    depth was on stays. Keeping x and y exactly would throw the depth of a bone that lies flat in the picture from side
+    Each bone becomes the vector of its length that is nearest to what it was, a mm in x or y counting ``FLAT_WEIGHT``
+    times as much as one in z, squared: depth gives way before what the picture shows, and the side that the depth was
+    on stays. Keeping x and y exactly would throw the depth of a bone that lies flat in the picture from side
     to side, since its side is then chance. NaN in, NaN out; a bone without length stays so.
     """
     bones = np.array(skeleton.bones)
     given = np.asarray(joints_3d, dtype=np.float64)
     towards = _vectors(given, bones)
     known = np.isfinite(towards).all(-1) & np.isfinite(lengths) & (np.abs(towards).max(-1) > 1e-9)
-    towards[known] = _at_length(towards[known], np.broadcast_to(lengths, known.shape)[known], flat_weight)
+    towards[known] = _at_length(towards[known], np.broadcast_to(lengths, known.shape)[known])
     out = given.copy()
     for bone in sorted(range(len(bones)), key=lambda bone: _generation(skeleton, skeleton.bones[bone][0])):
         child, parent = skeleton.bones[bone]
@@ -208,21 +206,21 @@ def _generation(skeleton: Skeleton, joint: int) -> int:
     return 0 if skeleton.parents[joint] < 0 else 1 + _generation(skeleton, skeleton.parents[joint])
 
 
-def _at_length(towards: np.ndarray, length: np.ndarray, flat_weight: float) -> np.ndarray:
-    """The vectors (N, 3) of ``length`` (N,) nearest to ``towards`` (N, 3), x and y weighed by ``flat_weight``.
+def _at_length(towards: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """The vectors (N, 3) of ``length`` (N,) nearest to ``towards`` (N, 3), x and y weighed by w = ``FLAT_WEIGHT``.
 
     With a multiplier m the nearest is (w x, w y) / (w - 1 + m) and z / m; its length falls as m grows, so m is found
     by halving between 0 and where it is surely too short.
     """
     flat, z = towards[:, :2], towards[:, 2]
     low = np.zeros(len(towards))
-    high = np.linalg.norm(np.column_stack([flat_weight * flat, z]), axis=1) / np.maximum(length, 1e-9)
+    high = np.linalg.norm(np.column_stack([FLAT_WEIGHT * flat, z]), axis=1) / np.maximum(length, 1e-9)
     flat_mm = np.linalg.norm(flat, axis=1)
     for _ in range(60):
         middle = (low + high) / 2
-        far = np.hypot(flat_weight * flat_mm / (flat_weight - 1 + middle), z / np.maximum(middle, 1e-300)) > length
+        far = np.hypot(FLAT_WEIGHT * flat_mm / (FLAT_WEIGHT - 1 + middle), z / np.maximum(middle, 1e-300)) > length
         low, high = np.where(far, middle, low), np.where(far, high, middle)
-    new = flat * (flat_weight / (flat_weight - 1 + high))[:, None]
+    new = flat * (FLAT_WEIGHT / (FLAT_WEIGHT - 1 + high))[:, None]
     short = np.minimum(1.0, length / np.maximum(np.linalg.norm(new, axis=1), 1e-300))
     new = new * short[:, None]
     depth = np.sqrt(np.maximum(length**2 - (new**2).sum(1), 0.0))

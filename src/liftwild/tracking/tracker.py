@@ -5,6 +5,7 @@ docs/video.md says what the numbers below were measured on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
@@ -16,38 +17,22 @@ from liftwild.inference.estimator import Estimator
 from liftwild.pose import Pose
 from liftwild.tracking.observation import (
     Observation,
-    Person,
     apart,
     as_kept,
     best_iou,
-    centre,
     colour_distance,
     colours_of,
     followed_box,
     in_sight,
     presence,
-    side_of,
     wider,
 )
+from liftwild.tracking.person import DOUBT_SHARE, Person
 
-# When somebody is lost. ``presence`` is compared with the person's own usual one, which light, clothes and weights set.
-LOST_SHARE = 0.6  # below this share of the usual: nobody is there
-DOUBT_SHARE = 0.8  # below this one a detector is asked; without one, what was lost is back only above it
-MAX_GROWTH = 2.0  # of a box from one frame to the next, or its inverse
 SAME_POSE = 0.12  # two poses nearer than this (mean joint distance in box sides) are one person's
-
-# Who is who. Distances between joints are in box sides, between colours in CIELAB.
-REACH = 0.3  # how far a pose may be from where it was expected, to be the same person's ...
-CROWD_REACH = 0.15  # ... beside others ...
-REACH_PER_S = 0.8  # ... and how much farther for each second that has passed: about as fast as people walk
-MAX_REACH = 1.5
-ALIKE_SIZE = 0.6  # ratio of box sides below which two boxes are not one person's
-ALIKE_COLOUR = 30.0  # farther apart, clothes are not one person's
-OTHERS_COLOUR = 5.0  # so much nearer to somebody else's clothes, the body of who is followed is that one's
-COLOUR_PER_SIDE = 100.0  # how much of a difference in colour weighs like one box side
+OTHERS_COLOUR = 5.0  # so much nearer in CIELAB to somebody else's clothes, the body of who is followed is that one's
 SEEN_OVERLAP = 0.3  # IoU with the box of somebody who is followed: the detector means that one
 CLEAR_OVERLAP = 0.05  # IoU with everybody else's boxes up to which a pose is surely nobody else's
-
 LOOSE = 2.0  # boxes are those of an earlier frame: more is left to be seen about them than about exact ones
 KEEP_S = 3.0  # who is lost for longer is forgotten; found later, it is somebody new
 SEARCH_S = 0.2  # how often a detector looks while there is trouble, or nobody
@@ -112,7 +97,7 @@ class Tracker:
             person.lost = number not in seen
         for number, each in seen.items():
             if number in self.people:
-                self.people[number].go_on(each, time_s, DOUBT_SHARE)
+                self.people[number].go_on(each, time_s)
             else:
                 self.people[number] = Person.begin(each, time_s)
                 self.begun = max(self.begun, number + 1)
@@ -162,7 +147,10 @@ class Tracker:
             if box is not None:
                 where[number] = box
         looks = dict(zip(where, self._look(image, list(where.values()), name), strict=True))
-        seen = {n: look for n, look in looks.items() if self._is_there(n, look, time_s, n in owned)}
+        seen = {
+            n: look for n, look in looks.items()
+            if self.people[n].is_still(look, time_s, n in owned) and not self._is_anothers(n, look)
+        }  # fmt: skip
         seen = {n: look.scored(detected[owned[n]].score if n in owned else None) for n, look in seen.items()}
         self._drop_beside_others(seen, owned)
         self._drop_doubles(seen, time_s)
@@ -176,15 +164,8 @@ class Tracker:
 
     def _owned(self, boxes: Sequence[Box], time_s: float) -> dict[int, int]:
         """Which of a detector's ``boxes`` is whose, the nearest first, none too far: {number: position}."""
-        pairs = []
-        for number, person in self.people.items():
-            own = person.box(time_s)
-            for i, box in enumerate(boxes):
-                small, large = sorted((side_of(own), side_of(box)))
-                away = float(np.linalg.norm(centre(own) - centre(box))) / large
-                if away <= self._reach(person, time_s) and small >= ALIKE_SIZE * large:
-                    pairs.append((away, number, i))
-        return _nearest(pairs)
+        people = self.people.items()
+        return _nearest((each.distance(box, time_s), n, i) for n, each in people for i, box in enumerate(boxes))
 
     def _add_found(
         self, image: np.ndarray, time_s: float, detected: Sequence[Detected], seen: dict[int, Observation], name: str
@@ -210,24 +191,11 @@ class Tracker:
                 seen[self._next()] = each
                 room -= 1
 
-    def _is_there(self, number: int, seen: Observation, time_s: float, found: bool) -> bool:
-        """Whether who is ``seen`` is still that person: by confidence, place, size and colours."""
-        person, pose = self.people[number], seen.pose
-        share = DOUBT_SHARE if person.lost and not found else LOST_SHARE
-        if presence(pose) < share * person.usual:
-            return False
-        if person.crowded and self._is_anothers(number, seen):
-            return False
-        if person.lost and found:
-            return self._could_be(person, seen, time_s)
-        reach = CROWD_REACH if person.crowded else REACH
-        reach += 0.0 if person.lost else REACH_PER_S * (time_s - person.time_s)
-        growth = side_of(followed_box(pose)) / side_of(person.box(time_s))
-        return person.jump(pose, time_s) <= reach and 1 / MAX_GROWTH <= growth <= MAX_GROWTH
-
     def _is_anothers(self, number: int, seen: Observation) -> bool:
-        """Whether the clothes are rather those of somebody else who is about."""
+        """Whether the clothes are rather those of somebody else who is about, beside whom the person is."""
         person = self.people[number]
+        if not person.crowded:
+            return False
         more = 0.0 if person.lost else OTHERS_COLOUR
         own = colour_distance(person.colours, seen.colours)
         others = [each for other, each in self.people.items() if other != number]
@@ -244,8 +212,7 @@ class Tracker:
         """Of two numbers on one body, drop the one that fits it less."""
 
         def misfit(number: int) -> tuple[bool, float]:
-            person, each = self.people[number], seen[number]
-            return person.lost, self._misfit(person, each, time_s)
+            return self.people[number].lost, self.people[number].misfit(seen[number], time_s)
 
         numbers = sorted(seen)
         for i, first in enumerate(numbers):
@@ -253,33 +220,13 @@ class Tracker:
                 if first in seen and second in seen and apart(seen[first].pose, seen[second].pose) < SAME_POSE:
                     del seen[max((first, second), key=misfit)]
 
-    def _misfit(self, person: Person, seen: Observation, time_s: float) -> float:
-        """How unlike the person who is ``seen`` is, in place and colours; box sides."""
-        unlike = colour_distance(person.colours, seen.colours) / COLOUR_PER_SIDE
-        return person.jump(seen.pose, time_s) + unlike
-
-    def _could_be(self, person: Person, seen: Observation, time_s: float) -> bool:
-        """Whether who is ``seen`` may be that person, who was lost."""
-        small, large = sorted((side_of(followed_box(seen.pose)), side_of(person.box(time_s))))
-        return (
-            person.jump(seen.pose, time_s) <= self._reach(person, time_s)
-            and small >= ALIKE_SIZE * large
-            and colour_distance(person.colours, seen.colours) <= ALIKE_COLOUR
-        )
-
-    def _reach(self, person: Person, time_s: float) -> float:
-        """How far from where it should be somebody may be found, in box sides."""
-        return min(REACH + REACH_PER_S * (time_s - person.time_s), MAX_REACH)
-
     def _matched(self, found: Sequence[Observation], numbers: Sequence[int], time_s: float) -> dict[int, int]:
         """Which of ``found`` are whom of ``numbers``: {position: number}, the best fit first, none that cannot be."""
-        pairs = []
-        for number in numbers:
-            person = self.people[number]
-            for i, seen in enumerate(found):
-                if self._could_be(person, seen, time_s):
-                    pairs.append((self._misfit(person, seen, time_s), i, number))
-        return _nearest(pairs)
+        people = [(number, self.people[number]) for number in numbers]
+        return _nearest(
+            (person.misfit(seen, time_s), i, number)
+            for number, person in people for i, seen in enumerate(found) if person.could_be(seen, time_s)
+        )  # fmt: skip
 
     def _is_due(self, time_s: float) -> bool:
         """Whether a detector shall look at this frame; it depends on the frames before and on their times alone."""
@@ -301,11 +248,11 @@ class Tracker:
         return self.begun - 1
 
 
-def _nearest(pairs: list[tuple[float, int, int]]) -> dict[int, int]:
-    """Of (distance, one, other) the nearest pairs, each one and each other once: {one: other}."""
+def _nearest(pairs: Iterable[tuple[float, int, int]]) -> dict[int, int]:
+    """Of (distance, one, other) the nearest pairs at a finite distance, each one and each other once: {one: other}."""
     matched: dict[int, int] = {}
-    for _, one, other in sorted(pairs):
-        if one not in matched and other not in matched.values():
+    for distance, one, other in sorted(pairs):
+        if math.isfinite(distance) and one not in matched and other not in matched.values():
             matched[one] = other
     return matched
 

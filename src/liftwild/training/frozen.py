@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from liftwild.inference.mobilenet_graph import FEATURES, PREFIX, MobileWriter
-from liftwild.inference.onnx_graph import CROPS
-from liftwild.inference.openvino_runtime import openvino_core
+from liftwild.inference.onnx_recorder import recorded
+from liftwild.inference.openvino_runtime import openvino_core, openvino_request
 from liftwild.network.joint_head import MobileJoints
 from liftwild.network.mobilenet import MIN_PREFIX, Features, Keypoints, Prefix
 from liftwild.network.posenet import PoseNet
 from liftwild.training.stage import Stage
+
+PIXELS = "pixels"
+FEATURES = ("fine", "middle", "coarse", "heatmaps", "regressed")  # what all of MoveNet gives
+PREFIX = ("quarter", "eighth", "sixteenth", "middle", "last")  # what its first blocks give
 
 
 def frozen_layers(net: PoseNet, stage: Stage, device: torch.device, bf16: bool) -> FrozenLayers | None:
@@ -35,20 +39,29 @@ class FrozenLayers:
     """MoveNet, or its first ``blocks`` (0: all of it), by the weights that ``net`` has when this is made."""
 
     def __init__(self, net: PoseNet, blocks: int, bf16: bool) -> None:
-        core, self.blocks = openvino_core(), blocks
-        options = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-            "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
-        }
-        writer = MobileWriter()
-        graph = writer.first_blocks(net, blocks) if blocks else writer.features(net)
-        self._request = core.compile_model(core.read_model(graph), "CPU", options).create_infer_request()
+        self.blocks = blocks
+        graph = openvino_core().read_model(recorded(net, self._layers(net), PIXELS, net.config.input_px))
+        self._request = openvino_request(graph, "bf16" if bf16 else "fp32")
+
+    def _layers(self, net: PoseNet) -> Callable[[Tensor], dict[str, Tensor]]:
+        """What the graph computes: ``FEATURES``, or ``PREFIX``."""
+        assert isinstance(net.subnetwork, MobileJoints)
+        movenet = net.subnetwork.movenet
+
+        def compute(pixels: Tensor) -> dict[str, Tensor]:
+            images = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
+            if self.blocks:
+                _, sides, middle, x = movenet.trunk.prefix(images, self.blocks)
+                return dict(zip(PREFIX, (*sides, middle, x), strict=True))
+            features, keypoints = movenet(images)
+            return dict(zip(FEATURES, (*features, *keypoints), strict=True))
+
+        return compute
 
     def __call__(self, images: Tensor) -> tuple[Features, Keypoints] | Prefix:
         """Their output for ``images`` (B, 3, S, S) uint8: on the CPU, fp32, without gradient."""
         pixels = np.ascontiguousarray(images.permute(0, 2, 3, 1).numpy())
-        found = self._request.infer({CROPS: pixels}, share_inputs=True)
+        found = self._request.infer({PIXELS: pixels}, share_inputs=True)
 
         def tensors(names: tuple[str, ...]) -> list[Tensor]:
             return [torch.from_numpy(np.array(found[name])) for name in names]

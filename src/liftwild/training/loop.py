@@ -31,7 +31,7 @@ from liftwild.training.monitor import PICTURES, Monitor
 from liftwild.training.objective import step_losses, total_loss
 from liftwild.training.optimizer import make_optimizer
 from liftwild.training.recipe import Recipe
-from liftwild.training.run_weights import origin_of, write_run_weights
+from liftwild.training.run_weights import origin_of, write_run_weights, write_stage_weights
 from liftwild.training.stage import Stage
 from liftwild.weights import check_shards
 
@@ -144,8 +144,11 @@ class Trainer:
             for index in range(at.stage, len(self.recipe.stages)):
                 self.train_stage(index, at.step if index == at.stage else 0, resume, monitor)
                 resume = None
+                monitor.end_row()
                 if self.stopped:
                     break
+                if index + 1 < len(self.recipe.stages) and self.fabric.is_global_zero:
+                    write_stage_weights(self, self.recipe.stages[index].name)
             if self.stopped and not self.out_of_time:
                 return
             self._measure_at_the_end(self.recipe.stages[index], monitor)

@@ -49,6 +49,7 @@ class Monitor:
                 mininterval=0.5 if terminal else LINES_EVERY_S, maxinterval=0.5 if terminal else 2 * LINES_EVERY_S,
             )  # fmt: skip
             self.sums: dict[str, float] = {}
+            self.last_step = ("", 0, 0.0)  # its stage, how many with it, its learning rate
             self.images, self.steps, self.since = 0, 0, time.perf_counter()
         return self
 
@@ -67,18 +68,25 @@ class Monitor:
             self.sums[name] = self.sums.get(name, 0.0) + float(loss)
         self.images, self.steps = self.images + images, self.steps + 1
         self.bar.update(1)
-        if self.steps < self.every and total != self.total:
+        self.last_step = (stage.name, total, lr)
+        if self.steps >= self.every or total == self.total:
+            self.end_row()
+
+    def end_row(self) -> None:
+        """Log the means of the steps since the last row, if there are any; a row holds steps of one stage."""
+        if not self.is_main or not self.steps:
             return
+        name, total, lr = self.last_step
         seconds = time.perf_counter() - self.since
-        means = {name: value / self.steps for name, value in self.sums.items()}
-        for name, value in means.items():
-            self.writer.add_scalar(f"train/{name}", value, total)
+        means = {loss: value / self.steps for loss, value in self.sums.items()}
+        for loss, value in means.items():
+            self.writer.add_scalar(f"train/{loss}", value, total)
         self.writer.add_scalar("train/lr", lr, total)
         self.writer.add_scalar("train/images_per_s", self.images / seconds, total)
-        row = {"step": total, "stage": stage.name, **means, "lr": lr, "images_per_s": round(self.images / seconds, 1)}
+        row = {"step": total, "stage": name, **means, "lr": lr, "images_per_s": round(self.images / seconds, 1)}
         self._log(row)
-        shown = " ".join(f"{name} {value:.3g}" for name, value in means.items())
-        self.bar.set_description(stage.name, refresh=False)
+        shown = " ".join(f"{loss} {value:.3g}" for loss, value in means.items())
+        self.bar.set_description(name, refresh=False)
         self.bar.set_postfix_str(f"{shown} {self.images / seconds:.0f} images/s", refresh=False)
         self.sums, self.images, self.steps, self.since = {}, 0, 0, time.perf_counter()
 

@@ -22,11 +22,14 @@ def make_optimizer(net: PoseNet, how: Optimizer, stage: Stage) -> torch.optim.Op
         for part in net.pretrained_modules(stage.last_blocks if stage.train == "last" else 0):
             part.requires_grad_(False)
     before = net.pretrained_modules() + ([net.lifter] if net.config.lifter and stage.train != "lifter" else [])
-    slow = {id(parameter) for part in before for parameter in part.parameters()}
+    slow, slow_share = {id(parameter) for part in before for parameter in part.parameters()}, stage.pretrained_lr
+    if stage.transferred_lr != 1:
+        own = {id(parameter) for parameter in net.depth_parameters()}
+        slow, slow_share = {id(each) for each in net.parameters()} - own, stage.transferred_lr
     trained = [parameter for parameter in net.parameters() if parameter.requires_grad]
     groups = [
         {"params": [each for each in trained if (id(each) in slow) == is_slow], "share": share}
-        for is_slow, share in ((False, 1.0), (True, stage.pretrained_lr))
+        for is_slow, share in ((False, 1.0), (True, slow_share))
     ]
     groups = [group for group in groups if group["params"]]
     if how.name == "rmsprop":

@@ -57,6 +57,7 @@ class Recipe:
       val stores, drawing predictions, and checkpoints; all but the first also at a stage's end (0: only there).
     - ``ema_decay``: of the average of the network over steps, which is measured and exported (0: no average).
     - ``best`` "STORE:METRIC": keep the network that did best on this val store by one of ``METRICS`` ("": do not).
+    - ``precision``: auto (bf16 where the machine computes in it, else fp32), bf16-mixed or 32-true.
     - ``pretrained``: the file that a MobileNet begins with, of ``scripts/import_pretrained.py`` ("": nothing).
     - ``text``: the TOML as nested dicts, which checkpoints and weights keep.
     """
@@ -77,6 +78,7 @@ class Recipe:
     best: str = ""
     licence: str = ""
     pretrained: str = ""
+    precision: Literal["auto", "bf16-mixed", "32-true"] = "auto"
     text: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property

@@ -20,8 +20,11 @@ MAX_EXTENDED = 4
 
 
 def shipped_recipes() -> tuple[str, ...]:
-    """Names of the recipes that come with liftwild."""
-    return tuple(sorted(path.stem for path in SHIPPED.glob("*.toml")))
+    """Names of the recipes that come with liftwild, those in folders as in ``ablation/3d-wo-geo``."""
+    found = (path.relative_to(SHIPPED).with_suffix("").as_posix() for path in SHIPPED.rglob("*.toml"))
+    return tuple(
+        sorted((name for name in found if not name.startswith("parts/")), key=lambda name: (name.count("/"), name))
+    )
 
 
 def find_recipe(name_or_path: str | Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,10 +40,19 @@ def origin_of(trainer: Trainer) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def write_run_weights(trainer: Trainer, stem: str) -> list[Path]:
-    """Write the network as it stands as ``stem``.safetensors, or in shards, into the run's folder; the files."""
+def write_stage_weights(trainer: Trainer, stage: str) -> list[Path]:
+    """Write the network as it stands after ``stage`` as stages/NAME.safetensors into the run's folder; the files."""
+    stem = "-".join(re.findall(r"\w+", stage)) or "stage"
+    return write_run_weights(trainer, f"stages/{stem}", f", after {stage}")
+
+
+def write_run_weights(trainer: Trainer, stem: str, which: str = "") -> list[Path]:
+    """Write the network as it stands as ``stem``.safetensors, or in shards, into the run's folder; the files.
+
+    ``which``: after the recipe's name in the weights' own, where these are not the run's last.
+    """
     card = {
-        "name": trainer.recipe.name,
+        "name": trainer.recipe.name + which,
         "licence": trainer.recipe.licence,
         "sum_length_mm": round(trainer.sum_length_mm, 2),
         **({} if trainer.bone_length_mm is None else {"bone_length_mm": np.round(trainer.bone_length_mm, 1).tolist()}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from liftwild.network.posenet import PoseNetConfig
@@ -27,7 +27,8 @@ class Stage:
     - ``depth_clamp``: depth targets are cut to [-depth_clamp, depth_clamp] (0: not).
     - ``train``: all; ``depth`` (the depth module and lifter); ``lifter`` (on poses without pictures); ``heads`` (all
       but MoveNet); ``last`` (these and MoveNet's ``last_blocks`` last blocks). In an hourglass the last two mean all.
-    - ``pretrained_lr``: share of ``lr`` for MoveNet and, unless it is trained alone, the lifter.
+    - ``pretrained_lr``: share of ``lr`` for MoveNet and, unless it is trained alone, the lifter. ``transferred_lr``: of
+      an hourglass, the share for all but the depth module, which stage 1 trained on photos (1: the paper's).
     - ``pretrained_share``: of the target of MoveNet's own joints, the part that is its own answer; only with ``heads``.
     - ``freeze_norm``: batch norm keeps its statistics and uses them. ``clip``: largest gradient norm (0: none).
     """
@@ -54,6 +55,7 @@ class Stage:
     train: Literal["all", "depth", "lifter", "heads", "last"] = "all"
     last_blocks: int = 4
     pretrained_lr: float = 1.0
+    transferred_lr: float = 1.0
     place_weight: float = 0.0
     presence_weight: float = 0.0
     pretrained_share: float = 0.0
@@ -86,12 +88,14 @@ class Stage:
         """ValueError if a value is out of range, or if ``network`` or stores of these ``uses`` cannot train so."""
         if self.iterations < 1 or self.batch_size < 1 or not self.lr > 0 or not 0 <= self.ratio_3d <= 1:
             raise ValueError("iterations, batch_size and lr must be above 0, ratio_3d in [0, 1]")
-        weights = (self.heatmap_weight, self.depth_weight, self.geometric_weight, self.place_weight,
-                   self.presence_weight, self.clip, self.depth_clamp, self.pretrained_lr)  # fmt: skip
-        if min(weights) < 0 or self.last_blocks < 1:
+        limits = (self.clip, self.depth_clamp, self.pretrained_lr, self.transferred_lr)
+        weights = [getattr(self, field.name) for field in fields(self) if field.name.endswith("_weight")]
+        if min(*weights, *limits) < 0 or self.last_blocks < 1:
             raise ValueError("a weight or limit is below 0, or last_blocks below 1")
         if not 0 <= self.pretrained_share <= 1 or (self.pretrained_share and self.train != "heads"):
             raise ValueError("pretrained_share must be in [0, 1], and 0 unless train = heads")
+        if self.transferred_lr != 1 and network.subnetwork != "hourglass":
+            raise ValueError("transferred_lr is for an hourglass; a MobileNet has pretrained_lr")
         if self.train == "lifter":
             if "poses" not in uses or not network.lifter:
                 raise ValueError("train = lifter, but no store has use = poses, or the network has no lifter")

@@ -71,8 +71,8 @@ def train_recipe(
 ) -> Trainer:
     """Run ``recipe`` in the folder ``out``, from the start, from weights (``start``), or from where it stopped.
 
-    ``stage``: the name of the stage to begin at, with ``start``. ``precision``: auto (bf16 where the machine computes
-    in it, else fp32), bf16-mixed or 32-true. Under ``torchrun`` one process of several. ``workers``: processes that
+    ``stage``: the name of the stage to begin at, with ``start``. ``precision``: bf16-mixed or 32-true; auto: the
+    recipe's. Under ``torchrun`` one process of several. ``workers``: processes that
     load data (None: see ``split_cores``; torch computes with the cores that they leave). ``stop_after`` steps end
     early, with a checkpoint. ``minutes`` of wall time since ``begun`` (``budget.now``; None: this call), in which all
     is counted, end early with a checkpoint and weights; the schedule of a run that begins is made to fit into them,
@@ -85,7 +85,7 @@ def train_recipe(
         devices=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
         num_nodes=int(os.environ.get("GROUP_WORLD_SIZE", "1")),
         strategy="ddp" if int(os.environ.get("WORLD_SIZE", "1")) > 1 else "auto",
-        precision=precision_for(precision, accelerator),  # type: ignore[arg-type]
+        precision=precision_for(recipe.precision if precision == "auto" else precision, accelerator),  # type: ignore[arg-type]
     )
     fabric.launch()
     if stage is not None and start is None:

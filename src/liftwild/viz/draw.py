@@ -185,27 +185,16 @@ def pose_marks(place: Placing, pose: Pose, stroke: float) -> list[Mark]:
 
 
 def draw_skeleton(
-    canvas: np.ndarray,
-    points: np.ndarray,
-    pose: Pose,
-    stroke: float,
-    far: np.ndarray,
-    halo: Colour,
-    shaded: bool = False,
+    canvas: np.ndarray, points: np.ndarray, pose: Pose, stroke: float, far: np.ndarray, halo: Colour
 ) -> None:
-    """Bones and joints at ``points`` (J, 2), the far ones first; ``far`` (J,) in [0, 1]. None that is NaN."""
-    paint(canvas, skeleton_marks(points, pose, stroke, far, halo, shaded))
+    """``skeleton_marks`` on ``canvas``."""
+    paint(canvas, skeleton_marks(points, pose, stroke, far, halo))
 
 
 def skeleton_marks(
-    points: np.ndarray,
-    pose: Pose,
-    stroke: float,
-    far: np.ndarray,
-    halo: Colour,
-    shaded: bool = False,
+    points: np.ndarray, pose: Pose, stroke: float, far: np.ndarray, halo: Colour, shaded: bool = False
 ) -> list[Mark]:
-    """What ``draw_skeleton`` draws."""
+    """Bones and joints at ``points`` (J, 2), the far ones first; ``far`` (J,) in [0, 1]. None that is NaN."""
     skeleton, sure = pose.skeleton, (pose.confidence >= UNSURE) & ~pose.is_outside
     bones = sorted(seen_bones(skeleton, points), key=lambda bone: -(far[bone[0]] + far[bone[1]]))
     marks: list[Mark] = []

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 
-from liftwild.errors import LiftwildError
-from liftwild.files import write_whole
 from liftwild.pose import Pose
 from liftwild.viz.draw import (
     FAINT,
@@ -110,19 +107,6 @@ def shrink_for_figure(image: np.ndarray) -> np.ndarray:
     if width >= image.shape[1]:
         return image.copy()
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-
-
-def png_bytes(image: np.ndarray) -> bytes:
-    """``image`` (H, W, 3) uint8 RGB as a PNG; LiftwildError if it cannot be encoded."""
-    done, content = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    if not done:
-        raise LiftwildError(f"a picture of {image.shape[1]} x {image.shape[0]} px cannot be encoded")
-    return content.tobytes()
-
-
-def write_png(path: str | Path, image: np.ndarray) -> None:
-    """Write ``image`` (H, W, 3) uint8 RGB as a PNG, whole or not at all; LiftwildError if it cannot be written."""
-    write_whole(path, png_bytes(image))
 
 
 def lay_out(

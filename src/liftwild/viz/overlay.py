@@ -11,10 +11,11 @@ import numpy as np
 
 from liftwild.errors import LiftwildError
 from liftwild.files import atomic_path
+from liftwild.media.encoding import write_png
 from liftwild.media.photo import quiet
 from liftwild.pose import Pose, Recording
 from liftwild.viz.draw import FINE, INK, PAPER, draw_skeleton, in_photo, text
-from liftwild.viz.figure import HALO, write_png
+from liftwild.viz.figure import HALO
 
 STROKE = 0.011  # width of bones, in the person's box
 STROKES_PX = (1.2, 9.0)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from liftwild.media.encoding import png_bytes, write_png
 from liftwild.pose import Pose, Recording
-from liftwild.viz.figure import draw_figure, png_bytes, write_png
+from liftwild.viz.figure import draw_figure
 from liftwild.viz.viewer_html import viewer_page
 
 VIEWER_PX = 560  # height of the viewer in a notebook

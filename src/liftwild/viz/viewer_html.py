@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 
 from liftwild import __version__
-from liftwild.errors import LiftwildError
 from liftwild.files import write_whole
 from liftwild.io.description import metadata
+from liftwild.media.encoding import jpeg_bytes
 from liftwild.pose import PoseTrack, Recording
 from liftwild.viz.draw import LEFT, MIDDLE, RIGHT, UNSURE
 
@@ -117,7 +117,9 @@ def _document(recording: Recording) -> dict[str, Any]:
 
 
 def _person(track: PoseTrack, placed: bool) -> dict[str, Any]:
-    spread, root = track.depth_sd_mm, track.root_mm
+    def known(values: np.ndarray | None, step: float) -> dict[str, Any] | None:
+        return None if values is None else packed(values, step)
+
     return {
         "id": int(track.person_id),
         "joints": list(track.skeleton.names),
@@ -127,10 +129,10 @@ def _person(track: PoseTrack, placed: bool) -> dict[str, Any]:
         "joints2d": packed(track.joints_2d, PX),
         "joints3d": packed(track.joints_3d, MM),
         "confidence": packed(track.confidence, SHARE),
-        "spread": None if spread is None else packed(spread, MM),
-        "inside": None if track.inside is None else packed(track.inside, SHARE),
-        "visible": None if track.visible is None else packed(track.visible, SHARE),
-        "root": packed(root, MM) if placed and root is not None else None,
+        "spread": known(track.depth_sd_mm, MM),
+        "inside": known(track.inside, SHARE),
+        "visible": known(track.visible, SHARE),
+        "root": known(track.root_mm, MM) if placed else None,
     }
 
 
@@ -165,12 +167,7 @@ def _jpeg(image: np.ndarray, clip: bool) -> bytes:
     if shrink < 1:
         size = max(1, round(width * shrink)), max(1, round(height * shrink))
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    done, content = cv2.imencode(
-        ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
-    )  # fmt: skip
-    if not done:
-        raise LiftwildError("a picture for the viewer cannot be encoded")
-    return content.tobytes()
+    return jpeg_bytes(image, quality)
 
 
 def _css(colour: tuple[int, int, int]) -> str:

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from liftwild.data import prepare
-from liftwild.data.readers import h36m
+from liftwild.data.readers import h36m, h36m_folders
 from liftwild.data.store import Store
 from liftwild.synthetic.render.generate import RenderedSample
 from tests.support.commands import liftwild
-from tests.support.dataset_layouts import write_h36m_folder
+from tests.support.h36m_layouts import write_h36m_folder
 from tests.support.images import write_photo
 from tests.support.label_files import annotation, labels, write_labels
-from tests.support.rendered_datasets import CASES, DOZEN, FOLDERS, h36m_folders, lspet_photos, mpii_json, sequences_3dhp
+from tests.support.rendered_datasets import CASES, DOZEN, FOLDERS, folders_h36m, lspet_photos, mpii_json, sequences_3dhp
 
 
 class Watch:
@@ -29,7 +29,7 @@ class Watch:
         self.read: list[str] = []
         self.at = ""
         self.call: Callable[[], None] = lambda: None
-        before = h36m.read_photo
+        before = h36m_folders.read_photo
 
         def read_photo(path: Path) -> np.ndarray:
             self.read.append(Path(path).parent.name)
@@ -38,11 +38,11 @@ class Watch:
                 self.call()
             return before(path)
 
-        monkeypatch.setattr(h36m, "read_photo", read_photo)
+        monkeypatch.setattr(h36m_folders, "read_photo", read_photo)
 
 
 def names_of(keys: Sequence[h36m.Key]) -> list[str]:
-    return ["s_{:02d}_act_{:02d}_subact_{:02d}_ca_{:02d}".format(*key) for key in keys]
+    return [h36m.folder_name(key) for key in keys]
 
 
 def end_by(number: signal.Signals) -> None:
@@ -135,7 +135,7 @@ def test_a_download_that_went_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for key in FOLDERS[:3]:
         write_h36m_folder(tmp_path / "data", key, 11)
     folders, out = names_of(FOLDERS), tmp_path / "x.arrow"
-    meta = tmp_path / "data" / folders[2] / h36m.META
+    meta = tmp_path / "data" / folders[2] / h36m_folders.META
     whole = meta.read_bytes()
     meta.write_bytes(whole[: len(whole) // 2])
     arguments = ("prepare", "h36m", tmp_path / "data", "-o", out, "--split", "test")
@@ -172,7 +172,7 @@ def test_a_half_download_leaves_nothing(name: str, left: float, dozen: list[Rend
 
 def test_wrong_places(dozen: list[RenderedSample], tmp_path: Path) -> None:
     """One line that says what was expected where."""
-    h36m_folders(tmp_path / "h36m", dozen)
+    folders_h36m(tmp_path / "h36m", dozen)
     lspet_photos(tmp_path / "lspet", dozen)
     mpii_json(tmp_path / "mpii", dozen)
     sequences_3dhp(tmp_path / "3dhp", dozen)

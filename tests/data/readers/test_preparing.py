@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from liftwild.cli.main import cli
 from liftwild.data.dataset import Dataset, Part, prepare_dataset
 from liftwild.data.labels import Skip
-from liftwild.data.readers import h36m, h36m_videos, lsp, mpi_inf_3dhp, mpii
+from liftwild.data.readers import h36m_folders, h36m_videos, lsp, mpi_inf_3dhp, mpii
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from tests.support.dataset_layouts import (
@@ -22,11 +22,10 @@ from tests.support.dataset_layouts import (
     skipped,
     write_3dhp_test,
     write_3dhp_train,
-    write_h36m_folder,
-    write_h36m_video,
     write_lsp,
     write_mpii,
 )
+from tests.support.h36m_layouts import write_h36m_folder, write_h36m_video
 from tests.support.stores import sample
 
 # --- half downloads, wrong folders ---
@@ -48,7 +47,7 @@ def test_missing_photos(tmp_path: Path) -> None:
 WRONG: dict[str, Callable[[Path], Any]] = {
     "mpii": lambda path: mpii.mpii(path, "val"),
     "lsp": lambda path: lsp.lsp(path, "train"),
-    "h36m": lambda path: h36m.h36m_folders(path, "test"),
+    "h36m": lambda path: h36m_folders.h36m_folders(path, "test"),
     "h36m videos": lambda path: h36m_videos.h36m_videos(path, "test"),
     "3dhp test": mpi_inf_3dhp.mpi_inf_3dhp_test,
     "3dhp train": mpi_inf_3dhp.mpi_inf_3dhp_train,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 from pathlib import Path
 
@@ -9,35 +11,32 @@ import h5py
 import numpy as np
 import pytest
 
-from liftwild.camera import Camera, fit_camera
+from liftwild.camera import fit_camera
 from liftwild.crop import BOX_MARGIN, Crop
 from liftwild.data.labels import positions
-from liftwild.data.readers import h36m, h36m_videos, lsp, mpi_inf_3dhp, mpii
+from liftwild.data.readers import h36m, lsp, mpi_inf_3dhp, mpii
 from liftwild.errors import LiftwildError
-from liftwild.sample import Sample
 from liftwild.skeleton import MPII_16, canonical_name
 from tests.support.dataset_layouts import (
     CAMERA,
     CENTRE,
-    CROP_CAMERA,
     HEAD_PX,
     HEIGHT,
+    MADE_UP,
     SCALE,
     WIDTH,
+    assert_same,
     flat,
     grey,
     picture_of,
     read,
-    skeleton,
     skipped,
     write_3dhp_test,
     write_3dhp_train,
-    write_h36m_folder,
-    write_h36m_video,
     write_lsp,
-    write_metadata,
     write_mpii,
 )
+from tests.support.images import write_photo
 from tests.support.paths import ROOT
 from tests.support.poses import pose
 
@@ -47,17 +46,6 @@ real = pytest.mark.skipif(
     not LAYOUTS.is_dir(), reason=f"no real annotation files in {LAYOUTS}; LIFTWILD_SHARED says where"
 )
 NECK, HEAD = MPII_16.index("upper_neck"), MPII_16.index("head_top")
-
-
-def assert_same(one: Sample, number: int, camera: Camera | None, three: bool = True, scale: float = 1.0) -> None:
-    """Whether a sample is the skeleton of that number as it was written."""
-    seen = one.joints_2d_valid
-    assert np.allclose(one.joints_2d[seen], flat(number, camera or CAMERA)[seen], atol=1e-4)
-    assert one.has_3d == three and (one.depth_valid.all() or not three)
-    if three:
-        assert np.allclose(one.joints_3d, skeleton(number) * scale, atol=1e-3)
-    if one.camera is not None:
-        assert np.allclose(one.camera.K, (camera or CAMERA).K, atol=0.05)
 
 
 # --- MPII ---
@@ -84,13 +72,90 @@ def test_mpii(tmp_path: Path, layout: str, moved: bool) -> None:
 def test_mpii_layouts_have_an_order(tmp_path: Path) -> None:
     for layout in ("json", "h5"):
         write_mpii(tmp_path, layout)
-    assert "valid.h5" in mpii.mpii(tmp_path, "val").title
+    assert "valid.json" in mpii.mpii(tmp_path, "val").title
     write_mpii(tmp_path, "mat")
     assert mpii.MAT in mpii.mpii(tmp_path, "train").title
-    (tmp_path / "annot" / "valid.h5").unlink()
     (tmp_path / "annot" / "valid.json").unlink()
+    assert "valid.h5" in mpii.mpii(tmp_path, "val").title
+    (tmp_path / "annot" / "valid.h5").unlink()
     with pytest.raises(LiftwildError, match=r"does not hold the validation split: put valid.h5 or valid.json"):
         mpii.mpii(tmp_path, "val")
+
+
+def drop_heads(path: Path, *people: int) -> None:
+    """Take the head top's label from some people of a json."""
+    rows = json.loads(path.read_text())
+    for at in people:
+        rows[at]["joints_vis"][HEAD] = 0
+    path.write_text(json.dumps(rows))
+
+
+@pytest.mark.parametrize("other", ["h5", "mat"])
+def test_mpii_head_sizes_that_the_json_lacks(tmp_path: Path, other: str) -> None:
+    cast = dataclasses.replace(MADE_UP, where=lambda number: ((151.0 + number, 118.0), SCALE, HEAD_PX))
+    write_mpii(tmp_path, "json", people=3, cast=cast)
+    drop_heads(tmp_path / "annot" / "valid.json", 0, 2)
+    alone = mpii.mpii(tmp_path, "val")
+    assert [one.head_size_px is None for one in read(alone)] == [True, False, True]
+    (warning,) = alone.warnings
+    assert warning.startswith("2 of 3 people have no head size, as their neck or head top is not labelled: PCKh leaves")
+    # The other file knows one of the two, in another order.
+    write_mpii(tmp_path, other, people=2, cast=cast)
+    both = mpii.mpii(tmp_path, "val")
+    people = read(both)
+    assert people[0].head_size_px == pytest.approx(HEAD_PX) and people[2].head_size_px is None
+    neck_to_head = np.linalg.norm(flat(1)[NECK] - flat(1)[HEAD])
+    assert people[1].head_size_px == pytest.approx(0.75 * neck_to_head)  # what the json tells stays
+    assert not people[0].joints_2d_valid[HEAD] and both.warnings[0].startswith("1 of 3 people have no head size")
+    assert both.settings != alone.settings
+
+
+def test_mpii_joints_that_the_h5_cuts(tmp_path: Path) -> None:
+    write_mpii(tmp_path, "h5")
+    assert mpii.mpii(tmp_path, "val").warnings == []
+    with h5py.File(tmp_path / "annot" / "valid.h5", "a") as file:
+        file["part"][:] = np.floor(file["part"][:])
+    cut = mpii.mpii(tmp_path, "val")
+    assert cut.warnings == [
+        f"valid.h5 holds joints cut to whole pixels, up to 1 px off; valid.json, or {mpii.MAT} beside it, has them as "
+        "they were clicked"
+    ]
+    missed = np.stack([one.joints_2d - flat(number) for number, one in enumerate(read(cut))])
+    assert -1 < missed[1].min() < -0.5 and missed[1].max() <= 0
+    cast = dataclasses.replace(
+        MADE_UP, where=lambda number: ((CENTRE[0], CENTRE[1] + 9 * (number % 2)), SCALE, HEAD_PX)
+    )
+    for layout in ("h5", "mat"):
+        write_mpii(tmp_path, layout, cast=cast)
+    with h5py.File(tmp_path / "annot" / "valid.h5", "a") as file:
+        file["part"][:] = np.floor(file["part"][:])
+    whole = mpii.mpii(tmp_path, "val")
+    assert whole.warnings == [] and "valid.h5" in whole.title
+    for number, one in enumerate(read(whole)):
+        assert_same(one, number, CAMERA, three=False)
+
+
+def test_mpii_names_that_lead_elsewhere(tmp_path: Path) -> None:
+    write_mpii(tmp_path, "json")
+    path = tmp_path / "annot" / "valid.json"
+    for name in ("../secret.jpg", "/etc/secret.jpg", "a/../../secret.jpg", "..\\secret.jpg", "C:\\secret.jpg", ""):
+        rows = json.loads(path.read_text())
+        rows[0]["image"] = name
+        path.write_text(json.dumps(rows))
+        for allow_missing in (False, True):
+            with pytest.raises(LiftwildError, match=r"MPII val \(valid.json\) names a photo outside of .*images"):
+                mpii.mpii(tmp_path, "val", allow_missing)
+
+
+@pytest.mark.parametrize("name", ["mpii", "lsp"])
+def test_photos_that_were_made_smaller(tmp_path: Path, name: str) -> None:
+    write = {"mpii": lambda: write_mpii(tmp_path, "h5", "train"), "lsp": lambda: write_lsp(tmp_path, "LSP", 2)}[name]
+    write()
+    for path in (tmp_path / "images").iterdir():
+        write_photo(path, picture_of(0, (WIDTH // 3, HEIGHT // 3)))
+    left_out = skipped((mpii.mpii if name == "mpii" else lsp.lsp)(tmp_path, "train"))
+    assert len(left_out) == 2 and {one.reason for one in left_out} == {"most joints outside the photo"}
+    assert left_out[0].detail == "it is 106x80 px; labels need the photos in their first size"
 
 
 def test_mpii_names_as_numbers(tmp_path: Path) -> None:
@@ -118,6 +183,26 @@ def test_mpii_real_files() -> None:
         assert np.allclose(row.centre, entry.centre, atol=1e-3) and row.scale == pytest.approx(entry.scale, rel=1e-5)
         assert np.abs(row.joints - entry.joints)[row.valid].max() < 1  # the h5 holds them cut to whole numbers
         assert row.head_size_px == pytest.approx(entry.head_size_px, rel=1e-6)
+
+
+@real
+def test_mpii_real_h5_beside_others(tmp_path: Path) -> None:
+    """All joints of valid.h5 are whole px, and it knows the head sizes of people without a head label."""
+    (tmp_path / "annot").mkdir()
+    h5 = LAYOUTS / "mpii" / "annot" / "valid.h5"
+    (tmp_path / "annot" / "valid.h5").write_bytes(h5.read_bytes())
+    _, rows, beside, warnings = mpii._read(tmp_path, "val")
+    assert beside == [] and "cut to whole pixels" in warnings[0]
+    headless = [row for row in rows if not row.valid[[NECK, HEAD]].all()]
+    assert len(headless) == 26 and all(row.head_size_px for row in headless)
+    assert len(mpii._by_place(rows)) == len(rows)  # photo and centre tell everybody from everybody
+    entries = json.loads((LAYOUTS / "mpii" / "annot" / "sample.json").read_text())
+    for entry in entries:
+        entry["joints_vis"][HEAD] = 0
+    (tmp_path / "annot" / "valid.json").write_text(json.dumps(entries))
+    path, some, beside, warnings = mpii._read(tmp_path, "val")
+    assert path.name == "valid.json" and beside == [tmp_path / "annot" / "valid.h5"] and warnings == []
+    assert [row.head_size_px for row in some] == [row.head_size_px for row in rows[:5]]
 
 
 # --- LSP ---
@@ -154,97 +239,6 @@ def test_lsp_real_files() -> None:
     for points, both in ((joints, valid), (others, known)):  # most people stand: heads are above ankles
         use = both[:, head] & both[:, ankle]
         assert np.median((points[:, ankle] - points[:, head])[use, 1]) > 50
-
-
-# --- Human3.6M ---
-
-
-def test_h36m_folders(tmp_path: Path) -> None:
-    write_h36m_folder(tmp_path, (9, 12, 1, 3), 12)
-    write_h36m_folder(tmp_path, (1, 2, 1, 1), 6)
-    (tmp_path / "s_09_act_01_subact_01_ca_01").mkdir()  # action 1 is no action
-    people = read(h36m.h36m_folders(tmp_path, "test"))
-    assert [one.annotation_id for one in people] == [0, 5, 10] and len(read(h36m.h36m_folders(tmp_path, "train"))) == 2
-    for one in people:
-        assert_same(one, one.annotation_id, CROP_CAMERA)
-        assert (one.subject, one.group, one.camera) == ("S9", "Photo", None)
-        assert one.source.endswith(f"s_09_act_12_subact_01_ca_03_{one.annotation_id + 1:06d}.jpg")
-        crop = Crop.around(one.box, BOX_MARGIN)
-        assert crop.center_px == (112, 112) and crop.size_px == pytest.approx(224)  # the whole picture
-    assert [one.annotation_id for one in read(h36m.h36m_folders(tmp_path, "test", every=10))] == [0, 10]
-    with pytest.raises(LiftwildError, match="must be a multiple of 5"):
-        h36m.h36m_folders(tmp_path, "test", every=7)
-
-
-def test_the_broken_take_is_left_out_unless_told(tmp_path: Path) -> None:
-    write_h36m_folder(tmp_path, h36m.BROKEN, 1)
-    write_h36m_folder(tmp_path, (11, 2, 2, 2), 1)
-    assert [part.name for part in h36m.h36m_folders(tmp_path, "test").parts] == ["s_11_act_02_subact_02_ca_02"]
-    assert len(h36m.h36m_folders(tmp_path, "test", keep_broken=True).parts) == 2
-    assert len(h36m.sequences("train", False)) == 600 and len(h36m.sequences("test", False)) == 239
-
-
-@pytest.mark.parametrize("told", ["both", "flat", "metadata"])
-def test_h36m_videos(tmp_path: Path, told: str) -> None:
-    write_h36m_video(tmp_path, 11, "WalkingDog 1.55011271", 11, flat_too=told != "metadata")
-    if told != "flat":
-        write_metadata(tmp_path)
-    assert h36m_videos.is_official(tmp_path)
-    people = read(h36m_videos.h36m_videos(tmp_path, "test"))
-    assert [one.annotation_id for one in people] == [0, 5, 10]
-    for one in people:
-        if told == "metadata":  # the middle of the shoulders is not where that in space is seen
-            assert np.allclose(one.joints_2d, CAMERA.project(skeleton(one.annotation_id)), atol=0.2)
-        else:
-            assert_same(one, one.annotation_id, CAMERA)
-        assert one.camera is not None and (one.subject, one.group) == ("S11", "WalkDog")
-        assert abs(one.image.mean() - grey(one.annotation_id)) < 7 and one.image.shape == (HEIGHT, WIDTH, 3)
-
-
-def test_h36m_takes(tmp_path: Path) -> None:
-    for stem in ("Directions 1.54138969", "Directions.54138969", "Directions.55011271", "_ALL.54138969"):
-        path = tmp_path / "S11" / "Videos" / f"{stem}.mp4"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    found = {key: path.stem for key, path in h36m_videos._videos(tmp_path, "test").items()}
-    assert found == {
-        (11, 2, 1, 1): "Directions 1.54138969",
-        h36m.BROKEN: "Directions.54138969",
-        (11, 2, 2, 2): "Directions.55011271",
-    }
-    for number in ("2", "3"):
-        (tmp_path / "S9" / "Videos").mkdir(parents=True, exist_ok=True)
-        (tmp_path / "S9" / "Videos" / f"Phoning {number}.60457274.mp4").touch()
-    assert {key for key in h36m_videos._videos(tmp_path, "test") if key[0] == 9} == {(9, 6, 1, 4), (9, 6, 2, 4)}
-
-
-def test_h36m_what_is_missing(tmp_path: Path) -> None:
-    video = write_h36m_video(tmp_path, 9, "Eating 1.54138969", 6, flat_too=False)
-    with pytest.raises(LiftwildError, match=r"no cameras: expected metadata.xml .* or D2_Positions"):
-        h36m_videos.h36m_videos(tmp_path, "test")
-    write_metadata(tmp_path)
-    pose = tmp_path / "S9" / "MyPoseFeatures" / "D3_Positions_mono" / "Eating 1.54138969.cdf"
-    content = pose.read_bytes()
-    pose.write_bytes(content[: len(content) // 2])
-    with pytest.raises(LiftwildError, match="perhaps a half download"):
-        read(h36m_videos.h36m_videos(tmp_path, "test"))
-    pose.unlink()
-    with pytest.raises(LiftwildError, match="ask for D3_Positions_mono, too"):
-        h36m_videos.h36m_videos(tmp_path, "test")
-    pose.write_bytes(content)
-    film = video.read_bytes()
-    video.write_bytes(film[: len(film) // 3])
-    with pytest.raises(LiftwildError, match="cannot be read as a video"):
-        read(h36m_videos.h36m_videos(tmp_path, "test"))
-
-
-def test_distortion_is_that_of_human36m() -> None:
-    lens = np.array([1145.0, 1143.8, 512.5, 515.4, -0.2, 0.25, -0.007, -0.0009, -0.0014])
-    x, y = 0.2, -0.1
-    r2 = x * x + y * y
-    factor = 1 - 0.2 * r2 + 0.25 * r2**2 - 0.007 * r2**3 + (-0.0009 * y - 0.0014 * x)
-    expected = (1145.0 * (x * factor - 0.0014 * r2) + 512.5, 1143.8 * (y * factor - 0.0009 * r2) + 515.4)
-    assert h36m_videos.project(lens, np.array([400.0, -200.0, 2000.0])) == pytest.approx(expected)
 
 
 # --- MPI-INF-3DHP ---

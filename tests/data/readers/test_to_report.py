@@ -15,7 +15,7 @@ import pytest
 from liftwild.camera import bone_lengths, depth_targets
 from liftwild.crop import Crop
 from liftwild.data.labels import positions
-from liftwild.data.readers import h36m, h36m_videos, lsp, mpi_inf_3dhp, mpii
+from liftwild.data.readers import h36m, lsp, mpi_inf_3dhp, mpii
 from liftwild.data.store import Store
 from liftwild.evaluation import metrics, paper
 from liftwild.evaluation.predictions import encode, read_predictions
@@ -23,7 +23,8 @@ from liftwild.evaluation.scored import open_table
 from liftwild.skeleton import MPII_16
 from liftwild.synthetic.render.generate import RenderedSample
 from tests.support.commands import liftwild
-from tests.support.dataset_layouts import Cast, write_3dhp_test, write_h36m_folder, write_mpii
+from tests.support.dataset_layouts import Cast, write_3dhp_test, write_mpii
+from tests.support.h36m_layouts import write_h36m_folder
 from tests.support.rendered_datasets import (
     CASES,
     DOZEN,
@@ -31,10 +32,11 @@ from tests.support.rendered_datasets import (
     MIDDLES,
     Case,
     J,
+    annot_h36m,
     cast_of,
     crops_of,
     films_3dhp,
-    h36m_folders,
+    folders_h36m,
     lspet_photos,
     mpii_json,
     sequences_3dhp,
@@ -59,7 +61,7 @@ def in_photo(store: Store) -> np.ndarray:
 def check_store(store: Store, case: Case, dozen: list[RenderedSample]) -> None:
     """Everybody is there, in order, with the joints and the picture that were rendered."""
     assert len(store) == DOZEN
-    cast = crops_of(dozen) if case.write is h36m_folders else cast_of(dozen)
+    cast = crops_of(dozen) if case.write in (folders_h36m, annot_h36m) else cast_of(dozen)
     flat = np.stack([cast.flat(number) for number in range(DOZEN)])
     space = np.stack([cast.skeleton(number) for number in range(DOZEN)])
     for joint in case.made_up:
@@ -304,7 +306,7 @@ def test_every_layouts_own_numbers() -> None:
         # A joint that the layout lacks may have a number: it is made of others then.
         assert [a for a, b in zip(own, wanted, strict=True) if b is not None] == [b for b in wanted if b is not None]
         assert {MPII_16.names[i] for i, b in enumerate(wanted) if b is None} == made_up.get(name, {"thorax"})
-    recorded = [None if at is None else h36m_videos.OF_32[at] for at in IN_LAYOUT["h36m"]]
+    recorded = [None if at is None else h36m.OF_32[at] for at in IN_LAYOUT["h36m"]]
     assert recorded == list(OF_32)
 
 

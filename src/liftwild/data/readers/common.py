@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
 
 from liftwild.data.dataset import Part
-from liftwild.data.labels import Skip
+from liftwild.data.labels import Skip, within
 from liftwild.errors import LiftwildError
 from liftwild.media.photo import read_photo
 from liftwild.sample import Sample
@@ -37,6 +37,17 @@ def photos_of(folder: Path, names: Iterable[str]) -> Iterator[np.ndarray | Skip]
         yield last[1]
 
 
+def mostly_in_photo(one: Sample | Skip) -> Sample | Skip:
+    """``one``, or why not: most of the labelled joints lie outside the photo, as where photos were made smaller."""
+    if isinstance(one, Skip) or not one.joints_2d_valid.any():
+        return one
+    height, width = one.image.shape[:2]
+    if within(one.joints_2d[one.joints_2d_valid], (width, height)).mean() >= 0.5:
+        return one
+    detail = f"it is {width}x{height} px; labels need the photos in their first size"
+    return Skip(one.source, one.annotation_id, "most joints outside the photo", detail)
+
+
 def need_folder(path: Path, what: str) -> Path:
     """``path`` if it is a folder; else LiftwildError that says what it should hold."""
     if not path.is_dir():
@@ -45,10 +56,15 @@ def need_folder(path: Path, what: str) -> Path:
 
 
 def need_photos(folder: Path, names: Iterable[str], title: str, what: str, allow_missing: bool) -> None:
-    """LiftwildError unless all of ``names`` are in ``folder`` (or, with ``allow_missing``, any)."""
+    """LiftwildError unless all of ``names``, paths below ``folder``, are there (or, with ``allow_missing``, any).
+
+    A name that leads out of ``folder`` is an error in any case.
+    """
     need_folder(folder, what)
-    there, wanted = set(os.listdir(folder)), dict.fromkeys(names)
-    missing = [name for name in wanted if name not in there]
+    wanted = {name: _inside(folder, name, title) for name in names}
+    there = {parent: set(os.listdir(parent)) if parent.is_dir() else set() for parent in
+             {path.parent for path in wanted.values()}}  # fmt: skip
+    missing = [name for name, path in wanted.items() if path.name not in there[path.parent]]
     if len(missing) == len(wanted):
         raise LiftwildError(f"{folder} holds none of the {len(wanted):,} photos of {title}, such as {missing[0]}")
     if missing and not allow_missing:
@@ -56,3 +72,11 @@ def need_photos(folder: Path, names: Iterable[str], title: str, what: str, allow
             f"{folder} lacks {len(missing):,} of the {len(wanted):,} photos of {title}, such as {missing[0]}: finish "
             "the download, or leave their people out with --allow-missing"
         )
+
+
+def _inside(folder: Path, name: str, title: str) -> Path:
+    """The path below ``folder`` that data call ``name``; LiftwildError if it leads elsewhere."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or PureWindowsPath(name).drive or ".." in path.parts or not path.parts or "\0" in name:
+        raise LiftwildError(f"{title} names a photo outside of {folder}: {name!r}")
+    return folder / name

@@ -4,32 +4,45 @@
 1.54138969.cdf`` (32 joints, mm, camera space) and ``D2_Positions/`` beside it (32 joints, px); also
 ``S1/Poses_D3_Positions_mono/`` as some scripts unpack it. ``metadata.xml`` (of the site's code) holds the cameras in
 its ``w0``: 6 numbers for each of 4 cameras and 11 subjects, then f (2), c (2), k (3), p (2) of each camera. Row i of
-the poses belongs to frame i of the video.
+the poses belongs to frame i of the video. The data set's boxes are ``S1/MySegmentsMat/ground_truth_bb/Directions
+1.54138969.mat`` (HDF5): ``Masks`` (n, 1) refers to a mask (width, height) for each frame, 1 in the box.
 
 Without D2_Positions the 3D joints are projected, lens included; without metadata.xml the camera is fitted to both.
 Pixel coordinates are taken as they are: the documents do not say where a pixel lies.
+
+Unconfirmed, as read in other people's code and never on the real files: the order of the numbers in ``w0`` and the
+formula of ``project`` (mmpose, preprocess_h36m.py; 3d-pose-baseline, cameras.py), and the masks (SPIN, h36m_train.py).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from liftwild.boxes import Box
 from liftwild.camera import Camera, fit_camera
+from liftwild.crop import BOX_MARGIN
 from liftwild.data.dataset import Dataset, Part
-from liftwild.data.labels import Skip, labelled_sample, positions
-from liftwild.data.readers.file_formats import load_cdf, video_frames
+from liftwild.data.labels import Skip
+from liftwild.data.readers.file_formats import load_cdf, open_hdf5, video_frames
 from liftwild.data.readers.h36m import (
     ACTIONS,
+    ALIASES,
+    AS_IT_IS,
+    CAMERA_IDS,
     CAMERAS,
     EVERY,
     JOINTS,
+    OF_32,
+    RECORDED,
     SUBJECTS,
+    H36MOptions,
     Key,
+    h36m_sample,
     missing_videos,
     published,
     sequences,
@@ -37,17 +50,7 @@ from liftwild.data.readers.h36m import (
 from liftwild.errors import LiftwildError
 from liftwild.sample import Sample
 
-CAMERA_IDS = ("54138969", "55011271", "58860488", "60457274")
 VIDEO = re.compile(rf"([A-Za-z]+)(?:[ _](\d))?\.({'|'.join(CAMERA_IDS)})\.mp4")  # not _ALL.54138969.mp4
-ALIASES = {"TakingPhoto": "Photo", "WalkingDog": "WalkDog"}
-# Which of the 32 recorded joints are the 17 of ``h36m.JOINTS``; the others are doubles, toes, thumbs and ends.
-OF_32 = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
-NAMES_32 = (
-    "Hips", "RightUpLeg", "RightLeg", "RightFoot", "RightToeBase", "Site", "LeftUpLeg", "LeftLeg", "LeftFoot",
-    "LeftToeBase", "Site", "Spine", "Spine1", "Neck", "Head", "Site", "LeftShoulder", "LeftArm", "LeftForeArm",
-    "LeftHand", "LeftHandThumb", "Site", "L_Wrist_End", "Site", "RightShoulder", "RightArm", "RightForeArm",
-    "RightHand", "RightHandThumb", "Site", "R_Wrist_End", "Site",
-)  # fmt: skip
 UNNUMBERED = 99
 W0 = re.compile(r"<w0>\s*\[([^\]]*)\]\s*</w0>")
 INTRINSICS_AT, INTRINSICS = 6 * 4 * 11, 9
@@ -58,14 +61,14 @@ def is_official(source: Path) -> bool:
     return any(source.glob("S*/Videos"))
 
 
-def h36m_videos(source: str | Path, split: str, every: int = EVERY, keep_broken: bool = False) -> Dataset:
-    """The videos of ``split`` ("train": S1 S5 S6 S7 S8, "test": S9 S11), every ``every``-th frame of 50 a second.
+def h36m_videos(source: str | Path, split: str, options: H36MOptions = AS_IT_IS) -> Dataset:
+    """The videos of ``split`` ("train": S1 S5 S6 S7 S8, "test": S9 S11).
 
-    ``keep_broken``: S11 Directions, take 2, camera 1 too. LiftwildError if videos, poses or cameras are not where they
-    should be. Source: Ionescu et al., PAMI 2014.
+    LiftwildError if videos, poses, cameras or boxes are not where they should be. Source: Ionescu et al., PAMI 2014.
     """
     source = Path(source)
-    wanted = sequences(split, keep_broken)
+    options.refuse("Human3.6M's videos, which have 2D joints", "keypoints")
+    wanted, every = sequences(split, options.keep_broken), options.every or EVERY
     videos = {key: path for key, path in _videos(source, split).items() if key in wanted}
     if not videos:
         raise LiftwildError(
@@ -83,11 +86,14 @@ def h36m_videos(source: str | Path, split: str, every: int = EVERY, keep_broken:
                 f"no cameras: expected metadata.xml of the site's code in {source}, or D2_Positions such as {flat}"
             )
         lens = None if lenses is None else lenses[key[3] - 1]
+        boxes = _box_file(videos[key])
+        if options.boxes == "dataset" and not boxes.is_file():
+            raise LiftwildError(f"no boxes {boxes} of {videos[key].name}: ask for Segments mat gt_bb, too")
         name = f"S{key[0]}-{videos[key].stem}"
-        parts.append(Part(name, partial(_read, videos[key], pose, flat if flat.is_file() else None, lens, key, every)))
-    settings = {"source": str(source.resolve()), "split": split, "every": every, "broken": keep_broken}
-    missing = missing_videos(videos, wanted, "videos")
-    return Dataset(f"Human3.6M {split}", parts, settings, published(split, every, keep_broken), missing)
+        own = flat if flat.is_file() else None
+        parts.append(Part(name, partial(_read, videos[key], pose, own, lens, key, every, options)))
+    count, missing = published(split, every, options.keep_broken), missing_videos(videos, wanted, "videos")
+    return Dataset(f"Human3.6M {split}", parts, options.settings(source, split), count, missing)
 
 
 def _videos(source: Path, split: str) -> dict[Key, Path]:
@@ -120,6 +126,11 @@ def _pose_file(video: Path, kind: str) -> Path:
     return other if other.is_file() else subject / "MyPoseFeatures" / kind / name
 
 
+def _box_file(video: Path) -> Path:
+    """The file of the data set's boxes of a video."""
+    return video.parent.parent / "MySegmentsMat" / "ground_truth_bb" / f"{video.stem}.mat"
+
+
 def _lenses(source: Path) -> list[np.ndarray] | None:
     """f (2), c (2), k (3), p (2) of each camera from ``metadata.xml``; None without one."""
     path = next(
@@ -148,7 +159,7 @@ def project(lens: np.ndarray, joints: np.ndarray) -> np.ndarray:
 
 
 def _read(
-    video: Path, pose: Path, flat: Path | None, lens: np.ndarray | None, key: Key, every: int
+    video: Path, pose: Path, flat: Path | None, lens: np.ndarray | None, key: Key, every: int, options: H36MOptions
 ) -> Iterator[Sample | Skip]:
     """The people of one video."""
     joints_3d = _joints(pose, 3)
@@ -156,23 +167,49 @@ def _read(
     if len(joints_2d) != len(joints_3d):
         raise LiftwildError(f"{flat} has {len(joints_2d)} poses, {pose} has {len(joints_3d)}: download both again")
     camera = fit_camera(joints_2d, joints_3d) if lens is None else Camera(*(float(value) for value in lens[:4]))
-    match, wanted = positions(JOINTS), range(0, len(joints_3d), every)
-    subject, group, source = f"S{key[0]}", ACTIONS[key[1]], f"S{key[0]}/{video.name}"
-    frames = video_frames(video, wanted)
-    done = -1
-    for done, image in frames:
-        yield labelled_sample(
-            image, match, joints_2d[done], joints_3d=joints_3d[done], camera=camera, source=f"{source}#{done}",
-            annotation_id=done, subject=subject, group=group,
+    wanted = range(0, len(joints_3d), every)
+    boxes = read_boxes(_box_file(video), wanted) if options.boxes == "dataset" else dict.fromkeys(wanted)
+    source, done = f"S{key[0]}/{video.name}", -1
+    for done, image in video_frames(video, wanted):
+        if options.boxes == "dataset" and boxes[done] is None:
+            yield Skip(f"{source}#{done}", done, "the data set has no box")
+            continue
+        yield h36m_sample(
+            image, JOINTS, joints_2d[done], joints_3d[done], options, source=f"{source}#{done}", annotation_id=done,
+            key=key, camera=camera, box=boxes[done],
         )  # fmt: skip
     for frame in wanted:
         if frame > done:
             yield Skip(f"{source}#{frame}", frame, "video ends before its poses")
 
 
+def read_boxes(path: Path, frames: Iterable[int]) -> dict[int, Box | None]:
+    """By frame the box whose crop (``BOX_MARGIN`` wider) is the data set's box made square about its middle.
+
+    None where a mask is empty, or where there is none for a frame. So the authors crop, too, but for two things: at the
+    edge of the picture they cut the square and stretch what is left, and their box comes from the site's
+    get_boundingbox (unconfirmed: that it is the one of the masks).
+    """
+    boxes: dict[int, Box | None] = {}
+    with open_hdf5(path) as file:
+        masks = file["Masks"]
+        for frame in frames:
+            mask = np.asarray(file[masks[frame, 0]]) == 1 if frame < len(masks) else np.zeros((0, 0), dtype=bool)
+            if mask.ndim != 2:
+                raise LiftwildError(f"{path}: the mask of frame {frame} is {mask.shape}, not (width, height)")
+            columns, rows = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+            if not len(columns):
+                boxes[frame] = None
+                continue
+            (left, right), (top, bottom) = ((float(at[0]), float(at[-1] + 1)) for at in (columns, rows))
+            side = max(right - left, bottom - top) / BOX_MARGIN
+            boxes[frame] = ((left + right - side) / 2, (top + bottom - side) / 2, side, side)
+    return boxes
+
+
 def _joints(path: Path, size: int) -> np.ndarray:
     """The 17 joints (n, 17, size) of a CDF file of 32."""
     flat = load_cdf(path)
-    if flat.size == 0 or flat.shape[-1] != size * len(NAMES_32):
-        raise LiftwildError(f"{path}: Pose is {flat.shape}, not (1, n, {size * len(NAMES_32)})")
-    return flat.reshape(-1, len(NAMES_32), size)[:, OF_32]
+    if flat.size == 0 or flat.shape[-1] != size * RECORDED:
+        raise LiftwildError(f"{path}: Pose is {flat.shape}, not (1, n, {size * RECORDED})")
+    return flat.reshape(-1, RECORDED, size)[:, OF_32]

@@ -1,12 +1,14 @@
 """Reader of MPII Human Pose: ``images/`` and the annotation in any of the three layouts in use.
 
-- ``annot/{train,valid}.h5``: as the hourglass code has it. Head sizes are there. An unlabelled joint is (0, 0);
+- ``annot/{train,valid}.h5``: as the hourglass code has it. Head sizes are there. Joints are cut to whole pixels, up to
+  1 px off (all of valid.h5); the .mat beside it gives them as they were clicked. An unlabelled joint is (0, 0);
   ``visible`` is MPII's own flag, 0 where a labelled joint is hidden. In the files in use the centre is already moved
   down by 15 * scale and the scale widened by 1.25 (2,958 of 2,958 rows of valid.h5), which the centres' fractions
   tell.
 - ``annot/{train,valid}.json``: ``joints_vis`` is 0 where a joint is not labelled. MPII's head box has the neck and
   head top on its diagonal, 0.8 of it apart, so the head size (0.6 of the diagonal) is 0.75 of their distance; so it
-  is, to 1e-6, in all rows where both layouts could be compared.
+  is, to 1e-6, in all rows where both layouts could be compared. 26 of the 2,958 validation people have a head size but
+  no neck or no head top: theirs come from the h5 or the .mat beside it.
 - ``mpii_human_pose_v1_u12_1.mat``: the original; it knows nothing of the split of Tompson et al., so it gives all
   2D-labelled people of the training photos.
 
@@ -17,8 +19,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ import numpy as np
 from liftwild.boxes import Box
 from liftwild.data.dataset import Dataset
 from liftwild.data.labels import Skip, labelled_sample, positions
-from liftwild.data.readers.common import blocks, need_folder, need_photos, photos_of
+from liftwild.data.readers.common import blocks, mostly_in_photo, need_folder, need_photos, photos_of
 from liftwild.data.readers.file_formats import load_mat, open_hdf5
 from liftwild.errors import LiftwildError
 from liftwild.sample import Sample
@@ -63,14 +65,15 @@ class Row:
 
 
 def mpii(source: str | Path, split: str, allow_missing: bool = False) -> Dataset:
-    """MPII's people of ``split`` ("train" or "val"); several layouts at once: h5 before json before mat.
+    """MPII's people of ``split`` ("train" or "val"); several layouts at once: json before h5 before mat, and each gets
+    from those after it what it lacks: head sizes the json, joints that are not cut to whole pixels the h5.
 
     LiftwildError if photos or annotation are not where they should be, or are not MPII's. ``allow_missing``: people of
     missing photos are left out. Source: Andriluka et al., CVPR 2014; split of Tompson et al., CVPR 2015.
     """
     source = Path(source)
     need_folder(source, EXPECTED)
-    path, rows = _read(source, split)
+    path, rows, beside, warnings = _read(source, split)
     images = source / "images"
     title = f"MPII {split} ({path.name})"
     need_photos(images, (row.image for row in rows), title, "MPII's photos", allow_missing)
@@ -84,9 +87,9 @@ def mpii(source: str | Path, split: str, allow_missing: bool = False) -> Dataset
             )
 
     rows.sort(key=lambda row: (row.image, row.number))  # people of one photo follow each other, and read it once
-    settings = {"annotation": str(path.resolve()), "split": split, "people": len(rows)}
+    settings = {"annotation": [str(each.resolve()) for each in (path, *beside)], "split": split, "people": len(rows)}
     published = PUBLISHED_MAT if path.name == MAT else PUBLISHED[split]
-    return Dataset(title, blocks("people", rows, read), settings, published)
+    return Dataset(title, blocks("people", rows, read), settings, published, warnings)
 
 
 def box(centre: np.ndarray, scale: float) -> Box:
@@ -99,26 +102,76 @@ def box(centre: np.ndarray, scale: float) -> Box:
 def _sample(row: Row, image: np.ndarray) -> Sample | Skip:
     if not (np.isfinite(row.centre).all() and 0 < row.scale < math.inf):
         return Skip(row.image, row.number, "no centre or scale")
-    return labelled_sample(
+    person = labelled_sample(
         image, positions(JOINTS), row.joints - ONE_BASED, valid=row.valid, source=row.image, annotation_id=row.number,
         box=box(row.centre, row.scale), head_size_px=row.head_size_px,
     )  # fmt: skip
+    return mostly_in_photo(person)
 
 
-def _read(source: Path, split: str) -> tuple[Path, list[Row]]:
-    """The annotation file that is there, and its people."""
+def _read(source: Path, split: str) -> tuple[Path, list[Row], list[Path], list[str]]:
+    """The annotation file that is read, its people, the files beside it that add to them, and what is still wrong."""
+    mat = next((path for path in (source / MAT, *sorted(source.glob(f"*/{MAT}"))) if path.is_file()), None)
     for folder in (source / "annot", source):
-        for suffix, reader in ((".h5", h5_rows), (".json", json_rows)):
-            if (path := folder / f"{FILES[split]}{suffix}").is_file():
-                return path, reader(path)
-    for path in (source / MAT, *sorted(source.glob(f"*/{MAT}"))):
-        if path.is_file():
-            if split == "val":
-                raise LiftwildError(
-                    f"{path} does not hold the validation split: put valid.h5 or valid.json into {source}/annot"
-                )
-            return path, mat_rows(path)
-    raise LiftwildError(f"no annotation of MPII {split} in {source}: expected {EXPECTED}")
+        h5, own_json = (folder / f"{FILES[split]}{suffix}" for suffix in (".h5", ".json"))
+        if own_json.is_file():
+            return _json_and_heads(own_json, h5 if h5.is_file() else mat)
+        if h5.is_file():
+            return _h5_and_joints(h5, mat)
+    if mat is None:
+        raise LiftwildError(f"no annotation of MPII {split} in {source}: expected {EXPECTED}")
+    if split == "val":
+        raise LiftwildError(f"{mat} does not hold the validation split: put valid.h5 or valid.json into {source}/annot")
+    return mat, mat_rows(mat), [], []
+
+
+def _json_and_heads(path: Path, other: Path | None) -> tuple[Path, list[Row], list[Path], list[str]]:
+    """The people of a json, with the head sizes of an h5 or mat where it has none."""
+    rows, beside = json_rows(path), []
+    if other is not None and any(row.head_size_px is None for row in rows):
+        known = _by_place(h5_rows(other) if other.suffix == ".h5" else mat_rows(other))
+        rows = [
+            replace(row, head_size_px=known[place].head_size_px)
+            if row.head_size_px is None and (place := _place(row)) in known else row
+            for row in rows
+        ]  # fmt: skip
+        beside = [other]
+    headless = sum(row.head_size_px is None for row in rows)
+    if not headless:
+        return path, rows, beside, []
+    return path, rows, beside, [
+        f"{headless:,} of {len(rows):,} people have no head size, as their neck or head top is not labelled: PCKh "
+        f"leaves them out; {path.with_suffix('.h5').name} or {MAT} beside {path.name} has it"
+    ]  # fmt: skip
+
+
+def _h5_and_joints(path: Path, mat: Path | None) -> tuple[Path, list[Row], list[Path], list[str]]:
+    """The people of an h5, with the joints of the mat."""
+    rows, beside = h5_rows(path), []
+    if mat is not None:
+        exact = _by_place(mat_rows(mat))
+        rows = [
+            replace(row, joints=np.where(row.valid[:, None], own.joints, 0.0), valid=row.valid & own.valid)
+            if (own := exact.get(_place(row))) is not None else row
+            for row in rows
+        ]  # fmt: skip
+        beside = [mat]
+    cut = sum(_whole(row.joints[row.valid]) == 1.0 for row in rows if row.valid.any())
+    if cut < len(rows) / 2:
+        return path, rows, beside, []
+    return path, rows, beside, [
+        f"{path.name} holds joints cut to whole pixels, up to 1 px off; {path.with_suffix('.json').name}, or {MAT} "
+        "beside it, has them as they were clicked"
+    ]  # fmt: skip
+
+
+def _place(row: Row) -> tuple[str, int, int]:
+    """Who a person is in all layouts: the photo, and the centre, which MPII has in whole px."""
+    return row.image, round(float(row.centre[0])), round(float(row.centre[1]))
+
+
+def _by_place(rows: Iterable[Row]) -> dict[tuple[str, int, int], Row]:
+    return {_place(row): row for row in rows if np.isfinite(row.centre).all()}
 
 
 def h5_rows(path: Path) -> list[Row]:

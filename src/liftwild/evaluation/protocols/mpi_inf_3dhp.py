@@ -1,8 +1,11 @@
 """MPI-INF-3DHP, test set: PCK below 150 mm and AUC over 14 joints, by scene (Table 3).
 
-The size of a person is taken as known: a pose gets the summed bone length of its label. Pelvis and hips are not where
-MPII and Human3.6M have them, so the predicted ones are first moved 0.2 of the way to the neck: switch ``hips``
-"prediction" (the paper), "labels" (those instead) or "none". Then both poses are moved to the pelvis.
+Pelvis and hips are not where MPII and Human3.6M have them, so the predicted ones are moved 0.2 of the way to the neck.
+The size of a person is taken as known: then a pose gets the summed bone length of its label, and both are moved to the
+pelvis. Switch ``hips``, the default first:
+- "together": pelvis and both hips by one vector, 0.2 of that from pelvis to neck, as the authors' code does;
+- "each": each of the three 0.2 of its own way, as the paper's sentence may be read, after the size is set;
+- "labels": the labels' in place of the predicted ones, each its own way; "none": nothing is moved.
 """
 
 from __future__ import annotations
@@ -23,21 +26,25 @@ SHARE = 0.2
 THRESHOLD_MM = 150.0
 
 
-def _toward_neck(pose: np.ndarray) -> np.ndarray:
-    """``pose`` (N, J, 3) with pelvis and hips moved 0.2 of the way to the upper neck."""
+def _toward_neck(pose: np.ndarray, together: bool) -> np.ndarray:
+    """``pose`` (N, J, 3), pelvis and hips moved 0.2 of the pelvis's way to the upper neck, or each of its own."""
     moved = pose.copy()
-    moved[:, MOVED] += SHARE * (pose[:, NECK : NECK + 1] - pose[:, MOVED])
+    way_from = [PELVIS] if together else MOVED
+    moved[:, MOVED] += SHARE * (pose[:, NECK : NECK + 1] - pose[:, way_from])
     return moved
 
 
 def align_at_pelvis(predictions: Predictions, switches: Switches) -> Aligned:
     """Everybody's pose and label about their pelvis; pelvis and thorax are not compared."""
     measured = predictions.measured
-    pred, true, valid = with_label_size(measured), measured.true_3d, measured.valid_3d.copy()
-    if switches["hips"] == "prediction":
-        pred = _toward_neck(pred)
+    pred, true, valid = measured.pred_3d, measured.true_3d, measured.valid_3d.copy()
+    if switches["hips"] == "together":
+        pred = _toward_neck(pred, together=True)
+    pred = with_label_size(pred, measured)
+    if switches["hips"] == "each":
+        pred = _toward_neck(pred, together=False)
     if switches["hips"] == "labels":
-        true = np.where(valid[:, NECK, None, None], _toward_neck(true), np.nan)
+        true = np.where(valid[:, NECK, None, None], _toward_neck(true, together=False), np.nan)
     true = rooted(true, valid)
     valid[:, [PELVIS, THORAX]] = False
     return known(Aligned(rooted(pred), true, valid))
@@ -70,5 +77,5 @@ def _scores(predictions: Predictions, switches: Switches) -> Scores:
 
 MPI_INF_3DHP = Protocol(
     "mpi-inf-3dhp", (None, PEOPLE), _scores, align_at_pelvis, group=scene,
-    switches={"hips": ("prediction", "labels", "none")},
+    switches={"hips": ("together", "each", "labels", "none")},
 )  # fmt: skip

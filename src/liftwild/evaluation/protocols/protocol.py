@@ -45,7 +45,7 @@ class Protocol:
 
     ``published``: how many people without and with 3D labels it is over; 0: any number, None: it does not measure
     such. ``scores``: its numbers by table and column. ``align``: everybody's poses as it compares them; ``per_store``:
-    of each store by itself, not of all together. ``switches``: the values of each, the paper's first. ``group``: tells
+    of each store by itself, not of all together. ``switches``: the values of each, the default first. ``group``: tells
     the name that it has for a ``Sample.group``; LiftwildError if it has none. ``needs_head_size``: of somebody in each
     store. ``tables``: Markdown of its own, where it does not go by the tables of the paper.
     """
@@ -61,7 +61,7 @@ class Protocol:
     tables: Callable[[Predictions], str] | None = None
 
     def chosen(self, given: Switches) -> dict[str, str]:
-        """All switches with their values, the paper's where ``given`` has none; LiftwildError on an unknown one."""
+        """All switches with their values, the defaults where ``given`` has none; LiftwildError on an unknown one."""
         for name, value in given.items():
             if name not in self.switches:
                 known = ", ".join(self.switches) or "none"
@@ -111,9 +111,9 @@ class Protocol:
         return {self.name: self.align(predictions, switches)}
 
 
-def with_label_size(measured: Measured) -> np.ndarray:
-    """Poses (N, J, 3) in mm, pelvis at 0, with the summed bone length of their labels; NaN where those have no bone."""
-    return metrics.scale_to_bone_sum(measured.pred_3d, measured.true_3d, measured.valid_3d)
+def with_label_size(pred: np.ndarray, measured: Measured) -> np.ndarray:
+    """Poses ``pred`` (N, J, 3) with the summed bone length of their labels, mm; NaN where those have no bone."""
+    return metrics.scale_to_bone_sum(pred, measured.true_3d, measured.valid_3d)
 
 
 def rooted(pose: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray:

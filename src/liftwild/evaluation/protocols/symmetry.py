@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from liftwild.evaluation import metrics
+from liftwild.evaluation.measure import Measured
 from liftwild.evaluation.predictions import Predictions
 from liftwild.evaluation.protocols.mpi_inf_3dhp import MPI_INF_3DHP
 from liftwild.evaluation.protocols.mpii import MPII
@@ -21,13 +22,18 @@ def _scores(predictions: Predictions, switches: Switches) -> Scores:
     """Means over people, in the unit of each table."""
     found: Scores = {}
     if in_mm := [store for store in predictions.stores if store.has_3d]:
-        found["table4-mm"] = _means(with_label_size(predictions.of(*in_mm).measured))
+        found["table4-mm"] = _means(_sized(predictions.of(*in_mm).measured))
     if in_px := [store for store in predictions.stores if not store.has_3d]:
         measured = predictions.of(*in_px).measured
         depth_px = measured.pred_depth * (measured.input_px / 2)
         pose = np.concatenate([measured.pred_2d, depth_px[..., None]], axis=-1).astype(np.float64)
         found["table4-px"] = _means(pose * (CROP_PX / measured.input_px))
     return found
+
+
+def _sized(measured: Measured) -> np.ndarray:
+    """Poses in mm, with the summed bone length of their labels."""
+    return with_label_size(measured.pred_3d, measured)
 
 
 def _means(poses: np.ndarray) -> dict[str, float]:

@@ -49,8 +49,8 @@ class _Skeleton:
     radians: bool
 
 
-def read_asf_amc(asf: str | Path, amc: str | Path, frame_time_s: float = CMU_FRAME_TIME_S) -> Motion:
-    """The clip of an AMC file on the skeleton of an ASF file, lengths as the files write them.
+def read_asf_amc(asf: str | Path, amc: str | Path) -> Motion:
+    """The clip of an AMC file on the skeleton of an ASF file, lengths as the files write them, 120 frames a second.
 
     LiftwildError, with the line, if one is not what it should be, is cut short, or does not fit the other.
     """
@@ -88,7 +88,7 @@ def read_asf_amc(asf: str | Path, amc: str | Path, frame_time_s: float = CMU_FRA
         ends=ends,
         rotations=rotations,
         root_positions=root_positions,
-        frame_time_s=frame_time_s,
+        frame_time_s=CMU_FRAME_TIME_S,
     )
 
 

@@ -15,6 +15,7 @@ from typing import NoReturn
 import numpy as np
 
 from liftwild.errors import LiftwildError
+from liftwild.files import reading
 from liftwild.rotation import matrix_about
 from liftwild.synthetic.mocap.motion_clip import Motion
 
@@ -36,12 +37,8 @@ def read_bvh(path: str | Path) -> Motion:
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file; LiftwildError if it is missing, unreadable, empty or no text."""
-    try:
+    with reading(path):
         data = path.read_bytes()
-    except FileNotFoundError:
-        raise LiftwildError(f"{path}: no such file") from None
-    except OSError as error:
-        raise LiftwildError(f"{path}: cannot be read: {error.strerror}") from None
     if not data.strip():
         raise LiftwildError(f"{path}: the file is empty; export it again")
     if b"\0" in data:

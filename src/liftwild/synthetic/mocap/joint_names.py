@@ -156,7 +156,6 @@ def _key(words: Sequence[str]) -> tuple[str | None, str]:
     return side, name
 
 
-def _listed(names: Sequence[str], most: int = 30) -> str:
-    """Names joined with commas, shortened if they are many."""
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest
+def _listed(names: Sequence[str]) -> str:
+    """Names joined with commas, the first 30 if they are more."""
+    return ", ".join(names[:30]) + (f" and {len(names) - 30} more" if len(names) > 30 else "")

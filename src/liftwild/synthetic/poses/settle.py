@@ -185,11 +185,6 @@ def collisions(body: Body, posed: Tensor) -> Tensor:
     return torch.stack([distance < limit * size for distance, limit in checks]).sum(0).float()
 
 
-def yawed(pose: Tensor, degrees: Tensor) -> Tensor:
-    """The pose turned about the vertical by ``degrees`` (B,)."""
-    return rotation_about("z", degrees)[:, None] @ pose
-
-
 def needs_chair(body: Body, posed: Tensor) -> Tensor:
     """Whether (B,) a pose of unknown origin needs a chair: thighs level, and nothing under the body's weight."""
     at = body.bone

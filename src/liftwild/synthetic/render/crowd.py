@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from liftwild.rotation_torch import rotation_about
 from liftwild.skeleton import PELVIS
 from liftwild.synthetic.body import garments, materials
 from liftwild.synthetic.body.garments import Outfit
@@ -84,7 +85,7 @@ def sample_bodies(
         rotations = captured[rng.index(len(captured))]
         in_air = torch.zeros(len(heads), dtype=torch.bool, device=heads.device)
         sits = settle.needs_chair(body, body.pose_heads(heads, rotations)) & chairs
-    rotations = settle.yawed(rotations, rng.uniform(0, 360))
+    rotations = rotation_about("z", rng.uniform(0, 360))[:, None] @ rotations
     posed = body.pose_heads(heads, rotations)
     transforms = body.transforms(heads, posed, rotations)
     dressed = rest[:, layers.source] + layers.normal * garments.offsets(layers, identities.outfit)[..., None]

@@ -14,11 +14,11 @@ SHEET_COLUMNS, MAX_PICTURES = 8, 48
 _RIGHT, _LEFT, _MIDDLE, _HIDDEN = (230, 60, 50), (60, 90, 235), (240, 200, 40), (120, 120, 120)
 
 
-def contact_sheet(samples: Sequence[RenderedSample], joints: bool = False, columns: int = SHEET_COLUMNS) -> np.ndarray:
-    """Pictures in rows of ``columns``, all of one size: (H, W, 3) uint8 RGB. ``joints``: with bones, right red, left
+def contact_sheet(samples: Sequence[RenderedSample], joints: bool = False) -> np.ndarray:
+    """Pictures of one size in rows of ``SHEET_COLUMNS``: (H, W, 3) uint8 RGB. ``joints``: with bones, right red, left
     blue, and hidden joints grey."""
     pictures = [draw_joints(each) if joints else each.sample.image for each in samples]
-    columns = min(columns, len(pictures))
+    columns = min(SHEET_COLUMNS, len(pictures))
     pictures += [np.zeros_like(pictures[0])] * (-len(pictures) % columns)
     rows = [np.concatenate(pictures[start : start + columns], 1) for start in range(0, len(pictures), columns)]
     return np.concatenate(rows, 0)
@@ -37,10 +37,3 @@ def draw_joints(rendered: RenderedSample) -> np.ndarray:
         colour = (255, 255, 255) if rendered.visible[joint] else _HIDDEN
         cv2.circle(picture, point.tolist(), 24, colour, -1, cv2.LINE_AA, 4)
     return picture
-
-
-def png(picture: np.ndarray) -> bytes:
-    """``picture`` (H, W, 3) RGB as a PNG file's bytes."""
-    done, encoded = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    assert done
-    return encoded.tobytes()

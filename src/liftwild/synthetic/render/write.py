@@ -7,23 +7,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from liftwild.data.store import CROP_PX, JPEG_QUALITY, StoreWriter, stored_row
 from liftwild.errors import LiftwildError
 from liftwild.files import write_whole
+from liftwild.media.encoding import jpeg_bytes
 from liftwild.skeleton import MPII_16
 from liftwild.synthetic.render.generate import RenderedSample
-
-
-def _jpeg_file(image: np.ndarray) -> bytes:
-    """``image`` (H, W, 3) RGB as a JPEG file."""
-    done, encoded = cv2.imencode(
-        ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    )
-    assert done
-    return encoded.tobytes()
 
 
 def rendered_row(rendered: RenderedSample) -> dict[str, Any]:
@@ -38,7 +29,7 @@ def rendered_row(rendered: RenderedSample) -> dict[str, Any]:
     camera = sample.camera
     assert camera is not None
     return {
-        "image": _jpeg_file(sample.image),
+        "image": jpeg_bytes(sample.image, JPEG_QUALITY),
         "joints_2d": np.where(sample.joints_2d_valid[:, None], sample.joints_2d, 0).ravel().astype(np.float32),
         "joints_2d_valid": sample.joints_2d_valid,
         "joints_3d": sample.joints_3d.ravel().astype(np.float32),
@@ -53,6 +44,7 @@ def rendered_row(rendered: RenderedSample) -> dict[str, Any]:
         "head_size_px": None,
         "visibility": sample.visibility,
         "photo": [0.0, 0.0, size, size],
+        "spine_3d": None,
     }
 
 
@@ -86,7 +78,7 @@ def with_pictures(samples: Iterable[RenderedSample], folder: str | Path) -> Iter
         folder.mkdir(parents=True, exist_ok=True)
         for key, rendered in enumerate(samples, start=1):
             sample = rendered.sample
-            (folder / f"{sample.source}.jpg").write_bytes(_jpeg_file(sample.image))
+            write_whole(folder / f"{sample.source}.jpg", jpeg_bytes(sample.image, JPEG_QUALITY))
             height, width = sample.image.shape[:2]
             camera = {name: getattr(sample.camera, name) for name in ("fx", "fy", "cx", "cy")}
             images.append(
