@@ -101,8 +101,8 @@ def test_losses_of_spread_place_and_presence() -> None:
     pred = torch.tensor([[0.2, 1.0, 0.0]], requires_grad=True)
     log = torch.log(torch.tensor([[0.2, 0.1, 1.0]])).requires_grad_()
     found = depth_spread_loss(pred, log, target, valid)
-    by_hand = (0.2 + 0.1 * (1 + np.log(0.2))) + 0.1 * (0 + np.log(0.1))
-    assert found.total.item() == pytest.approx(by_hand, rel=1e-5) and found.count == 2
+    by_hand = ((0.2 + 0.1 * (1 + np.log(0.2))) + 0.1 * (0 + np.log(0.1))) / 2  # mean of the image's two joints
+    assert found.total.item() == pytest.approx(by_hand, rel=1e-5) and found.count == 1
     found.mean().backward()
     assert log.grad is not None and log.grad[0, 0].abs() < 1e-6 and log.grad[0, 2] == 0  # best where it is the error
     away = place_loss(torch.tensor([[[3.0, 4.0], [9.0, 9.0]]]), torch.zeros(1, 2, 2), torch.tensor([[True, False]]))
