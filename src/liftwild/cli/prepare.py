@@ -172,6 +172,22 @@ def prepare_mpi_inf_3dhp_command(
         _write(mpi_inf_3dhp_train(source, scale or "true", every), out)
 
 
+@prepare_command.command("poses")
+@click.argument("motion", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The poses to write, x.npy.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of the bodies they are put on.")
+def prepare_poses_command(motion: tuple[Path, ...], out: Path, seed: int) -> None:
+    """Poses of motion capture, to train a lifter on: MOTION is .bvh, .amc with .asf, or folders of them."""
+    from tqdm import tqdm
+
+    from liftwild.synthetic.poses.pose_bank import write_captured_poses
+
+    count, faults = write_captured_poses(out, motion, seed, lambda files: tqdm(files, unit="clip"))
+    for fault in faults:
+        click.echo(f"left out: {fault}", err=True)
+    click.echo(f"{count} poses in {out}" + (f"; {len(faults)} of the files left out" if faults else ""))
+
+
 def _bar(unit: str) -> Callable[[Any, int], Any]:
     from tqdm import tqdm
 

@@ -13,17 +13,24 @@ from liftwild.synthetic.mocap.bvh import read_bvh
 from liftwild.synthetic.mocap.motion_clip import Motion, spread_frames
 from liftwild.synthetic.mocap.retarget import retarget
 
-__all__ = ["Motion", "read_asf_amc", "read_bvh", "read_motion", "retarget", "spread_frames"]
+__all__ = [
+    "Motion", "motion_files", "read_asf_amc", "read_bvh", "read_clip", "read_motion", "retarget", "spread_frames",
+]  # fmt: skip
 
 
 def read_motion(path: str | Path) -> list[Motion]:
-    """The clips of a .bvh file, of an .amc file with its .asf beside it, or of all of them in a folder, by name.
+    """The clips of ``motion_files(path)``. LiftwildError if there is none or one of them is faulty."""
+    return [read_clip(each) for each in motion_files(path)]
 
-    Subfolders and hidden files are left alone. LiftwildError if there is none or one of them is faulty.
+
+def motion_files(path: str | Path) -> list[Path]:
+    """A .bvh or .amc file, or all of them in a folder, by name; subfolders and hidden files are left alone.
+
+    LiftwildError if a folder has none.
     """
     path = Path(path)
     if not path.is_dir():
-        return [_read_one(path)]
+        return [path]
     files = sorted(
         each
         for each in path.iterdir()
@@ -31,11 +38,11 @@ def read_motion(path: str | Path) -> list[Motion]:
     )
     if not files:
         raise LiftwildError(f"{path}: the folder has no .bvh or .amc files; name one that has")
-    return [_read_one(each) for each in files]
+    return files
 
 
-def _read_one(path: Path) -> Motion:
-    """The clip of one file."""
+def read_clip(path: Path) -> Motion:
+    """The clip of a .bvh file, or of an .amc file with its .asf beside it; LiftwildError if it is faulty."""
     if not path.exists():
         raise LiftwildError(f"{path}: no such file or folder")
     if path.suffix.lower() == ".bvh":
