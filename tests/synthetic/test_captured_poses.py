@@ -21,16 +21,16 @@ ENDS = {"upper arm": ("shoulder", "elbow"), "forearm": ("elbow", "wrist"), "thig
 
 def test_limbs_point_where_the_clip_has_them(write: Write, tmp_path: Path) -> None:
     source = write(puppet(frames=8).text(), "a.bvh")
-    assert write_captured_poses(tmp_path / "poses.npy", [source]) == (8, [])
+    assert write_captured_poses(tmp_path / "poses.npy", [source]) == (4, [])
     found = read_poses(tmp_path / "poses.npy").astype(float)
     motion = read_bvh(source)
-    expected = source_directions(motion)
-    assert len(spread_frames(motion)) == 8
+    chosen = spread_frames(motion)
+    expected = {name: along[chosen] for name, along in source_directions(motion).items()}
     for side in ("left", "right"):
         for part, ends in ENDS.items():
             start, end = (found[:, MPII_16.index(f"{side}_{name}")] for name in ends)
             along = (end - start) / np.linalg.norm(end - start, axis=-1, keepdims=True)
-            assert ((along * expected[f"{side} {part}"]).sum(-1) > 0.999).all()
+            assert ((along * expected[f"{side} {part}"]).sum(-1) > 0.99).all()  # joints lie up to 2 cm off bones
     np.testing.assert_allclose(found[:, PELVIS, :2], 0, atol=1e-6)
     assert (found[..., 2] >= -1e-3).all() and (found[..., 2].min(axis=1) < 0.2).all()
     sizes = np.linalg.norm(found[:, MPII_16.index("left_knee")] - found[:, MPII_16.index("left_hip")], axis=-1)
