@@ -58,6 +58,7 @@ class Trainer:
         self.net.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in its stubs
         self.average = copy.deepcopy(self.net).eval().requires_grad_(False) if recipe.ema_decay else None
         self.start: str | None = None
+        self.pretrained = movenet_weights.origin(recipe.pretrained) if recipe.pretrained else None
         self.metrics: dict[str, Any] = {}
         self.metrics_before: dict[str, Any] = {}
         self.best: dict[str, Any] = {}
@@ -94,6 +95,7 @@ class Trainer:
         self.net.init_from_shallower(net)
         self.result.load_state_dict(self.net.state_dict())
         self.sum_length_mm = self.sum_length_mm or card["sum_length_mm"]
+        self.pretrained = self.pretrained or card.get("pretrained")
 
     def resume_from(self, checkpoint: Path) -> None:
         """Take everything but the optimiser's state from a checkpoint; LiftwildError if it is of other stores."""
@@ -105,6 +107,7 @@ class Trainer:
         if self.average is not None:
             checkpoints.load_net(checkpoint, self.average, checkpoints.AVERAGE)
         self.start, self.metrics = state["from"], state["metrics"]
+        self.pretrained = state.get("pretrained")
         self.metrics_before, self.best = state.get("metrics_before", {}), state.get("best", {})
         self.sum_length_mm = state.get("sum_length_mm", self.sum_length_mm)
         if "schedule" in state:  # as it was made to fit, so that the rest is what it would have been
