@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from liftwild.cli.option_types import DEVICE_HELP, BoxNumbers, CountOrAll, Numbers
+from liftwild.console import say
 from liftwild.errors import LiftwildError
 from liftwild.files import make_folder
 from liftwild.inference.runtime_kinds import RUNTIME_NAMES
@@ -205,13 +206,13 @@ def predict_command(ctx: click.Context, sources: tuple[Path, ...], **given: Any)
     failed = False
     if found:
         counts = write_photos(estimator, found, guard, selection, poses, wanted)
-        click.echo(f"{counts}; results in {options.out} ({estimator.runtime_name})")
+        say(f"{counts}; results in {options.out} ({estimator.runtime_name})")
         failed = counts.failed > 0
     for clip in clips:
         try:
             _predict_clip(estimator, clip, options.fps, guard, selection, poses, wanted)
         except LiftwildError as error:
-            click.echo(f"error: {error}", err=True)
+            say(f"error: {error}", err=True)
             failed = True
     if failed:
         ctx.exit(1)
@@ -249,13 +250,11 @@ def _predict_clip(
         clip = open_clip(path, fps if path.is_dir() else None)
         done, notes = write_clip(estimator, clip, guard, selection, poses, wanted, path)
     for note in notes:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
     frames = "1 frame" if done.frames == 1 else f"{done.frames} frames"
     people = "1 person" if len(done.recording.tracks) == 1 else f"{len(done.recording.tracks)} people"
     skipped = f", {done.skipped} broken or missing ones skipped" if done.skipped else ""
     found = f"{people} in {done.frames_with_people} of them"
-    click.echo(
-        f"{done.recording.source}: {frames} done{skipped}; {found}; results in {guard.out} ({estimator.runtime_name})"
-    )
+    say(f"{done.recording.source}: {frames} done{skipped}; {found}; results in {guard.out} ({estimator.runtime_name})")
     for line in done.shaking:
-        click.echo(f"  {line}")
+        say(f"  {line}")

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from liftwild import __version__
 from liftwild.boxes import Box
+from liftwild.console import say
 from liftwild.errors import LiftwildError
 from liftwild.inference.estimator import Estimator
 from liftwild.media.video import Clip, Frame, read_ahead
@@ -132,7 +133,7 @@ class _FirstPass:
             raise LiftwildError(f"{error}{self._kept()}") from None
         except KeyboardInterrupt:
             if kept_note := self._kept():
-                print(f"{self.name}{kept_note}", file=sys.stderr)
+                say(f"{self.name}{kept_note}", err=True)
             raise
         return self.fault
 
