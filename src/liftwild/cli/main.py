@@ -16,7 +16,7 @@ from liftwild.cli.prepare import prepare_command
 from liftwild.cli.render import render_command
 from liftwild.cli.report import report_command
 from liftwild.cli.train import train_command
-from liftwild.console import say
+from liftwild.console import printable, say
 from liftwild.errors import LiftwildError
 
 
@@ -30,6 +30,9 @@ class _Commands(click.Group):
         except LiftwildError as error:
             say(f"error: {error}", err=True)
             ctx.exit(1)
+        except click.ClickException as error:
+            error.message = printable(error.message)  # it may hold the name of a file
+            raise
         except KeyboardInterrupt:
             say("interrupted", err=True)
             ctx.exit(130)

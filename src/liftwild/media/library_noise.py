@@ -35,7 +35,7 @@ class _Stderr:
             if not self.inside:
                 with suppress(OSError, ValueError):  # stderr is closed: nothing to keep quiet
                     sys.stderr.flush()
-                    self.file = self.file or tempfile.TemporaryFile("ab+")
+                    self.file = self.file or tempfile.TemporaryFile("ab+")  # noqa: SIM115 - it stays open
                     self.real = os.dup(2)
                     os.dup2(self.file.fileno(), 2)
             self.inside += 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,22 +23,24 @@ from liftwild.media.library_noise import without_noise
 Photo = str | Path | bytes | np.ndarray | Any  # ``load_photo`` says which; Any: a PIL image
 ACCEPTED = "a photo is a path, the bytes of an image file, a PIL image, or an array (H, W, 3) of uint8 RGB"
 SUFFIXES = frozenset(
-    {
-        ".jpg",
-        ".jpeg",
-        ".png",
-        ".webp",
-        ".bmp",
-        ".tif",
-        ".tiff",
-        ".heic",
-        ".heif",
-        ".hif",
-        ".avif",
-        ".jp2",
-        ".pnm",
-        ".ppm",
-    }
+    f".{name}"
+    for name in [
+        "jpg",
+        "jpeg",
+        "png",
+        "webp",
+        "bmp",
+        "tif",
+        "tiff",
+        "heic",
+        "heif",
+        "hif",
+        "avif",
+        "jp2",
+        "pnm",
+        "ppm",
+        "pgm",
+    ]
 )
 MAX_FILE_BYTES = 1 << 29
 # A photo's pixels and all their copies while it is read; with the networks a process then stays under 2 GB.
@@ -186,28 +189,57 @@ def _rgb_of_array(array: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)))
 
 
-def find_photos(paths: Iterable[str | Path]) -> list[Path]:
+def find_photos(
+    paths: Iterable[str | Path],
+    failed: Callable[[str], object] | None = None,
+    note: Callable[[str], object] | None = None,
+) -> list[Path]:
     """The photos that ``paths`` name: files as given, a folder's image files by suffix, sorted, without subfolders.
 
-    Hidden files in folders are left out, a file named twice comes once. A path that is not there is kept:
-    ``read_photo`` says what is wrong with it. LiftwildError if a folder cannot be read or holds no image file.
+    Hidden files in folders are left out, a file named twice comes once. A path that is not there, or leads nowhere, is
+    kept: ``read_photo`` says what is wrong with it. ``note`` is told what else a folder holds. LiftwildError if a
+    folder cannot be read or holds no photo; with ``failed`` that is told the line, and the other paths are done.
     """
-    photos: dict[Path, Path] = {}
-    for path in map(Path, paths):
-        found = [path]
-        if os.path.isdir(path):
-            with reading(path):
-                found = sorted(
-                    file
-                    for file in path.iterdir()
-                    if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
-                )
-            if not found:
-                kinds = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
-                raise LiftwildError(f"{path}: no photos in this folder ({kinds})")
+    photos: dict[str, Path] = {}
+    named = [Path(path) for path in paths]
+    for path in named:
+        found, others = [path], ""
+        try:
+            if os.path.isdir(path):
+                found, others = _photos_of(path, named)
+        except LiftwildError as error:
+            if failed is None:
+                raise
+            failed(str(error))
+            continue
+        if others and note is not None:
+            note(f"{path}: passed over {others}; a folder or a video in it is named by itself")
         for file in found:
-            photos.setdefault(file.resolve(), file)
+            photos.setdefault(os.path.realpath(file), file)
     return list(photos.values())
+
+
+def _photos_of(folder: Path, named: Sequence[Path]) -> tuple[list[Path], str]:
+    """A folder's photos, and what else it holds, in words, but for what is ``named`` itself; LiftwildError if it cannot
+    be read or holds no photo."""
+    photos: list[Path] = []
+    others: Counter[str] = Counter()
+    with reading(folder):
+        for path in sorted(folder.iterdir()):
+            if path.name.startswith(".") or path in named:
+                continue
+            if os.path.isdir(path):
+                others["folder"] += 1
+            elif path.suffix.lower() in SUFFIXES:
+                photos.append(path)
+            else:
+                others[path.suffix.lower() or "file without a suffix"] += 1
+    told = ", ".join(f"{count} {name}" for name, count in sorted(others.items()))
+    if not photos:
+        kinds = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
+        instead = f"; it holds {told}: name what is in it by itself" if told else ""
+        raise LiftwildError(f"{folder}: no photos in this folder ({kinds}){instead}")
+    return photos, told
 
 
 def _read_bytes(path: Path) -> bytes:
