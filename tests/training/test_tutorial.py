@@ -97,5 +97,5 @@ def test_a_recipe_changes_stages_of_another(tmp_path: Path) -> None:
 def test_the_recipe_in_the_docs(tmp_path: Path) -> None:
     (block,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "training.md").read_text(), flags=re.DOTALL)
     (tmp_path / "own.toml").write_text(block)
-    (stage,) = load_recipe(tmp_path / "own.toml").stages
-    assert stage.train == "all" and stage.lr * stage.pretrained_lr == pytest.approx(2e-5)
+    heads = load_recipe(tmp_path / "own.toml").stages[-1]
+    assert heads.train == "all" and heads.lr * heads.pretrained_lr == pytest.approx(2e-5)
