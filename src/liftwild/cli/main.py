@@ -16,6 +16,7 @@ from liftwild.cli.prepare import prepare_command
 from liftwild.cli.render import render_command
 from liftwild.cli.report import report_command
 from liftwild.cli.train import train_command
+from liftwild.console import printable, say
 from liftwild.errors import LiftwildError
 
 
@@ -27,10 +28,13 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except LiftwildError as error:
-            click.echo(f"error: {error}", err=True)
+            say(f"error: {error}", err=True)
             ctx.exit(1)
+        except click.ClickException as error:
+            error.message = printable(error.message)  # it may hold the name of a file
+            raise
         except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
+            say("interrupted", err=True)
             ctx.exit(130)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from liftwild.console import say
 from liftwild.threads import wait_kindly
 
 
@@ -60,4 +61,4 @@ def render_command(
         shown = write_store(tqdm(kept, total=count, unit="picture"), out, keep=MAX_PICTURES if sheet else 0)
     if sheet is not None:
         write_png(sheet, contact_sheet(shown, sheet_joints))
-    click.echo(f"{count} pictures in {out}" + (f"; {len(shown)} of them in {sheet}" if sheet else ""))
+    say(f"{count} pictures in {out}" + (f"; {len(shown)} of them in {sheet}" if sheet else ""))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from liftwild.console import say
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.evaluation.cost import cost_table
@@ -145,7 +145,7 @@ def _charts(folder: Path, found: Sequence[Scored]) -> list[Path]:
             write_joint_errors(errors, f"Mean error by joint on {name}", MPII_16.names, joints)
             written += [pck, errors]
     except MissingMatplotlibError as missing:
-        print(f"the report has no charts: {missing}", file=sys.stderr)
+        say(f"the report has no charts: {missing}", err=True)
     return written
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from liftwild.console import say
 from liftwild.evaluation.metric_table import METRICS
 from liftwild.files import write_whole
 from liftwild.heatmap import decode
@@ -110,13 +111,13 @@ class Monitor:
                 self.writer.add_scalar(f"val/{store}/{name}", value, total)
             self._log({"step": total, "store": store, **scores})
             shown = " ".join(f"{name} {value:.1f}" for name, value in scores.items())
-            self.bar.write(f"step {total}, {store}: {shown}", file=sys.stderr)
+            say(f"step {total}, {store}: {shown}", err=True)
             self.since = time.perf_counter()
 
     def say(self, line: str) -> None:
         """Print a line beside the progress bar."""
         if self.is_main:
-            self.bar.write(line, file=sys.stderr)
+            say(line, err=True)
 
     def set_total(self, total: int) -> None:
         """Change the number of steps of the run to ``total``."""

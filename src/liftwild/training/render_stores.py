@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from liftwild import console
 from liftwild.synthetic.poses.pose_bank import write_poses
 from liftwild.synthetic.render.generate import RenderedSample, batch_size, render_people
 from liftwild.synthetic.render.write import rendered_row, write_store
@@ -94,7 +94,7 @@ def with_estimate(
             line += f"about {size / first * people / 1e6:.1f} MB"
             if until is not None and budget.now() + left > until:
                 line += f"; the share of --minutes for rendering ends in {budget.duration_text(until - budget.now())}"
-            tqdm.write(line, file=sys.stderr)
+            say(line)
         yield rendered
 
 
@@ -109,4 +109,4 @@ def _until(samples: Iterable[RenderedSample], until: float | None, least: int) -
 def say(*lines: str) -> None:
     """Print lines for the user on stderr."""
     for line in lines:
-        print(line, file=sys.stderr, flush=True)
+        console.say(line, err=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
 
+from liftwild.console import say
 from liftwild.errors import LiftwildError
 from liftwild.network.posenet import PoseNetConfig
 from liftwild.threads import split_cores, usable_cores
@@ -109,7 +109,7 @@ def train_recipe(
     torch.backends.cudnn.deterministic = True
     torch.set_num_threads(min(before, threads))  # fewer where OMP_NUM_THREADS says so
     if fabric.is_global_zero:
-        print(run_summary(trainer, at), file=sys.stderr, flush=True)
+        say(run_summary(trainer, at), err=True)
     try:
         trainer.run(at, found, stop_after, time.until, fit=found is None and not keep_schedule)
     finally:
