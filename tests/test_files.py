@@ -102,9 +102,9 @@ def test_what_a_killed_process_left_is_removed_and_what_is_in_use_is_not(tmp_pat
         (stage / "x.mp4").write_bytes(b"half")
         left = shutil.copytree(stage, tmp_path / stage.name.replace(".part", "0.part"))
         assert remove_leftovers(tmp_path) == [stage] and not left.exists() and names(stage) == ["x.mp4"]
-        with pytest.raises(LiftwildError, match="another process is writing .*x.mp4"):
-            with staging(tmp_path / "x.mp4", alone=True):
-                pass
+        again = staging(tmp_path / "x.mp4", alone=True)
+        with pytest.raises(LiftwildError, match=r"another process is writing .*x\.mp4"), again:
+            pass
         with staging(tmp_path / "y.mp4", alone=True), staging(tmp_path / "x.mp4"):
             assert len(names(tmp_path)) == 3
     assert names(tmp_path) == []

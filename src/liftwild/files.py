@@ -5,6 +5,7 @@ All of liftwild writes through ``atomic_path`` and ``write_whole``; ``check_outp
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -47,7 +48,8 @@ def writing(path: str | Path) -> Iterator[None]:
 
 def reason_of_os(error: OSError) -> str:
     """Why the system refused, in its words; Arrow puts them at the end of a longer message."""
-    return error.strerror or str(error).rpartition("] ")[2]
+    hint = "; allow more with 'ulimit -n'" if error.errno == errno.EMFILE else ""
+    return (error.strerror or str(error).rpartition("] ")[2]) + hint
 
 
 def make_folder(path: Path) -> None:
@@ -128,7 +130,7 @@ def staging(path: Path, alone: bool = False) -> Iterator[Path]:
     stage, handle = _new_stage(folder, key)
     try:
         if alone and any(other != stage for other in remove_leftovers(folder, key)):
-            raise LiftwildError(f"another process is writing {path}")
+            raise LiftwildError(f"another process is writing {path}; wait for it, or choose another name")
         yield stage
     finally:
         shutil.rmtree(stage, ignore_errors=True)

@@ -12,8 +12,9 @@ from lightning_fabric import Fabric
 from tqdm import tqdm
 
 from liftwild.data.prepare import HOLD_BACK_EVERY, left_out, prepare_labels, write_skips
-from liftwild.data.store import Store
+from liftwild.data.store import Store, is_store
 from liftwild.errors import LiftwildError
+from liftwild.files import check_output, make_folder
 from liftwild.synthetic.poses.pose_bank import read_poses
 from liftwild.training.recipe import PHOTOS, PHOTOS_VAL, Recipe
 from liftwild.training.render_stores import render_missing, say
@@ -61,6 +62,7 @@ def prepare_stores(
     fabric.barrier()  # all processes have looked at what is there
     if fabric.local_rank == 0:
         for name in [*new, *([PHOTOS_VAL] if hold_back else [])]:
+            check_output(paths[name], is_store, "--out")
             paths[name].unlink(missing_ok=True)
     fabric.barrier()
     if fabric.local_rank == 0:
@@ -93,7 +95,7 @@ def prepare_photos(labels: Path, images: Path, path: Path, held_back: Path | Non
 
     Errors as in ``prepare_labels``.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     done = prepare_labels(
         labels, images, path, lambda photos, total: iter(tqdm(photos, total=total, unit="photo")), held_back
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from liftwild.files import make_folder
 from liftwild.synthetic.poses.pose_bank import write_poses
 from liftwild.synthetic.render.generate import RenderedSample, batch_size, render_people
 from liftwild.synthetic.render.write import rendered_row, write_store
@@ -58,7 +59,7 @@ def render_store(entry: StoreEntry, device: str = "cpu", until: float | None = N
         processes=processes, device=device,
     )  # fmt: skip
     path = Path(entry.path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     say(f"rendering {entry.count} people into {path}, once")
     batch = batch_size(RENDERED_PX, device)
     bar = tqdm(total=entry.count, unit="picture")
