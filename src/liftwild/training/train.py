@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -77,13 +77,21 @@ def check_new_run(out: Path, resume: bool = False) -> None:
 def run_folder(out: Path, fabric: Fabric) -> Iterator[None]:
     """The folder of a run, made, for this run alone. LiftwildError if another one trains in it, or it cannot be
     written."""
+    is_new = not out.exists()
     make_folder(out)
     with writing(out), ExitStack() as stack:
+        if is_new:
+            stack.callback(_remove_empty, out)
         if fabric.is_global_zero:
             stack.enter_context(staging(out / "checkpoints", alone=True))
             for folder in (out / "checkpoints", out / "stages"):
                 remove_leftovers(folder)
         yield
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def train_recipe(
