@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,26 +28,12 @@ def _every(help: str) -> Callable[[Command], Command]:
 
 
 @click.group("prepare")
-@click.pass_context
-def prepare_command(ctx: click.Context) -> None:
+def prepare_command() -> None:
     """Turn labelled photos, or a data set, into a store that training reads.
 
     What is left out is counted by reason, and listed in full in OUT.skipped.txt. docs/datasets.md says where to ask for
     the data sets and what lands where.
     """
-    if threading.current_thread() is threading.main_thread():  # others may not
-        for name in ("SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)  # Windows has no SIGHUP
-            if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup is left alone
-                signal.signal(number, _end)
-                ctx.call_on_close(lambda number=number: signal.signal(number, signal.SIG_DFL))
-
-
-def _end(number: int, frame: Any) -> None:
-    """End as after Ctrl-C, so that no half file is left; the same signal again ends at once."""
-    signal.signal(number, signal.SIG_DFL)
-    say(f"ended by {signal.Signals(number).name}", err=True)
-    raise SystemExit(128 + number)
 
 
 @prepare_command.command("coco")

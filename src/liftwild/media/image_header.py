@@ -53,7 +53,8 @@ def read_header(data: bytes) -> ImageHeader:
         if data[:4] in (b"II*\0", b"MM\0*"):
             return _tiff(data)
         if data[:6] in (b"GIF87a", b"GIF89a"):
-            return ImageHeader("GIF", *struct.unpack_from("<HH", data, 6), True, 16)
+            width, height = struct.unpack_from("<HH", data, 6)
+            return ImageHeader("GIF", width, height, True, 16)
         if data[4:8] == b"ftyp":
             return _isobmff(data)
         if data.startswith(JP2):

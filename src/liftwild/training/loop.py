@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from safetensors.torch import save_file
 
 from liftwild.data.store import Store, fingerprint, mean_bone_lengths_mm, sum_length_mm
 from liftwild.errors import LiftwildError
@@ -33,7 +32,7 @@ from liftwild.training.optimizer import make_optimizer
 from liftwild.training.recipe import Recipe
 from liftwild.training.run_weights import origin_of, write_run_weights, write_stage_weights
 from liftwild.training.stage import Stage
-from liftwild.weights import check_shards
+from liftwild.weights import check_shards, write_tensors
 
 VAL_PEOPLE = 1000  # at most so many of each val store, spread evenly, are measured while training
 
@@ -264,7 +263,7 @@ class Trainer:
 
     def _stop_on_nan(self, batch: Batch, stage: Stage, step: int) -> None:
         path = self.out / f"nan-step-{self.steps:08d}-rank-{self.fabric.global_rank}.safetensors"
-        save_file({name: value.contiguous().cpu() for name, value in batch.tensors().items()}, path)
+        write_tensors(path, {name: value.contiguous().cpu() for name, value in batch.tensors().items()})
         raise LiftwildError(
             f"the loss is not a number at step {step} of stage {stage.name}; its batch is in {path}, "
             "the last checkpoint is from before; a lower lr or a gradient clip often helps"
