@@ -11,9 +11,9 @@ from pathlib import Path
 from lightning_fabric import Fabric
 from tqdm import tqdm
 
+from liftwild.console import say
 from liftwild.data.prepare import HOLD_BACK_EVERY, left_out, prepare_labels, write_skips
 from liftwild.data.store import Store, is_store
-from liftwild.console import say
 from liftwild.errors import LiftwildError
 from liftwild.files import check_output, make_folder
 from liftwild.synthetic.poses.pose_bank import read_poses

@@ -68,8 +68,8 @@ def render_store(entry: StoreEntry, device: str = "cpu", until: float | None = N
         write_store(_until(told, until, batch), path)
         done = bar.n
     if done < entry.count:
-        say(f"{path} holds {done} of {entry.count} people: the share of --minutes for rendering is used; it stays so, "
-             "also for --resume and other runs; to have all, delete it and train into a new --out", err=True)  # fmt: skip
+        line = f"{path} holds {done} of {entry.count} people: the share of --minutes for rendering is used; it stays "
+        say(line + "so, also for --resume and other runs; to have all, delete it and train into a new --out", err=True)
 
 
 def _counted(samples: Iterable[RenderedSample], bar: tqdm[Any]) -> Iterator[RenderedSample]:
