@@ -101,7 +101,7 @@ def _is_count(value: Any) -> bool:
     return re.fullmatch("[0-9]{1,9}", str(value)) is not None
 
 
-class Source(click.Path):
+class InputPath(click.Path):
     """The path of a photo, video or folder; of an address or a camera's number it is told what to do instead."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from liftwild.cli.option_types import DEVICE_HELP, BoxNumbers, CountOrAll, Numbers, Source, wrong_usage
+from liftwild.cli.option_types import DEVICE_HELP, BoxNumbers, CountOrAll, InputPath, Numbers, wrong_usage
 from liftwild.console import say
 from liftwild.errors import LiftwildError, line_of
 from liftwild.files import make_folder
@@ -144,7 +144,11 @@ def make_detector(options: PredictOptions) -> PersonDetector:
 
 @click.command("predict")
 @click.argument(
-    "sources", nargs=-1, required=True, type=Source(path_type=Path, readable=False), metavar="PHOTO|VIDEO|FOLDER|-..."
+    "sources",
+    nargs=-1,
+    required=True,
+    type=InputPath(path_type=Path, readable=False),
+    metavar="PHOTO|VIDEO|FOLDER|-...",
 )
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
 @click.option("--clip", "as_clip", is_flag=True, help="A folder is one clip, its images are the frames.")

@@ -9,7 +9,11 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import IO
+from typing import IO, Any
+
+fcntl: Any = None
+with suppress(ImportError):  # not on Windows
+    import fcntl
 
 # Lines of libjpeg, libpng, libwebp and libheif. Others that come meanwhile, as of a progress bar, are passed on.
 _NOISE = re.compile(
@@ -18,6 +22,14 @@ _NOISE = re.compile(
 )
 # Of these, what says that pixels are wrong; the rest, as of colour profiles, harms nobody.
 _DAMAGE = re.compile(r"Corrupt|Premature|error|Inconsistent|Bogus")
+
+
+def _file_for_many() -> IO[bytes]:
+    """A file without a name that several threads may write to while one empties it."""
+    file = tempfile.TemporaryFile("ab+")  # noqa: SIM115 - it stays open
+    if fcntl is not None:  # "a" alone does not set it on a file without a name: zeros would fill the gap
+        fcntl.fcntl(file, fcntl.F_SETFL, fcntl.fcntl(file, fcntl.F_GETFL) | os.O_APPEND)
+    return file
 
 
 class _Stderr:
@@ -35,7 +47,7 @@ class _Stderr:
             if not self.inside:
                 with suppress(OSError, ValueError):  # stderr is closed: nothing to keep quiet
                     sys.stderr.flush()
-                    self.file = self.file or tempfile.TemporaryFile("ab+")  # noqa: SIM115 - it stays open
+                    self.file = self.file or _file_for_many()
                     self.real = os.dup(2)
                     os.dup2(self.file.fileno(), 2)
             self.inside += 1
