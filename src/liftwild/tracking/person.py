@@ -40,7 +40,8 @@ REACH = 0.3  # how far a pose may be from where it was expected, to be the same 
 CROWD_REACH = 0.15  # ... beside others ...
 REACH_PER_S = 0.8  # ... and how much farther for each second that has passed: about as fast as people walk
 MAX_REACH = 1.5
-ALIKE_COLOUR = 30.0  # farther apart, clothes are not one person's
+ALIKE_COLOUR = 30.0  # farther apart, clothes are not one person's ...
+STILL_COLOUR, STILL_JUMP = 20.0, 0.05  # ... nor these in a pose that moved so far: it went over to somebody new
 COLOUR_PER_SIDE = 100.0  # how much of a difference in colour weighs like one box side
 
 
@@ -134,6 +135,8 @@ class Person:
             return False
         if self.lost and detected:
             return self.could_be(seen, time_s)
+        if colour_distance(self.colours, seen.colours) > STILL_COLOUR:
+            return False
         reach = CROWD_REACH if self.crowded else REACH
         reach += 0.0 if self.lost else REACH_PER_S * (time_s - self.time_s)
         growth = side_of(followed_box(seen.pose)) / side_of(self.box(time_s))

@@ -30,6 +30,7 @@ from liftwild.tracking.observation import (
 from liftwild.tracking.person import DOUBT_SHARE, Person
 
 SAME_POSE = 0.12  # two poses nearer than this (mean joint distance in box sides) are one person's
+UNLIKE_COLOUR = 10.0  # clothes nearer than this in CIELAB to a person's own may be that person's
 OTHERS_COLOUR = 5.0  # so much nearer in CIELAB to somebody else's clothes, the body of who is followed is that one's
 SEEN_OVERLAP = 0.3  # IoU with the box of somebody who is followed: the detector means that one
 CLEAR_OVERLAP = 0.05  # IoU with everybody else's boxes up to which a pose is surely nobody else's
@@ -201,6 +202,8 @@ class Tracker:
             return False
         more = 0.0 if person.lost else OTHERS_COLOUR
         own = colour_distance(person.colours, seen.colours)
+        if own < UNLIKE_COLOUR:
+            return False
         others = [each for other, each in self.people.items() if other != number]
         return any(colour_distance(each.colours, seen.colours) + more < own for each in others)
 
