@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -76,7 +75,7 @@ def write_overlay(path: Path, recording: Recording, frames: Iterable[tuple[int, 
     step = float(np.median(np.diff(times))) if len(times) > 1 else 1 / FPS
     ends = [*times[1:], times[-1] + step]
     with (
-        atomic_path(path, f".liftwild-{os.getpid()}.part.mp4") as part,
+        atomic_path(path) as part,
         part.open("wb") as file,
         VideoWriter(file, recording.width, recording.height, 1 / step, path) as writer,
     ):
