@@ -18,6 +18,7 @@ from av.filter import Graph
 from av.sidedata.sidedata import Type
 from av.stream import Disposition
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from liftwild.errors import LiftwildError
@@ -54,6 +55,7 @@ class VideoFile:
             raise LiftwildError(f"{path}: is empty (0 bytes)")
         self._identity = f"video {path.name} {found.st_size} {hashlib.sha256(head + tail).hexdigest()[:16]}"
         self._missing = 0
+        self._to_rgb = VideoReformatter()  # one for all frames: it is slow to make
         with self._open() as (container, stream):
             fps = float(stream.average_rate or stream.guessed_rate or FPS)
             self.fps = fps if FPS_RANGE[0] <= fps <= FPS_RANGE[1] else FPS
@@ -147,10 +149,13 @@ class VideoFile:
 
     def _frame(self, frame: VideoFrame, index: int, time_s: float) -> Frame:
         try:
-            image = frame.to_ndarray(format="rgb24", threads=1)
+            image = self._to_rgb.reformat(frame, format="rgb24", threads=1).to_ndarray()
         except (av.FFmpegError, ValueError):
             return Frame(index, time_s, None, f"frame {index} of {self.path} cannot be decoded")
-        return Frame(index, time_s, np.ascontiguousarray(turned_upright(image, _orientation(frame))))
+        orientation = _orientation(frame)
+        if orientation != 1:
+            image = np.ascontiguousarray(turned_upright(image, orientation))
+        return Frame(index, time_s, image)
 
     def path_of(self, index: int) -> Path | None:
         """The video, for its first frame."""
