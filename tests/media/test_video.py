@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liftwild.errors import LiftwildError
+from liftwild.media import video_file
 from liftwild.media.image_stream import split_images
 from liftwild.media.video import Frame, FrameFolder, FrameStream, is_video_name, open_clip, read_ahead
 from liftwild.media.video_file import VideoFile
@@ -142,18 +143,18 @@ def test_what_cannot_be_decoded_is_counted(video: Path, tmp_path: Path, capfd: p
 
 
 def test_a_frame_that_is_decoded_and_not_understood(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = VideoFile._frame
-
     class Odd:
-        """A frame that no picture can be made of."""
+        """Cannot make a picture of the fourth and the fifth frame."""
 
-        def to_ndarray(self, **_: object) -> np.ndarray:
-            raise ValueError("unsupported")
+        def __init__(self) -> None:
+            self.real, self.numbers = av.video.reformatter.VideoReformatter(), itertools.count()
 
-    def frame_of(clip: VideoFile, frame: Any, index: int, time_s: float) -> Frame:
-        return real(clip, Odd() if index in (3, 4) else frame, index, time_s)  # type: ignore[arg-type]
+        def reformat(self, frame: av.VideoFrame, **how: Any) -> av.VideoFrame:
+            if next(self.numbers) in (3, 4):
+                raise ValueError("unsupported")
+            return self.real.reformat(frame, **how)
 
-    monkeypatch.setattr(VideoFile, "_frame", frame_of)
+    monkeypatch.setattr(video_file, "VideoReformatter", Odd)
     frames = list(open_clip(video).frames())
     assert [frame.number for frame in frames if frame.image is None] == [3, 4] and len(frames) == FRAMES
     assert "frame 3 of" in frames[3].fault and frames[2].fault == ""
