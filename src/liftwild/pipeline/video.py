@@ -78,7 +78,7 @@ def predict_video(
     if not frames:
         log.remove()
         raise LiftwildError(f"{name}: none of its frames can be read" + (f": {fault}" if fault else ""))
-    tracks = _worth_keeping(found)
+    tracks = _worth_keeping(found, selection)
     if not tracks:
         raise LiftwildError(f"{name}: nobody was found in its {frames} frames; --box says where the person is")
     recording = Recording(
@@ -172,7 +172,9 @@ class _FirstPass:
         return f"; {self.log.frames} frames are kept in {self.log.path}, the same command{again} goes on from there"
 
 
-def _worth_keeping(found: LoggedClip) -> tuple[PoseTrack, ...]:
-    """The tracks without those of a frame or two, unless the clip is not much longer."""
-    least = MIN_FRAMES if len(found.times_s) >= OF_FRAMES else 1
-    return tuple(track for track in found.tracks if len(track) >= least)
+def _worth_keeping(found: LoggedClip, selection: PersonSelection) -> tuple[PoseTrack, ...]:
+    """The tracks without those of a frame or two, unless the clip is not much longer, or a box is given for them."""
+    if len(found.times_s) < OF_FRAMES or selection.detector is None:
+        return found.tracks
+    begun = 0 if selection.box is not None else None  # the number of who is in the box
+    return tuple(track for track in found.tracks if len(track) >= MIN_FRAMES or track.person_id == begun)

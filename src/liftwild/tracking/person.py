@@ -49,7 +49,7 @@ class Person:
     """Somebody who is followed or was lost a moment ago.
 
     ``speed`` (2,) px/s. ``sure``: ``presence`` of late poses. ``shape`` (x, y, w, h) px: the body's box about the
-    middle of the trunk. ``doubtful``: the last pose was less sure than usual; ``crowded``: its box met somebody else's.
+    middle of the trunk. ``missed``: in how many frames since the last pose. ``doubtful``: the last pose was less sure than usual; ``crowded``: its box met somebody else's.
     """
 
     pose: Pose
@@ -58,7 +58,7 @@ class Person:
     sure: list[float]
     shape: np.ndarray
     colours: np.ndarray
-    lost: bool = False
+    missed: int = 0
     doubtful: bool = False
     crowded: bool = False
 
@@ -80,6 +80,11 @@ class Person:
         self.pose, self.time_s = seen.pose, time_s
         self.sure = [*self.sure[-USUAL_OF + 1 :], sure]
         self.doubtful = sure < DOUBT_SHARE * self.usual
+
+    @property
+    def lost(self) -> bool:
+        """Whether the person was not in the last frame."""
+        return self.missed > 0
 
     @property
     def usual(self) -> float:

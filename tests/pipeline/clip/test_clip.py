@@ -22,6 +22,7 @@ from liftwild.media.video_writer import VideoWriter
 from liftwild.network.posenet import Decoded
 from liftwild.pipeline.frame_log import read_log
 from liftwild.pipeline.spool import Spool
+from liftwild.tracking.tracker import Tracker
 from tests.support.files import document, names
 from tests.support.images import encode, picture
 from tests.support.videos import BOX, FRAMES, HEIGHT, WIDTH, frame_of, write_frames
@@ -115,9 +116,8 @@ def test_a_folder_as_one_clip_and_as_photos(tmp_path: Path, predict: Callable[..
     assert predict(frames / "1.png", "--fps", 10).exit_code == 2
 
 
-def test_labels_of_frames(tmp_path: Path, predict: Callable[..., Result]) -> None:
-    frames = write_frames(tmp_path / "frames", 6)
-    boxes = {0: [(10, [2, 2, 30, 40]), (11, [34, 4, 28, 40])], 1: [(12, [35, 4, 28, 40]), (13, [2, 2, 30, 40])]}
+def write_boxes(path: Path, boxes: dict[int, list[tuple[int, list[float]]]]) -> Path:
+    """Labels of frames, (id, box) by number."""
     labels = {
         "images": [{"id": i, "file_name": f"{i}.png"} for i in boxes],
         "categories": [{"id": 1, "name": "person"}],
@@ -125,12 +125,35 @@ def test_labels_of_frames(tmp_path: Path, predict: Callable[..., Result]) -> Non
             {"id": key, "image_id": i, "category_id": 1, "bbox": box} for i, own in boxes.items() for key, box in own
         ],
     }
-    (tmp_path / "labels.json").write_text(json.dumps(labels))
-    done = predict(frames, "--clip", "--boxes", tmp_path / "labels.json")
+    path.write_text(json.dumps(labels))
+    return path
+
+
+def test_labels_of_frames(tmp_path: Path, predict: Callable[..., Result]) -> None:
+    frames = write_frames(tmp_path / "frames", 6)
+    boxes: dict[int, Any] = {
+        0: [(10, [2, 2, 30, 40]), (11, [34, 4, 28, 40])], 1: [(12, [35, 4, 28, 40]), (13, [2, 2, 30, 40])],
+    }  # fmt: skip
+    done = predict(frames, "--clip", "--boxes", write_boxes(tmp_path / "labels.json", boxes))
     assert done.exit_code == 0, done.output
     people = document(tmp_path / "out" / "frames.json")["people"]
     ids = [(person["frames"][:2], person["annotation_ids"][:2]) for person in people[:2]]
     assert ids == [([0, 1], [10, 13]), ([0, 1], [11, 12])]
+
+
+def test_boxes_that_are_given_are_taken(
+    tmp_path: Path, predict: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = write_frames(tmp_path / "frames", FRAMES)
+    monkeypatch.setattr(Tracker, "_followed", lambda *_: {})  # seen in no other frame
+    boxes: dict[int, Any] = {3: [(10, [2, 2, 30, 40])], 9: [(11, [34, 4, 28, 40])]}
+    labels = write_boxes(tmp_path / "labels.json", boxes)
+    done = predict(frames, "--clip", "--boxes", labels, "--fps", 0.1)
+    assert done.exit_code == 0, done.output
+    found = document(tmp_path / "out" / "frames.json")["people"]
+    assert sorted(key for person in found for key in person["annotation_ids"]) == [10, 11]
+    done = predict(frames, "--clip", "--box", BOX, "--fps", 0.1, out=tmp_path / "box")
+    assert done.exit_code == 0 and "1 person in 1 of them" in done.stdout, done.output
 
 
 def test_a_stream_of_images(tmp_path: Path, predict: Callable[..., Result]) -> None:
