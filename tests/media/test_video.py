@@ -171,7 +171,8 @@ def test_what_is_no_video_is_one_line(tmp_path: Path, video: Path, capfd: pytest
     (tmp_path / "empty.mp4").write_bytes(b"")
     (tmp_path / "cut.mp4").write_bytes(video.read_bytes()[: video.stat().st_size // 2])
     for name, reason in (
-        ("sound.mp4", "no video in it"), ("words.mp4", "no video in it"), ("cut.mp4", "cut short"),
+        ("sound.mp4", "only sound, or cut short; videos are MP4, MOV"), ("words.mp4", "no video; videos are MP4, MOV"),
+        ("cut.mp4", "cut short"),
         ("empty.mp4", "is empty"), ("none.mp4", "no such file"),
     ):  # fmt: skip
         with pytest.raises(LiftwildError, match=reason) as caught:

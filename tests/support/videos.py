@@ -15,9 +15,10 @@ from tests.support.images import encode
 WIDTH, HEIGHT, FRAMES, FPS = 64, 48, 12, 25.0
 # Good enough to count columns in.
 QUALITY = {
-    "mpeg4": {"qmin": "2", "qmax": "2"}, "mjpeg": {"qmin": "2", "qmax": "2"}, "libx264": {"crf": "12"}, "libvpx": {"crf": "8", "b": "2M"},
-    "libvpx-vp9": {"crf": "20", "b": "0"}, "mpeg2video": {"b": "2M"}, "gif": {}, "prores": {},
-    "libx265": {"crf": "12", "x265-params": "log-level=none"}, "libsvtav1": {"crf": "10", "preset": "10"},
+    "mpeg4": {"qmin": "2", "qmax": "2"}, "mjpeg": {"qmin": "2", "qmax": "2"}, "libx264": {"crf": "12"},
+    "libvpx": {"crf": "8", "b": "2M"}, "libvpx-vp9": {"crf": "20", "b": "0"}, "mpeg2video": {"b": "2M"}, "gif": {},
+    "prores": {}, "libx265": {"crf": "12", "x265-params": "log-level=none"},
+    "libsvtav1": {"crf": "10", "preset": "10"},
 }  # fmt: skip
 PIXELS = {"mjpeg": "yuvj420p", "prores": "yuv422p10le"}
 BOX = "10,6,30,36"  # a person's box in them, for --box

@@ -29,6 +29,7 @@ from liftwild.media.video import FPS, FPS_RANGE, Frame
 # FFmpeg may open nothing by itself: no playlist, description or reference leads it to another file or to the network.
 MAX_PIXELS = 2**26  # of a frame, 8192 x 8192; a decoder may hold 17 of them
 OPTIONS = {"protocol_whitelist": "none", "max_pixels": str(MAX_PIXELS)}
+READABLE = "videos are MP4, MOV, MKV, WebM, AVI and the like, coded in H.264, H.265, AV1, VP9 and the like"
 # EXIF's numbers for the eight ways a picture may lie: rows and columns exchanged, then flipped in x, then in y.
 ORIENTATIONS = {
     (False, False, False): 1, (False, True, False): 2, (False, True, True): 3, (False, False, True): 4,
@@ -72,7 +73,7 @@ class VideoFile:
                 container = av.open(file, "r", options=OPTIONS, io_open=_refuse, metadata_errors="replace")
             except (av.FFmpegError, PermissionError):  # the latter from _refuse
                 raise LiftwildError(
-                    f"{self.path}: no video in it that can be read: it is damaged, cut short, only sound, or no video"
+                    f"{self.path}: no video in it that can be read: it is damaged, cut short or no video; {READABLE}"
                 ) from None
             with container:
                 yield container, self._stream(container)
@@ -80,9 +81,11 @@ class VideoFile:
     def _stream(self, container: InputContainer) -> VideoStream:
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
-            raise LiftwildError(f"{self.path}: no video in it that can be read: it is only sound, or cut short")
+            raise LiftwildError(
+                f"{self.path}: no video in it that can be read: it is only sound, or cut short; {READABLE}"
+            )
         if stream.codec_context is None:
-            raise LiftwildError(f"{self.path}: its video is coded in a way that is not known here; convert it to H.264")
+            raise LiftwildError(f"{self.path}: its video is coded in a way that is not known here; {READABLE}")
         if stream.width * stream.height > MAX_PIXELS:
             raise LiftwildError(
                 f"{self.path}: frames of {stream.width} x {stream.height} px are too large; "

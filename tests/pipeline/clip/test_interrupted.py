@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 from click.testing import Result
 
 from liftwild.errors import LiftwildError
+from liftwild.media.video_writer import VideoWriter
 from liftwild.pipeline import spool as clip_spool
 from liftwild.pipeline.frame_log import observations_of, read_log
 from liftwild.pipeline.spool import Spool
@@ -80,6 +82,28 @@ def test_killed_and_gone_on_with(tmp_path: Path, tiny_weights: Path) -> None:
     for folder in ("out", "whole"):
         subprocess.run([*command, str(tmp_path / folder)], env=ENVIRONMENT, check=True, capture_output=True)
     assert (tmp_path / "out" / "frames.json").read_bytes() == (tmp_path / "whole" / "frames.json").read_bytes()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_overlay_that_is_ended_leaves_no_part(
+    video: Path, tmp_path: Path, predict: Callable[..., Result], monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals, code: int,
+) -> None:  # fmt: skip
+    real, written = VideoWriter.write, list[float]()
+
+    def write(self: VideoWriter, image: np.ndarray, time_s: float, until_s: float) -> None:
+        real(self, image, time_s, until_s)
+        written.append(time_s)
+        if len(written) == 5:
+            assert len(names(tmp_path / "out")) == 3  # the part is there
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(VideoWriter, "write", write)
+    for _ in range(2):
+        written.clear()
+        done = predict(video, "--box", BOX, "--format", "overlay")
+        assert done.exit_code == code and len(written) < FRAMES
+        assert names(tmp_path / "out") == ["clip.json", "clip.spool"]
 
 
 def some_seen(number: int, rng: np.random.Generator) -> Observation:
