@@ -49,7 +49,8 @@ class Person:
     """Somebody who is followed or was lost a moment ago.
 
     ``speed`` (2,) px/s. ``sure``: ``presence`` of late poses. ``shape`` (x, y, w, h) px: the body's box about the
-    middle of the trunk. ``missed``: in how many frames since the last pose. ``doubtful``: the last pose was less sure than usual; ``crowded``: its box met somebody else's.
+    middle of the trunk. ``missed``: in how many frames since the last pose. ``doubtful``: the last pose was less sure
+    than usual; ``crowded``: its box met somebody else's.
     """
 
     pose: Pose
