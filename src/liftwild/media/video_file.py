@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import av
 import numpy as np
+from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.filter import Graph
 from av.sidedata.sidedata import Type
@@ -93,7 +94,7 @@ class VideoFile:
             )
         stream.codec_context.options = OPTIONS
         # One thread: with several a damaged clip may give other pictures each time.
-        stream.thread_type, stream.thread_count = "NONE", 1  # type: ignore[assignment]  (takes names)
+        stream.thread_type, stream.thread_count = ThreadType.NONE, 1
         return stream
 
     def identity(self) -> str:
@@ -194,7 +195,7 @@ def _matroska_end_s(stream: VideoStream) -> float:
 
 def _orientation(frame: VideoFrame) -> int:
     """How the frame lies, as EXIF counts it, from its display matrix: to the nearest quarter of a turn."""
-    matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+    matrix = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]  # by its type, says the container
     if matrix is None:
         return 1
     # A point (x, y) of the frame is shown at (a x + c y, b x + d y).

@@ -11,8 +11,9 @@ from typing import BinaryIO
 import av
 import numpy as np
 from av.codec import Codec
-from av.codec.context import Flags
+from av.codec.context import Flags, ThreadType
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from liftwild.errors import LiftwildError
 
@@ -42,8 +43,9 @@ class VideoWriter:
             ) from None
         self._container = av.open(file, "w", format="mp4")
         stream = self._container.add_stream(ENCODER, rate=Fraction(fps).limit_denominator(1001), options=OPTIONS)
+        assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
-        stream.thread_type, stream.thread_count = "NONE", 1  # type: ignore[assignment]  (takes names)
+        stream.thread_type, stream.thread_count = ThreadType.NONE, 1
         stream.codec_context.time_base = stream.time_base = Fraction(1, TICKS_S)
         stream.colorspace = stream.color_primaries = stream.color_trc = BT709
         stream.color_range = LIMITED_RANGE

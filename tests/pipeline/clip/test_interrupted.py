@@ -24,25 +24,11 @@ from liftwild.pipeline.frame_log import observations_of, read_log
 from liftwild.pipeline.spool import Spool
 from liftwild.pose import Pose
 from liftwild.tracking.observation import Observation
-from liftwild.tracking.tracker import Tracker
 from tests.support.commands import ENVIRONMENT
 from tests.support.files import names
 from tests.support.images import encode
+from tests.support.interrupts import stop_at
 from tests.support.videos import BOX, FRAMES, frame_of, write_frames, write_video
-
-
-def stop_at(monkeypatch: pytest.MonkeyPatch, frame: int, error: BaseException) -> list[float]:
-    """Make the frame of that number raise; the times of those that are looked at."""
-    real, seen = Tracker.step, list[float]()
-
-    def step(self: Tracker, image: np.ndarray, time_s: float, *rest: Any) -> list[Observation]:
-        if len(seen) == frame:
-            raise error
-        seen.append(time_s)
-        return real(self, image, time_s, *rest)
-
-    monkeypatch.setattr(Tracker, "step", step)
-    return seen
 
 
 @pytest.mark.parametrize("from_stream", [False, True])

@@ -14,7 +14,7 @@ from liftwild.pipeline.person_selection import PersonSelection
 from liftwild.pipeline.spool import Spool
 from liftwild.pipeline.video import predict_video
 from liftwild.synthetic.render.clip import render_clip
-from tests.pipeline.clip.test_interrupted import stop_at
+from tests.support.interrupts import stop_at
 from tests.support.videos import encode_video
 
 
