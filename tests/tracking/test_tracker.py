@@ -362,6 +362,14 @@ def test_a_slow_camera_loses_nobody() -> None:
     assert numbers(run(world, 8, fps=5.0)) == [[0]] * 8
 
 
+@pytest.mark.parametrize("fps", [0.01, 0.1, 0.3, 0.34])
+@pytest.mark.parametrize("with_detector", [True, False])
+def test_frames_that_are_seconds_apart(fps: float, with_detector: bool) -> None:
+    world = World([Body(lambda frame: (300 + 3 * frame, 180), seen=lambda frame: frame not in (5, 6))])
+    follower = Tracker(world, world.find if with_detector else None)  # type: ignore[arg-type]
+    assert numbers(run(world, 12, follower, fps=fps)) == [[0]] * 5 + [[]] * 2 + [[0]] * 5
+
+
 def test_colours_tell_people_apart() -> None:
     world = World([Body(walk(200, 0), RED), Body(walk(450, 0), BLUE)])
     image = world.image(0)

@@ -35,7 +35,8 @@ OTHERS_COLOUR = 5.0  # so much nearer in CIELAB to somebody else's clothes, the 
 SEEN_OVERLAP = 0.3  # IoU with the box of somebody who is followed: the detector means that one
 CLEAR_OVERLAP = 0.05  # IoU with everybody else's boxes up to which a pose is surely nobody else's
 LOOSE = 2.0  # boxes are those of an earlier frame: more is left to be seen about them than about exact ones
-KEEP_S = 3.0  # who is lost for longer is forgotten; found later, it is somebody new
+KEEP_S = 3.0  # who is lost for longer is forgotten; found later, it is somebody new ...
+KEEP_FRAMES = 3  # ... but not before this many frames without them, where a frame is seconds after the last
 SEARCH_S = 0.1  # how often a detector looks while there is trouble, or nobody
 NEWCOMER_S = 0.15  # and how often while all is well
 WIDER = 1.3  # the box where somebody lost is still looked for, against the last one
@@ -98,7 +99,7 @@ class Tracker:
         self._forget(time_s)
         seen = {_number(each.pose): each for each in found}
         for number, person in self.people.items():
-            person.lost = number not in seen
+            person.missed = 0 if number in seen else person.missed + 1
         for number, each in seen.items():
             if number in self.people:
                 self.people[number].go_on(each, time_s)
@@ -113,8 +114,9 @@ class Tracker:
         self.last_s = time_s
 
     def _forget(self, time_s: float) -> None:
-        for number in [key for key, person in self.people.items() if time_s - person.time_s > KEEP_S]:
-            del self.people[number]
+        for number, person in list(self.people.items()):
+            if time_s - person.time_s > KEEP_S and person.missed >= KEEP_FRAMES:
+                del self.people[number]
 
     def _look(self, image: np.ndarray, boxes: Sequence[Box | None], name: str) -> list[Observation]:
         """Who is in ``boxes``; None is the whole frame."""
