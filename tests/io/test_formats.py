@@ -58,7 +58,7 @@ def test_a_new_format_is_one_file_and_one_line(tmp_path: Path, monkeypatch: pyte
     assert [path.name for path in written] == ["a.person0.toy", "a.person1.toy", "a.json", "a.about.txt"]
     assert written[1].read_bytes() == b"toy 1 17\n" and all(map(is_ours, written))
     text = written[-1].read_text(encoding="utf-8")
-    assert "TOY: 17 joints\na.person0.toy: two sentences" in text and "and TOY: unit m" in text
+    assert "TOY: 17 joints\na.person0.toy: two sentences" in text and "\nTOY: unit m" in text
     assert "zero: on the floor below the camera" in text
 
     (tmp_path / "a.person7.toy").write_bytes(b"mine")
@@ -89,7 +89,7 @@ def test_every_file_is_known_again(tmp_path: Path, skeleton: Skeleton) -> None:
 def test_files_of_others_are_known_too(tmp_path: Path) -> None:
     others = {
         "a.json": b'{"shapes": []}', "a.csv": b"x,y\n1,2\n", "a.npz": b"PK\3\4", "a.parquet": b"PAR1PAR1",
-        "a.coco.json": b'{"info": {}}', "a.coco-results.json": b'[{"image_id": 1}]', "a.about.txt": b"About me",
+        "a.coco.json": b'{"info": {}}', "a.coco-results.json": b'[{"image_id": 1}]', "a.about.txt": b"About me", "a.markers.xml": b"<x/>",
         "a.person3.bvh": b"HIERARCHY\nROOT Hips\n", "a.person0.trc": b"PathFileType\t4\t(X/Y/Z)\twalk.trc\n",
     }  # fmt: skip
     for name, content in others.items():

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from liftwild.errors import LiftwildError
 from liftwild.files import make_folder, write_whole
-from liftwild.io import bvh, coco_results, csv_table, json_file, npz, parquet, trc
+from liftwild.io import bvh, coco_results, csv_table, json_file, npz, opensim_markers, parquet, trc
 from liftwild.io.description import frame_ranges, metadata, skeleton_name, skeleton_of
 from liftwild.io.format import Format
 from liftwild.joint_mapping import in_skeleton
@@ -23,7 +23,8 @@ from liftwild.pose import Recording, hide
 from liftwild.skeleton import MPII_16, Skeleton
 
 FORMATS: dict[str, Format] = {
-    module.FORMAT.name: module.FORMAT for module in (json_file, csv_table, npz, parquet, coco_results, bvh, trc)
+    module.FORMAT.name: module.FORMAT
+    for module in (json_file, csv_table, npz, parquet, coco_results, bvh, trc, opensim_markers)
 }
 ABOUT_SUFFIX = ".about.txt"  # the text beside files that cannot say what they hold
 ABOUT_MARK = "Poses by liftwild"
@@ -205,7 +206,7 @@ def _about_text(
         if not fmt.needs_floor:
             lines += ["", *describe(recording, skeleton)]
     if any(fmt.needs_floor for fmt, _ in described):
-        names = " and ".join(fmt.name.upper() for fmt in FORMATS.values() if fmt.needs_floor)
+        names = " and ".join(fmt.name.upper() for fmt, _ in described if fmt.needs_floor)
         lines += ["", f"{names}: unit m", f"axes: {upright.AXES}", f"zero: {upright.zero_of(floored)}"]
         lines += [f"for {names} also done: {step}" for step in floored.steps[len(recording.steps) :]]
     for fmt, describe in described:

@@ -20,20 +20,23 @@ DEFAULT_RATE_HZ = 30.0  # of a single frame
 def trc_bytes(track: PoseTrack, times_s: np.ndarray, name: str) -> bytes:
     """The TRC file called ``name`` of a track of at least one frame; ``times_s`` (F,): when the clip's frames are, s.
 
-    Rows go from the person's first to the last frame, counted from 1, at the clip's own times, even or not; hidden
-    joints and frames without the person are empty cells. ``DataRate`` is that of the clip (median).
+    Rows are the frames in which a joint is known, with their numbers in the clip, from 1, and their times; hidden
+    joints are empty cells. A row without any marker would end OpenSim's inverse kinematics: it is left out, but for a
+    person without any. ``DataRate`` is that of the clip (median).
     """
     times_s = np.asarray(times_s, dtype=np.float64)
     pelvis, joints = upright(track)
-    first, last = int(track.frames[0]), int(track.frames[-1])
-    places = np.full((last - first + 1, len(track.skeleton), 3), np.nan)
-    places[track.frames - first] = joints + pelvis[:, None]
+    places = joints + pelvis[:, None]
+    seen = np.isfinite(places).all(axis=-1).any(axis=-1)
+    if not seen.any():
+        seen[:] = True
+    frames, places = np.asarray(track.frames)[seen], places[seen]
     steps = np.diff(times_s)
     rate = f"{1 / np.median(steps[steps > 0]) if (steps > 0).any() else DEFAULT_RATE_HZ:.6g}"
     count, markers = len(places), len(track.skeleton)
     facts = {
         "DataRate": rate, "CameraRate": rate, "NumFrames": count, "NumMarkers": markers, "Units": "m",
-        "OrigDataRate": rate, "OrigDataStartFrame": first + 1, "OrigNumFrames": count,
+        "OrigDataRate": rate, "OrigDataStartFrame": int(frames[0]) + 1, "OrigNumFrames": count,
     }  # fmt: skip
     axes = [f"{axis}{marker}" for marker in range(1, markers + 1) for axis in "XYZ"]
     lines = ["\t".join(cells) for cells in (["PathFileType", "4", "(X/Y/Z)", name], facts, map(str, facts.values()))]
@@ -41,9 +44,9 @@ def trc_bytes(track: PoseTrack, times_s: np.ndarray, name: str) -> bytes:
     lines.append("".join(["Frame#\tTime\t", *(f"{marker}\t\t\t" for marker in track.skeleton.names)]))
     lines += ["".join(["\t\t", *(f"{axis}\t" for axis in axes)]), ""]
     flat = np.round(places, 6).reshape(count, -1) + 0.0
-    for number, row in enumerate(flat.tolist(), first + 1):
+    for frame, row in zip(frames.tolist(), flat.tolist(), strict=True):
         cells = ["\t" if math.isnan(value) else f"{value:.6f}\t" for value in row]
-        lines.append("".join([f"{number}\t{times_s[number - 1]:.6f}\t", *cells]))
+        lines.append("".join([f"{frame + 1}\t{times_s[frame]:.6f}\t", *cells]))
     return ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape")
 
 
@@ -58,7 +61,10 @@ def _recognise(path: Path, head: bytes) -> bool:
 
 
 def _describe(recording: Recording, skeleton: Skeleton) -> list[str]:
-    return ["TRC: an empty cell is a hidden joint, or a frame without the person"]
+    return [
+        "TRC: an empty cell is a hidden joint; frames without the person have no row; Frame# is the clip's, from 1",
+        "TRC markers on an OpenSim model: --format markers",
+    ]
 
 
 FORMAT = Format(
