@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from liftwild.cli.option_types import DEVICE_HELP, BoxNumbers, CountOrAll, InputPath, Numbers, wrong_usage
+from liftwild.cli.option_types import DEVICE_HELP, BoxNumbers, CountOrAll, InputPath, Numbers, OwnedChoice, wrong_usage
 from liftwild.console import say
 from liftwild.errors import LiftwildError, line_of
 from liftwild.files import make_folder
@@ -33,6 +33,12 @@ def _formats() -> Sequence[str]:
     from liftwild.pipeline.options import OVERLAY
 
     return (*FORMATS, OVERLAY)
+
+
+def _rigs() -> Sequence[str]:
+    from liftwild.kinematics.animation import RIGS
+
+    return RIGS
 
 
 class FormatList(click.ParamType):
@@ -75,6 +81,7 @@ class PredictOptions:
     min_confidence: float
     skeleton: str
     formats: str
+    rig: str
     view: bool
     vector: tuple[str, ...]
     no_figure: bool
@@ -119,6 +126,7 @@ class PredictOptions:
             view=self.view,
             skeleton=SKELETONS[self.skeleton],
             min_confidence=self.min_confidence,
+            rig=self.rig,
         )
 
     def selection(self, has_clips: bool) -> PersonSelection:
@@ -172,6 +180,8 @@ def make_detector(options: PredictOptions) -> PersonDetector:
               help="Which joints are written.")  # fmt: skip
 @click.option("--format", "formats", default="json", show_default=True, type=FormatList(),
               help="One or more, with commas between.")  # fmt: skip
+@click.option("--rig", default="plain", show_default=True, type=OwnedChoice(_rigs),
+              help="Joints of animations: those found, or the names of Mixamo.")  # fmt: skip
 @click.option("--view", is_flag=True, help="Also a page for the browser, x.html.")
 @click.option("--figure", "vector", multiple=True, type=click.Choice(["pdf", "svg"]), help="Also a photo's figure so.")
 @click.option("--no-figure", is_flag=True, help="Write no picture x.png of a photo.")

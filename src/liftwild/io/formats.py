@@ -31,8 +31,10 @@ ABOUT_MARK = "Poses by liftwild"
 HEAD_BYTES = 2000  # what a format recognises its files by
 
 
-def save(recording: Recording, path: str | Path) -> list[Path]:
+def save(recording: Recording, path: str | Path, rig: str = "plain") -> list[Path]:
     """Write ``recording``, in its own joints, as the one file ``path``, in the format that its suffix names.
+
+    ``rig``: of animations, see ``kinematics.animation.animate``.
 
     Where a file holds one person and there are several, the files are STEM.person<id>.bvh, ...; the numbers are the
     people's. An existing file is replaced in one step. Returns the files. LiftwildError on an unknown suffix, a missing
@@ -50,7 +52,7 @@ def save(recording: Recording, path: str | Path) -> list[Path]:
     stem, written = path.name.removesuffix(suffix), []
     for part, person in parts:
         part_stem = stem + person if len(parts) > 1 else stem
-        for file in fmt.write(part, skeleton_of(part), part_stem):
+        for file in fmt.files(part, skeleton_of(part), part_stem, rig):
             if file.name == part_stem + suffix:
                 written.append(path.with_name(file.name))
                 write_whole(written[-1], file.content)
@@ -64,11 +66,13 @@ def write_formats(
     formats: Collection[str],
     skeleton: Skeleton = MPII_16,
     min_confidence: float = 0.0,
+    rig: str = "plain",
 ) -> list[Path]:
     """Write ``recording`` into the folder ``out`` in each of ``formats``.
 
     ``skeleton``: the joints of all files but those of formats that keep the joints that were found.
-    ``min_confidence``: joints below it are hidden, after the floor was found with them.
+    ``min_confidence``: joints below it are hidden, after the floor was found with them. ``rig``: of animations, see
+    ``kinematics.animation.animate``.
 
     Returns the files: STEM.json, ..., for each person STEM.person<id>.bvh, ..., and STEM.about.txt beside files that
     cannot say themselves what they hold. Each is written whole or not at all. Formats that need the floor get the
@@ -92,7 +96,7 @@ def write_formats(
     for fmt in chosen:
         given = found if fmt.keeps_joints else mapped
         for part, person in _parts(given[fmt.needs_floor], fmt):
-            for file in fmt.write(part, skeleton, stem + person):
+            for file in fmt.files(part, skeleton, stem + person, rig):
                 put(file.name, file.content)
                 notes += [f"{file.name}: {note}" for note in file.notes]
     if any(fmt.describe for fmt in chosen):

@@ -175,7 +175,7 @@ def write_photo(result: PhotoResult, out: Path, wanted: OutputOptions) -> int:
     if result.recording is None or result.path is None:
         raise LiftwildError(result.error)
     recording, photo, stem = result.recording, result.path, result.path.stem
-    write_formats(recording, out, stem, wanted.formats, wanted.skeleton, wanted.min_confidence)
+    write_formats(recording, out, stem, wanted.formats, wanted.skeleton, wanted.min_confidence, wanted.rig)
     if not wanted.pictures(out, stem, is_clip=False):
         return len(recording.tracks)
     visible = _visible(recording, wanted)
@@ -199,7 +199,7 @@ def write_photo(result: PhotoResult, out: Path, wanted: OutputOptions) -> int:
 
 def _write_clip(recording: Recording, out: Path, stem: str, wanted: OutputOptions, frames: Frames | None) -> list[str]:
     """Everything that is ``wanted`` of a clip; lines to be said about it. ``frames``: reads the clip once more."""
-    write_formats(recording, out, stem, wanted.formats, wanted.skeleton, wanted.min_confidence)
+    write_formats(recording, out, stem, wanted.formats, wanted.skeleton, wanted.min_confidence, wanted.rig)
     visible = _visible(recording, wanted)
     notes = []
     if wanted.overlay and frames is not None:
