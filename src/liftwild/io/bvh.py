@@ -24,7 +24,7 @@ HEADS = tuple(
     f"\tCHANNELS 6 Xposition Yposition Zposition {CHANNELS}\n".encode()
     for name in ("pelvis", f"{PREFIX}Hips")
 )
-MIN_ERROR_MM = 0.05  # smaller differences are those of rounding
+MIN_ERROR_MM = 0.3  # smaller differences are those of rounding, of JSON too
 
 
 def bvh_bytes(animation: Animation) -> bytes:

@@ -96,8 +96,7 @@ def _errors_mm(rig: Rig, joints: np.ndarray) -> tuple[float, float]:
     """Mean and largest distance, mm, of the rig's joints from ``joints`` (T, J, 3) in m, the root left out."""
     positions = rig.positions()
     at = [(index, node.joint) for index, node in enumerate(rig.nodes) if node.joint is not None and node.parent >= 0]
-    if not at:
-        return 0.0, 0.0
     own, theirs = positions[:, [index for index, _ in at]], joints[:, [joint for _, joint in at]]
     distance = 1000 * np.linalg.norm(own - theirs, axis=-1)
-    return float(np.nanmean(distance)), float(np.nanmax(distance))
+    distance = distance[np.isfinite(distance)]
+    return (float(distance.mean()), float(distance.max())) if len(distance) else (0.0, 0.0)
