@@ -74,6 +74,7 @@ def test_a_new_format_is_one_file_and_one_line(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)
 def test_every_file_is_known_again(tmp_path: Path, skeleton: Skeleton) -> None:
     pytest.importorskip("pyarrow")
+    pytest.importorskip("c3d")
     written = write_formats(photo(), tmp_path / "new" / "folder", "a.b [1]", [*FORMATS, "json"], skeleton)
     persons = {False: [""], True: [".person0", ".person1"]}
     assert [path.name.removeprefix("a.b [1]") for path in written] == [
@@ -127,6 +128,7 @@ def test_what_the_side_file_says(tmp_path: Path) -> None:
 
 
 def test_unsure_joints_are_hidden_in_every_format(tmp_path: Path) -> None:
+    pytest.importorskip("c3d")
     pq = pytest.importorskip("pyarrow.parquet")
     sure = np.where(np.arange(16) == MPII_16.index("left_wrist"), 0.29, 0.31)[None]
     recording = photo(1)
@@ -179,6 +181,7 @@ def test_a_full_disk_leaves_what_is_done(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_nobody_and_file_names_that_are_no_text(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
+    pytest.importorskip("c3d")
     odd = b"latin-\xe9.jpg".decode("utf-8", "surrogateescape")
     written = write_formats(photo(0, source=odd), tmp_path, "a", FORMATS, H36M_17)
     whole = [suffix for fmt in FORMATS.values() if not fmt.per_person for suffix in fmt.suffixes]
@@ -194,6 +197,7 @@ def test_nobody_and_file_names_that_are_no_text(tmp_path: Path) -> None:
 def test_the_suffix_names_the_format(tmp_path: Path, suffix: str) -> None:
     if suffix == ".parquet":
         pytest.importorskip("pyarrow")
+    pytest.importorskip("c3d")
     path = tmp_path / f"a.b{suffix}"
     path.write_bytes(b"somebody else's")
     assert save(photo(), str(path)) == [path]
