@@ -114,7 +114,9 @@ def check(trc: Path, markers: Path, work: Path) -> None:
         tool.upd_IKTaskSet().cloneAndAppend(task)
     tool.run()
     rows = opensim.TimeSeriesTable(str(work / "ik.mot")).getNumRows()
-    errors = opensim.TimeSeriesTable(str(next(work.glob("*ik_marker_errors.sto")))).getDependentColumn("marker_error_RMS")
+    errors = opensim.TimeSeriesTable(str(next(work.glob("*ik_marker_errors.sto")))).getDependentColumn(
+        "marker_error_RMS"
+    )
     rms = sorted(1000 * errors[i] for i in range(errors.size()))
     middle = rms[len(rms) // 2]
     print(f"{trc.name}: {rows} rows, markers {middle:.1f} mm off the model (median of RMS), at most {rms[-1]:.1f} mm")

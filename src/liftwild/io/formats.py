@@ -14,7 +14,7 @@ from pathlib import Path
 
 from liftwild.errors import LiftwildError
 from liftwild.files import make_folder, write_whole
-from liftwild.io import bvh, c3d_file, coco_results, csv_table, json_file, npz, opensim_markers, parquet, trc
+from liftwild.io import bvh, c3d_file, coco_results, csv_table, glb, json_file, npz, opensim_markers, parquet, trc
 from liftwild.io.description import frame_ranges, metadata, skeleton_name, skeleton_of
 from liftwild.io.format import Format
 from liftwild.joint_mapping import in_skeleton
@@ -24,7 +24,7 @@ from liftwild.skeleton import MPII_16, Skeleton
 
 FORMATS: dict[str, Format] = {
     module.FORMAT.name: module.FORMAT
-    for module in (json_file, csv_table, npz, parquet, coco_results, bvh, trc, opensim_markers, c3d_file)
+    for module in (json_file, csv_table, npz, parquet, coco_results, bvh, trc, opensim_markers, c3d_file, glb)
 }
 ABOUT_SUFFIX = ".about.txt"  # the text beside files that cannot say what they hold
 ABOUT_MARK = "Poses by liftwild"

@@ -78,7 +78,9 @@ class _Solver:
         count = len(self.times)
         hips = self._add("Hips", -1, "pelvis", np.zeros(3), self._hips())
         for side in ("left", "right"):
-            self._limb(side, hips, LIMB[0], np.array(T_POSE[f"{side}_hip"]) / 0.13 * self._length("pelvis", f"{side}_hip"))
+            self._limb(
+                side, hips, LIMB[0], np.array(T_POSE[f"{side}_hip"]) / 0.13 * self._length("pelvis", f"{side}_hip")
+            )
         trunk = self._length("pelvis", "thorax")
         chest, below = hips, 0.0
         twist = np.zeros(count)
@@ -98,7 +100,9 @@ class _Solver:
         top = UP * trunk * (1 - below)
         neck = self._bone("Neck", chest, "thorax", top, "upper_neck", UP)
         head = self._bone("Head", neck, "upper_neck", UP * self._length("thorax", "upper_neck"), "head_top", UP)
-        self._add("HeadTop_End", head, "head_top", UP * self._length("upper_neck", "head_top"), quaternion_identity(count))
+        self._add(
+            "HeadTop_End", head, "head_top", UP * self._length("upper_neck", "head_top"), quaternion_identity(count)
+        )
         for side in ("left", "right"):
             out = np.array([1.0 if side == "left" else -1.0, 0.0, 0.0])
             width = self._length("thorax", f"{side}_shoulder")
