@@ -26,7 +26,7 @@ def test_the_twist_is_the_least_and_the_same_for_every_frame() -> None:
 @quick
 @given(seed=seeds)
 def test_pelvis_and_chest_turn_with_the_body(seed: int) -> None:
-    # Hips, spine, shoulders and neck as in the T-pose, turned: then pelvis and thorax have that turn, and nothing moves.
+    # Hips, spine, shoulders and neck as in the T-pose, turned: so turn pelvis and thorax, and nothing moves.
     rng = np.random.default_rng(seed)
     q = rng.normal(size=4)
     q /= np.linalg.norm(q)

@@ -101,7 +101,7 @@ def _write(recording: Recording, skeleton: Skeleton, stem: str, rig: str = "plai
 
 
 def _recognise(path: Path, head: bytes) -> bool:
-    return head.startswith(OLD_HEAD) and b"JOINT to_" in head or head.startswith(HEADS)
+    return (head.startswith(OLD_HEAD) and b"JOINT to_" in head) or head.startswith(HEADS)
 
 
 def _describe(recording: Recording, skeleton: Skeleton) -> list[str]:

@@ -1,4 +1,4 @@
-"""A person's track as C3D, for motion capture tools: points in mm, y up, at a constant rate, one file for each person."""
+"""A person's track as C3D, for motion capture tools: points in mm, y up, at one rate, a file for each person."""
 
 from __future__ import annotations
 

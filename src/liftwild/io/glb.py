@@ -63,8 +63,8 @@ class _Document:
 def glb_bytes(recording: Recording, rig: str = "plain") -> bytes:
     """The GLB file of a recording; ``rig``: as for ``kinematics.animation.animate``.
 
-    Each person is a node ``person<id>`` with a skeleton below it and a stick figure that it moves. One animation, at the
-    clip's time, moves all; before and after the frames in which a person was seen, the person has no size.
+    Each person is a node ``person<id>`` with a skeleton below it and a stick figure that it moves. One animation, at
+    the clip's time, moves all; before and after the frames in which a person was seen, the person has no size.
     """
     document = _Document()
     for name, colour in SIDES.items() if recording.tracks else ():

@@ -63,8 +63,8 @@ def _recognise(path: Path, head: bytes) -> bool:
 
 def _describe(recording: Recording, skeleton: Skeleton) -> list[str]:
     return [
-        "markers: m on the bodies of the OpenSim model of Rajagopal et al. 2016; joints are its joint centres, neck and "
-        "head (fixed: false) lie about where people have them"
+        "markers: m on the bodies of the OpenSim model of Rajagopal et al. 2016; joints are its joint centres, neck "
+        "and head (fixed: false) lie about where people have them"
     ]
 
 

@@ -23,9 +23,10 @@ MAX_UNEVENNESS = 0.1  # frames; a clip whose frames are nearer than this to a co
 class Animation:
     """A rig that moves: F frames, ``frame_time_s`` apart, from the person's first frame in the clip to the last.
 
-    ``start_s``: when the first of them is, s from the clip's first frame. ``rig``: its ``rotations`` are (F, N, 4). ``pelvis_m`` (F, 3): m, y up. ``mean_error_mm``, ``max_error_mm``: how far
-    the rig's joints are from those of the poses, over the frames with a pose. ``seen`` (T,): the clip's frames with a
-    pose. ``is_resampled``: the clip's frames come unevenly, so the animation has others.
+    ``start_s``: when the first of them is, s from the clip's first frame. ``rig``: its ``rotations`` are (F, N, 4), its
+    ``places`` (F, N, 3). ``pelvis_m`` (F, 3): m, y up. ``mean_error_mm``, ``max_error_mm``: how far the rig's joints
+    are from those of the poses, over the frames with a pose. ``seen`` (T,): the clip's frames with a pose.
+    ``is_resampled``: the clip's frames come unevenly, so the animation has others.
     """
 
     start_s: float

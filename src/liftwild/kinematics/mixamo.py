@@ -1,8 +1,8 @@
 """A rig with the joints of Mixamo's characters, so that animation tools put the motion on other figures by name.
 
-All bones keep their places and lengths, as such tools want them, so joints about pelvis and chest are only next to where
-the poses have them. All limbs aim at the poses' joints from where the rig has them. Zero rotations are a person in
-T-pose, y up, facing z.
+All bones keep their places and lengths, as such tools want them, so joints about pelvis and chest are only next to
+where the poses have them. All limbs aim at the poses' joints from where the rig has them. Zero rotations are a person
+in T-pose, y up, facing z.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from liftwild.rotation import (
 from liftwild.skeleton import MPII_16
 
 PREFIX = "mixamorig:"
-# Where the spine's joints are on the way from the hips to the base of the neck, and the shoulder's on that from there to
-# the arm; our joint sets have none there.
+# Where the spine's joints are on the way from the hips to the base of the neck, and the shoulder's on that from there
+# to the arm; our joint sets have none there.
 SPINE = {"Spine": 0.15, "Spine1": 0.4, "Spine2": 0.65}
 CLAVICLE = 0.25
-# The joint that is nearest to where ours is: ours, the rig's, the one that its bone aims at.
+# Of a leg and an arm: our joint, the rig's, the one of ours that its bone aims at.
 LIMB = (("hip", "UpLeg", "knee"), ("knee", "Leg", "ankle"), ("ankle", "Foot", None)), (
     ("shoulder", "Arm", "elbow"), ("elbow", "ForeArm", "wrist"), ("wrist", "Hand", None),
 )  # fmt: skip
@@ -139,7 +139,7 @@ class _Solver:
         return self.places[parent] + quaternion_rotate(self.turned[parent], np.tile(offset, (len(self.times), 1)))
 
     def _aim(self, parent: int, rest: np.ndarray, away: np.ndarray) -> np.ndarray:
-        """The rotation (T, 4) below ``parent`` that takes ``rest`` (3,) to the direction of ``away`` (T, 3) in space."""
+        """The rotation (T, 4) below ``parent`` that takes ``rest`` (3,) to where ``away`` (T, 3) points in space."""
         return aim(rest, quaternion_rotate(quaternion_inverse(self.turned[parent]), _unit(away)))
 
     def _bone(

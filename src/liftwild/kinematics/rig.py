@@ -1,8 +1,8 @@
 """From joint positions to a rig: a tree of nodes with constant offsets and one rotation each, as BVH has it.
 
 A node turns all its children together, and the joints about the pelvis or the thorax do not keep their angles. So where
-a joint has several children, and at the root, the children are moved too, each by so much that it is where it should be:
-then every bone turns freely, and constant bone lengths are all that is needed for exact positions.
+a joint has several children, and at the root, the children are moved too, each to where it should be: then every bone
+turns freely, and constant bone lengths are all that is needed for exact positions.
 
 Zero rotations are a person in T-pose, y up, facing z. Rotations are quaternions (``liftwild.rotation``).
 """
