@@ -3,7 +3,10 @@ a picture; ``make check-blender`` runs this where ``bpy`` is installed."""
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import bpy
@@ -16,6 +19,21 @@ MIXAMO = {
     "left_ankle": "LeftFoot", "right_ankle": "RightFoot", "left_wrist": "LeftHand", "right_wrist": "RightHand",
 }  # fmt: skip
 SHOWN_FRAME = 30
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """What Blender prints meanwhile is lost."""
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def heads(armature: bpy.types.Object, frame: int) -> dict[str, np.ndarray]:
@@ -58,7 +76,10 @@ def check_bvh(path: Path, person: int, truth: dict[str, np.ndarray], rate: float
     """Import a BVH file at the clip's frame, with Blender's frame rate taken from the file."""
     empty_scene(rate)
     start = int(truth[f"frames{person}"][0]) + 1  # Blender counts from 1
-    bpy.ops.import_anim.bvh(filepath=str(path), frame_start=start, update_scene_fps=True, update_scene_duration=True)
+    with quiet():
+        bpy.ops.import_anim.bvh(
+            filepath=str(path), frame_start=start, update_scene_fps=True, update_scene_duration=True
+        )
     scene, armature = bpy.context.scene, bpy.context.object
     shortest = min(bone.length for bone in armature.data.bones)
     if shortest < 0.01:
@@ -75,7 +96,8 @@ def check_bvh(path: Path, person: int, truth: dict[str, np.ndarray], rate: float
 def check_glb(path: Path, truth: dict[str, np.ndarray], rate: float, picture: Path) -> None:
     """Import the GLB file, compare all people, and render one frame."""
     empty_scene(rate)
-    bpy.ops.import_scene.gltf(filepath=str(path))
+    with quiet():
+        bpy.ops.import_scene.gltf(filepath=str(path))
     armatures = [each for each in bpy.context.scene.objects if each.type == "ARMATURE"]
     for armature in armatures:
         person = int(armature.name.removeprefix("person")) if armature.name.startswith("person") else -1
@@ -104,7 +126,8 @@ def render(picture: Path, truth: dict[str, np.ndarray]) -> None:
     scene.camera = camera
     scene.render.engine, scene.cycles.samples = "CYCLES", 16
     scene.render.resolution_x, scene.render.resolution_y, scene.render.filepath = 640, 480, str(picture)
-    bpy.ops.render.render(write_still=True)
+    with quiet():
+        bpy.ops.render.render(write_still=True)
     print(f"rendered: {picture}")
 
 
