@@ -91,7 +91,7 @@ def test_files_of_others_are_known_too(tmp_path: Path) -> None:
     others = {
         "a.json": b'{"shapes": []}', "a.csv": b"x,y\n1,2\n", "a.npz": b"PK\3\4", "a.parquet": b"PAR1PAR1",
         "a.coco.json": b'{"info": {}}', "a.coco-results.json": b'[{"image_id": 1}]', "a.about.txt": b"About me",
-        "a.markers.xml": b"<x/>", "a.person0.c3d": b"\2P\x50", "a.glb": b"glTF",
+        "a.markers.xml": b"<x/>", "a.person0.c3d": b"\2P\x50", "a.glb": b"glTF", "a.person0.wide.csv": b"frame,x\n",
         "a.person3.bvh": b"HIERARCHY\nROOT Hips\n", "a.person0.trc": b"PathFileType\t4\t(X/Y/Z)\twalk.trc\n",
     }  # fmt: skip
     for name, content in others.items():

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from liftwild.errors import LiftwildError
 from liftwild.io.description import frame_ranges
 from liftwild.io.format import File, Format
+from liftwild.io.places_reader import UNITS_M, recording_of_places
 from liftwild.kinematics.animation import Animation, animate
 from liftwild.kinematics.mixamo import PREFIX
 from liftwild.kinematics.rig import Node, Rig
 from liftwild.pose import Recording
-from liftwild.rotation import quaternion_to_euler_zxy_deg
+from liftwild.rotation import matrix_between, quaternion_to_euler_zxy_deg
 from liftwild.skeleton import MPII_16, Skeleton
+
+if TYPE_CHECKING:
+    from liftwild.synthetic.mocap.motion_clip import Motion
 
 # What our files begin with, and those from before joints had places did.
 CHANNELS = "Zrotation Xrotation Yrotation"
@@ -24,6 +30,10 @@ HEADS = tuple(
     f"\tCHANNELS 6 Xposition Yposition Zposition {CHANNELS}\n".encode()
     for name in ("pelvis", f"{PREFIX}Hips")
 )
+JOINT_OF_PART = {
+    "thigh": "hip", "shin": "knee", "foot": "ankle", "upper arm": "shoulder", "forearm": "elbow", "hand": "wrist",
+}  # fmt: skip
+MIN_LEG_M = 0.25  # hip to ankle
 MIN_ERROR_MM = 0.3  # smaller differences are those of rounding, of JSON too
 
 
@@ -94,6 +104,49 @@ def _numbers(vector: np.ndarray) -> str:
     return " ".join(f"{value:.6f}" for value in (np.round(vector, 6) + 0.0).tolist())
 
 
+def read_bvh_recording(path: str | Path) -> Recording:
+    """The recording of one person in a BVH file, also of other programs: joints by their names (docs/motion.md).
+
+    The unit is m, cm or mm, by the length of the legs; ``steps`` says which. LiftwildError, with the line, if it is no
+    BVH file, or its joints or size are nobody's.
+    """
+    from liftwild.synthetic.mocap.bvh import read_bvh
+
+    motion = read_bvh(path)
+    path, places, names = Path(path), motion.positions(), list(motion.names)
+    up = np.array([0.0, 1.0, 0.0])
+    if not set(MPII_16.names) & set(names) >= {"left_hip", "left_knee", "left_ankle"}:
+        places, names = _of_parts(motion)
+        up = motion.axes.up
+    legs = [names.index(f"left_{joint}") for joint in ("hip", "knee", "ankle") if f"left_{joint}" in names]
+    length = float(np.median(np.linalg.norm(np.diff(places[:, legs], axis=1), axis=-1).sum(axis=1)))
+    unit = next((name for name, size in UNITS_M.items() if MIN_LEG_M <= length * size < 10 * MIN_LEG_M), None)
+    if unit is None:
+        raise LiftwildError(f"{path}: legs of {length:.4g} are nobody's in {', '.join(UNITS_M)}; scale the file")
+    places = (places @ matrix_between(up, np.array([0.0, 1.0, 0.0])).T) * UNITS_M[unit]
+    frames = np.arange(len(places))
+    return recording_of_places(
+        path, places, names, frames, frames * motion.frame_time_s, (f"read from {path.name}, in {unit}, no picture",)
+    )
+
+
+def _of_parts(motion: Motion) -> tuple[np.ndarray, list[str]]:
+    """Places (F, K, 3) and names of MPII-16's joints, of a file whose joints have other names."""
+    parts, places = motion.parts, motion.positions()
+    found = {
+        f"{side}_{joint}": parts.limbs[f"{side} {part}"]
+        for side in ("left", "right")
+        for part, joint in JOINT_OF_PART.items()
+        if f"{side} {part}" in parts.limbs
+    }
+    if parts.neck:  # the head turns about the upper neck
+        found["upper_neck"] = parts.neck[-1]
+        top = next((joint for joint, parent in enumerate(motion.parents) if parent == parts.neck[-1]), None)
+        if top is not None:
+            found["head_top"] = top
+    return places[:, list(found.values())], list(found)
+
+
 def _write(recording: Recording, skeleton: Skeleton, stem: str, rig: str = "plain") -> Iterator[File]:
     (track,) = recording.tracks
     animation = animate(track, recording.times_s, rig)
@@ -118,4 +171,5 @@ def _describe(recording: Recording, skeleton: Skeleton) -> list[str]:
 FORMAT = Format(
     "bvh", "a moving skeleton for Blender, a file a person", (".bvh",), _write, _recognise, _describe,
     per_person=True, needs_floor=True, keeps_joints=True, takes_rig=True,
+    read=read_bvh_recording,
 )  # fmt: skip

@@ -33,7 +33,8 @@ class Format:
     ``needs_floor``: it gets the recording levelled on its floor and writes it as ``kinematics.upright`` turns it, in m
     with y up; the text beside the files says so. ``keeps_joints``: it gets the joints that were found, whatever
     ``skeleton`` is. ``takes_rig``: ``write`` has a fourth argument, one of ``kinematics.animation.RIGS``. ``check``:
-    LiftwildError if a library is missing.
+    LiftwildError if a library is missing. ``read(path)``: the recording in a file, as far as the format holds it;
+    LiftwildError if it holds something else. None where files are not read back.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Format:
     keeps_joints: bool = False
     takes_rig: bool = False
     check: Callable[[], None] = lambda: None
+    read: Callable[[Path], Recording] | None = None
 
     def files(self, recording: Recording, skeleton: Skeleton, stem: str, rig: str) -> Iterable[File]:
         """What ``write`` gives, with the rig where it takes one."""

@@ -14,7 +14,19 @@ from pathlib import Path
 
 from liftwild.errors import LiftwildError
 from liftwild.files import make_folder, write_whole
-from liftwild.io import bvh, c3d_file, coco_results, csv_table, glb, json_file, npz, opensim_markers, parquet, trc
+from liftwild.io import (
+    bvh,
+    c3d_file,
+    coco_results,
+    csv_table,
+    csv_wide,
+    glb,
+    json_file,
+    npz,
+    opensim_markers,
+    parquet,
+    trc,
+)
 from liftwild.io.description import frame_ranges, metadata, skeleton_name, skeleton_of
 from liftwild.io.format import Format
 from liftwild.joint_mapping import in_skeleton
@@ -24,7 +36,7 @@ from liftwild.skeleton import MPII_16, Skeleton
 
 FORMATS: dict[str, Format] = {
     module.FORMAT.name: module.FORMAT
-    for module in (json_file, csv_table, npz, parquet, coco_results, bvh, trc, opensim_markers, c3d_file, glb)
+    for module in (json_file, csv_table, npz, parquet, coco_results, bvh, trc, opensim_markers, c3d_file, glb, csv_wide)
 }
 ABOUT_SUFFIX = ".about.txt"  # the text beside files that cannot say what they hold
 ABOUT_MARK = "Poses by liftwild"
@@ -108,6 +120,20 @@ def write_formats(
             if path not in written and is_ours(path):
                 path.unlink(missing_ok=True)
     return written
+
+
+def read_recording(path: str | Path) -> Recording:
+    """The recording in a file of a format that is read back, told by its suffix.
+
+    LiftwildError if there is no such format, or the file cannot be read or holds something else.
+    """
+    path = Path(path)
+    suffix = _suffix_of(path)
+    read = by_suffix()[suffix].read if suffix else None
+    if read is None:
+        known = [fmt.suffixes[0] for fmt in FORMATS.values() if fmt.read]
+        raise LiftwildError(f"{path}: poses are read from {', '.join(known)}, by the suffix of the name")
+    return read(path)
 
 
 def check_formats(formats: Collection[str]) -> tuple[str, ...]:

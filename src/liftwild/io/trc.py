@@ -9,7 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from liftwild.errors import LiftwildError
+from liftwild.files import reading
 from liftwild.io.format import File, Format
+from liftwild.io.places_reader import UNITS_M, recording_of_places
 from liftwild.kinematics.upright import upright
 from liftwild.pose import PoseTrack, Recording
 from liftwild.skeleton import Skeleton
@@ -50,6 +53,44 @@ def trc_bytes(track: PoseTrack, times_s: np.ndarray, name: str) -> bytes:
     return ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape")
 
 
+def read_trc(path: str | Path) -> Recording:
+    """The recording of one person in a TRC file, also of other programs: markers are joints by their names
+    (``places_reader``), y is up.
+
+    Frames count from 0 here. LiftwildError, with the line, if it is no TRC file or its markers are no joints.
+    """
+    path = Path(path)
+    with reading(path):
+        lines = path.read_bytes().decode("utf-8", "replace").splitlines()
+    if len(lines) < 6 or not lines[0].startswith("PathFileType"):
+        raise LiftwildError(f"{path} is no TRC file: it should begin with PathFileType")
+    facts = dict(zip(lines[1].split("\t"), lines[2].split("\t"), strict=False))
+    unit = UNITS_M.get(facts.get("Units", "").strip())
+    if unit is None:
+        raise LiftwildError(f"{path}, line 3: unknown Units {facts.get('Units')!r}; known are {', '.join(UNITS_M)}")
+    names = [name.strip() for name in lines[3].split("\t")[2:] if name.strip()]
+    rows = []
+    for number, line in enumerate(lines[5:], 6):
+        cells = [cell.strip() for cell in line.split("\t")]
+        if not any(cells):
+            continue
+        try:
+            rows.append([float(cell or "nan") for cell in (cells + [""] * 3 * len(names))[: 2 + 3 * len(names)]])
+        except ValueError as error:
+            raise LiftwildError(f"{path}, line {number}: {error}") from None
+    values = np.array(rows).reshape(-1, 2 + 3 * len(names))
+    if not len(values) or not np.isfinite(values[:, :2]).all() or (np.diff(values[:, 0]) <= 0).any():
+        raise LiftwildError(f"{path}: wants rows whose first cells are rising frame numbers, and times")
+    frames = values[:, 0].astype(np.int64) - 1
+    if frames[0] < 0:  # counted from 0
+        frames -= frames[0]
+    times_s = np.interp(np.arange(frames[-1] + 1), frames, values[:, 1])
+    step = (values[-1, 1] - values[0, 1]) / max(frames[-1] - frames[0], 1)
+    times_s[: frames[0]] = np.maximum(values[0, 1] - step * np.arange(frames[0], 0, -1), 0.0)
+    places = values[:, 2:].reshape(len(values), -1, 3) * unit
+    return recording_of_places(path, places, names, frames, times_s, (f"read from {path.name}, y up, no picture",))
+
+
 def _write(recording: Recording, skeleton: Skeleton, stem: str) -> Iterator[File]:
     (track,) = recording.tracks
     name = f"{stem}.trc"
@@ -69,5 +110,5 @@ def _describe(recording: Recording, skeleton: Skeleton) -> list[str]:
 
 FORMAT = Format(
     "trc", "joints as markers for OpenSim, a file a person", (".trc",), _write, _recognise, _describe,
-    per_person=True, needs_floor=True,
+    per_person=True, needs_floor=True, read=read_trc,
 )  # fmt: skip
