@@ -108,7 +108,8 @@ def write_formats(
     for fmt in chosen:
         given = found if fmt.keeps_joints else mapped
         for part, person in _parts(given[fmt.needs_floor], fmt):
-            for file in fmt.files(part, skeleton, stem + person, rig):
+            own_stem = stem if stem.endswith(person) else stem + person  # x.person0.trc, converted, has its person
+            for file in fmt.files(part, skeleton, own_stem, rig):
                 put(file.name, file.content)
                 notes += [f"{file.name}: {note}" for note in file.notes]
     if any(fmt.describe for fmt in chosen):
@@ -134,6 +135,13 @@ def read_recording(path: str | Path) -> Recording:
         known = [fmt.suffixes[0] for fmt in FORMATS.values() if fmt.read]
         raise LiftwildError(f"{path}: poses are read from {', '.join(known)}, by the suffix of the name")
     return read(path)
+
+
+def is_recording(path: Path) -> bool:
+    """Whether the file ``path`` is there and read as a recording, by its suffix; JSON and tables are ours, too."""
+    suffix = _suffix_of(path)
+    fmt = by_suffix()[suffix] if suffix else None
+    return fmt is not None and fmt.read is not None and path.is_file() and (fmt.per_person or is_ours(path))
 
 
 def check_formats(formats: Collection[str]) -> tuple[str, ...]:
@@ -205,7 +213,8 @@ def _files_of_people(out: Path, stem: str, fmt: Format) -> list[Path]:
     suffixes = "|".join(map(re.escape, fmt.suffixes))
     pattern = re.compile(rf"{re.escape(stem)}\.person-?\d+({suffixes})", re.DOTALL)
     found = map(Path, glob.glob(glob.escape(str(out / stem)) + ".person*"))
-    return sorted(path for path in found if pattern.fullmatch(path.name))
+    own = [out / (stem + suffix) for suffix in fmt.suffixes if re.search(r"\.person-?\d+\Z", stem)]
+    return sorted(path for path in found if pattern.fullmatch(path.name)) + [path for path in own if path.exists()]
 
 
 def _about_text(

@@ -79,7 +79,7 @@ def _track(columns: dict[str, np.ndarray], person: int, skeleton: Skeleton, sour
         joints_2d=joints_2d,
         joints_3d=rows("x_mm", "y_mm", "z_mm"),
         confidence=np.nan_to_num(rows("confidence")[..., 0]),
-        boxes=boxes_of(joints_2d),
+        boxes=extents_of(joints_2d),
         depth_sd_mm=known(rows("depth_sd_mm")[..., 0]),
         root_mm=known(rows("root_x_mm", "root_y_mm", "root_z_mm")[:, 0]),
         skeleton=skeleton,
@@ -89,7 +89,7 @@ def _track(columns: dict[str, np.ndarray], person: int, skeleton: Skeleton, sour
     )
 
 
-def boxes_of(joints_2d: np.ndarray) -> np.ndarray:
+def extents_of(joints_2d: np.ndarray) -> np.ndarray:
     """The boxes (T, 4), x y w h px, about joints (T, J, 2); 0 where all are hidden."""
     hidden = np.isnan(joints_2d)
     low = np.where(hidden, np.inf, joints_2d).min(axis=1)
