@@ -77,7 +77,7 @@ def _resampled(places: np.ndarray, at: np.ndarray, to: np.ndarray) -> np.ndarray
 
 def _write(recording: Recording, skeleton: Skeleton, stem: str) -> Iterator[File]:
     (track,) = recording.tracks
-    notes = ()
+    notes: tuple[str, ...] = ()
     if clock(np.asarray(recording.times_s, dtype=np.float64), track.frames)[-1]:
         notes = ("resampled: the clip's frames come unevenly",)
     yield File(f"{stem}.c3d", c3d_bytes(track, recording.times_s), notes)

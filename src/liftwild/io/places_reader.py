@@ -60,13 +60,12 @@ def recording_of_places(
         )
     found = Skeleton(tuple(at), tuple(range(-1, len(at) - 1)))  # its bones are never asked for
     points = places[:, list(at.values())] @ Y_UP * MM_PER_M
-    root = (
-        points[:, found.index(ROOT[0])] if ROOT[0] in at else points[:, [found.index(n) for n in ROOT[1]]].mean(axis=1)
-    )
+    ends = [ROOT[0]] if ROOT[0] in at else ROOT[1]
+    root = np.asarray(points[:, [found.index(name) for name in ends]].mean(axis=1))
     count = len(frames)
     raw = PoseTrack(
         _person_of(path), np.asarray(frames, dtype=np.int64), np.full((count, len(at), 2), np.nan),
-        points - root[:, None], np.isfinite(points).all(axis=-1).astype(np.float64), np.zeros((count, 4)), root_mm=root,
+        points - root[:, None], np.asarray(np.isfinite(points).all(axis=-1), dtype=np.float64), np.zeros((count, 4)), root_mm=root,
         skeleton=found,
     )  # fmt: skip
     track = track_in_skeleton(raw, MPII_16)
