@@ -76,7 +76,8 @@ bench-peers: .venv-peers/.ready
 CHECKED := out/check-files
 .PHONY: check-opensim check-blender check-files
 check-opensim: check-files .venv-opensim/.ready
-	.venv-opensim/bin/python scripts/check_opensim.py $(CHECKED)
+	@# It leaves its log where it runs.
+	cd $(CHECKED) && $(CURDIR)/.venv-opensim/bin/python $(CURDIR)/scripts/check_opensim.py .
 
 check-blender: check-files .venv-blender/.ready
 	.venv-blender/bin/python scripts/check_blender.py $(CHECKED)

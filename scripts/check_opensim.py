@@ -130,7 +130,7 @@ def main() -> None:
     files = sorted(folder.glob("*.trc"))
     if not files:
         raise SystemExit(f"{folder} holds no TRC files")
-    opensim.Logger.setLevelString("error")
+    opensim.Logger.setLevelString("off")
     for trc in files:
         (markers,) = folder.glob("*.markers.xml")
         with tempfile.TemporaryDirectory() as work:

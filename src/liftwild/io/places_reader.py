@@ -56,7 +56,7 @@ def recording_of_places(
             at.setdefault(joint, position)
     if ROOT[0] not in at and not set(ROOT[1]) <= set(at):
         raise LiftwildError(
-            f"{path}: neither a pelvis nor two hips among its joints: {', '.join(names)}; docs/files.md lists names"
+            f"{path}: neither a pelvis nor two hips among its joints: {', '.join(names)}; docs/motion.md lists names"
         )
     found = Skeleton(tuple(at), tuple(range(-1, len(at) - 1)))  # its bones are never asked for
     points = places[:, list(at.values())] @ Y_UP * MM_PER_M
