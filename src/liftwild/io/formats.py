@@ -133,7 +133,10 @@ def read_recording(path: str | Path) -> Recording:
     read = by_suffix()[suffix].read if suffix else None
     if read is None:
         known = [fmt.suffixes[0] for fmt in FORMATS.values() if fmt.read]
-        raise LiftwildError(f"{path}: poses are read from {', '.join(known)}, by the suffix of the name")
+        raise LiftwildError(
+            f"{path}: poses are read from {', '.join(known)}, by the suffix of the name; of a photo or video "
+            "'liftwild predict' makes such a file"
+        )
     return read(path)
 
 

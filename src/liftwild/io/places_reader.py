@@ -64,10 +64,15 @@ def recording_of_places(
     root = np.asarray(points[:, [found.index(name) for name in ends]].mean(axis=1))
     count = len(frames)
     raw = PoseTrack(
-        _person_of(path), np.asarray(frames, dtype=np.int64), np.full((count, len(at), 2), np.nan),
-        points - root[:, None], np.asarray(np.isfinite(points).all(axis=-1), dtype=np.float64), np.zeros((count, 4)), root_mm=root,
+        person_id=_person_of(path),
+        frames=np.asarray(frames, dtype=np.int64),
+        joints_2d=np.full((count, len(at), 2), np.nan),
+        joints_3d=points - root[:, None],
+        confidence=np.asarray(np.isfinite(points).all(axis=-1), dtype=np.float64),
+        boxes=np.zeros((count, 4)),
+        root_mm=root,
         skeleton=found,
-    )  # fmt: skip
+    )
     track = track_in_skeleton(raw, MPII_16)
     return Levelled(path.name, 0, 0, np.asarray(times_s), (track,), steps=steps, is_clip=len(times_s) > 1)
 
