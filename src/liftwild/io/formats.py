@@ -14,7 +14,7 @@ from pathlib import Path
 
 from liftwild.errors import LiftwildError
 from liftwild.files import make_folder, write_whole
-from liftwild.io import bvh, coco_results, csv_table, json_file, npz, parquet, trc
+from liftwild.io import bvh, coco_results, csv_table, json_file, mot, npz, parquet, trc
 from liftwild.io.description import frame_ranges, metadata, skeleton_name, skeleton_of
 from liftwild.io.format import Format
 from liftwild.joint_mapping import in_skeleton
@@ -23,7 +23,7 @@ from liftwild.pose import Recording, hide
 from liftwild.skeleton import MPII_16, Skeleton
 
 FORMATS: dict[str, Format] = {
-    module.FORMAT.name: module.FORMAT for module in (json_file, csv_table, npz, parquet, coco_results, bvh, trc)
+    module.FORMAT.name: module.FORMAT for module in (json_file, csv_table, npz, parquet, coco_results, bvh, trc, mot)
 }
 ABOUT_SUFFIX = ".about.txt"  # the text beside files that cannot say what they hold
 ABOUT_MARK = "Poses by liftwild"
@@ -141,6 +141,11 @@ def is_ours(path: Path) -> bool:
         return suffix is not None and by_suffix()[suffix].recognise(path, head)
     except OSError:
         return False
+
+
+def person_path(path: Path, person_id: int) -> Path:
+    """The file of one person where ``path`` would hold several: x.mot becomes x.person3.mot."""
+    return path.with_name(f"{path.stem}.person{person_id}{path.suffix}")
 
 
 def by_suffix() -> dict[str, Format]:
