@@ -58,7 +58,7 @@ def test_a_new_format_is_one_file_and_one_line(tmp_path: Path, monkeypatch: pyte
     assert [path.name for path in written] == ["a.person0.toy", "a.person1.toy", "a.json", "a.about.txt"]
     assert written[1].read_bytes() == b"toy 1 17\n" and all(map(is_ours, written))
     text = written[-1].read_text(encoding="utf-8")
-    assert "TOY: 17 joints\na.person0.toy: two sentences" in text and "and TOY: unit m" in text
+    assert "TOY: 17 joints\na.person0.toy: two sentences" in text and "\nTOY: unit m" in text
     assert "zero: on the floor below the camera" in text
 
     (tmp_path / "a.person7.toy").write_bytes(b"mine")

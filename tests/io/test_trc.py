@@ -65,7 +65,7 @@ def test_placed_people_are_put_on_their_floor(tmp_path: Path) -> None:
     assert 0 < places[0, names.index("left_ankle"), 1] < 0.2  # the sole is on it
     assert places[0, names.index("pelvis"), 2] == pytest.approx(-4, abs=1e-3)
     text = (tmp_path / "a.about.txt").read_text(encoding="utf-8")
-    assert "zero: on the floor below the camera" in text and "for BVH and TRC also done: not levelled" in text
+    assert "zero: on the floor below the camera" in text and "for TRC also done: not levelled" in text
     # Once levelled it is written as it is, in every format.
     levelled = Levelled(**vars(photo(1)), camera_height_mm=900.0)
     _, _, same, _, _ = read_trc(written(tmp_path, levelled, "trc"))

@@ -34,11 +34,11 @@ def squats(begin: float, seconds: float = 8.0, period: float = 2.0) -> JointAngl
 def test_ranges_and_symmetry() -> None:
     angles = squats(0.0)
     knee = angles.ranges()["right_knee_flexion"]
-    assert knee.known == 1 and knee.low == pytest.approx(0, abs=0.2) and knee.range == pytest.approx(60, abs=0.5)
+    assert knee.known == 1 and knee.low == pytest.approx(0, abs=0.2) and knee.span == pytest.approx(60, abs=0.5)
     assert knee.mean == pytest.approx(30, abs=0.5)
     sides = angles.symmetry()["knee_flexion"]
-    assert sides.index == pytest.approx(100 * 20 / 70, abs=3) and sides.mean_difference == pytest.approx(10, abs=1)
-    assert np.isnan(angles.symmetry()["elbow_flexion"].index)  # nothing moves
+    assert sides.asymmetry == pytest.approx(100 * 20 / 70, abs=3) and sides.mean_difference == pytest.approx(10, abs=1)
+    assert np.isnan(angles.symmetry()["elbow_flexion"].asymmetry)  # nothing moves
     angles.degrees[:, angle_index(KNEE)] = np.nan
     assert angles.ranges()[KNEE].known == 0 and np.isnan(angles.ranges()[KNEE].low)
     angles.degrees[:10, angle_index("right_knee_flexion")] = np.nan

@@ -22,8 +22,8 @@ def angle_summary(angles: JointAngles) -> str:
     lines.append(f"{'':22}{'left':>22}{'right':>22}{'asymmetry':>12}")
     ranges = motion_ranges(angles)
     for name, sides in symmetry(angles).items():
-        index = "" if math.isnan(sides.index) else f"{sides.index:+.0f} %"
-        lines.append(f"{_words(name):22}{_cell(sides.left):>22}{_cell(sides.right):>22}{index:>12}".rstrip())
+        uneven = "" if math.isnan(sides.asymmetry) else f"{sides.asymmetry:+.0f} %"
+        lines.append(f"{_words(name):22}{_cell(sides.left):>22}{_cell(sides.right):>22}{uneven:>12}".rstrip())
     lines += [f"{_words(kind.name):22}{_cell(ranges[kind.name]):>22}".rstrip() for kind in KINDS]
     unknown = [_words(name) for name in ANGLE_NAMES if ranges[name].known < FEW_KNOWN]
     if unknown and count:
@@ -61,7 +61,7 @@ def _words(name: str) -> str:
 
 
 def _cell(found: MotionRange) -> str:
-    if math.isnan(found.range):
+    if math.isnan(found.span):
         return "-"
-    low, high, span = (round(value) for value in (found.low, found.high, found.range))
+    low, high, span = (round(value) for value in (found.low, found.high, found.span))
     return f"{low} to {high} ({span})"

@@ -210,7 +210,7 @@ def _about_text(
         if not fmt.needs_floor:
             lines += ["", *describe(recording, skeleton)]
     if any(fmt.needs_floor for fmt, _ in described):
-        names = " and ".join(fmt.name.upper() for fmt in FORMATS.values() if fmt.needs_floor)
+        names = " and ".join(fmt.name.upper() for fmt, _ in described if fmt.needs_floor)
         lines += ["", f"{names}: unit m", f"axes: {upright.AXES}", f"zero: {upright.zero_of(floored)}"]
         lines += [f"for {names} also done: {step}" for step in floored.steps[len(recording.steps) :]]
     for fmt, describe in described:

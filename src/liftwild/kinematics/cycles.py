@@ -32,18 +32,19 @@ class MotionRange(NamedTuple):
 
     low: float
     high: float
-    range: float
+    span: float
     mean: float
     known: float
 
 
 class Symmetry(NamedTuple):
-    """An angle's two sides. ``index``: left range minus right range over their mean, percent (Robinson et al. 1987), 0
-    where they are alike, NaN where hardly anything moves; ``mean_difference``: left mean minus right mean, degrees."""
+    """An angle's two sides. ``asymmetry``: left range minus right range over their mean, percent (Robinson et al.
+    1987), 0 where they are alike, NaN where hardly anything moves; ``mean_difference``: left mean minus right mean,
+    degrees."""
 
     left: MotionRange
     right: MotionRange
-    index: float
+    asymmetry: float
     mean_difference: float
 
 
@@ -100,9 +101,9 @@ def symmetry(angles: JointAngles) -> dict[str, Symmetry]:
     ranges, out = motion_ranges(angles), {}
     for kind in SIDED_KINDS:
         left, right = (ranges[f"{side}_{kind.name}"] for side in SIDES)
-        mean = (left.range + right.range) / 2
-        index = 100 * (left.range - right.range) / mean if mean >= MIN_RANGE_DEG else float("nan")
-        out[kind.name] = Symmetry(left, right, index, left.mean - right.mean)
+        mean = (left.span + right.span) / 2
+        asymmetry = 100 * (left.span - right.span) / mean if mean >= MIN_RANGE_DEG else float("nan")
+        out[kind.name] = Symmetry(left, right, asymmetry, left.mean - right.mean)
     return out
 
 
@@ -188,9 +189,9 @@ def gait(track: PoseTrack, times_s: np.ndarray, contacts: np.ndarray) -> Gait:
 
 
 def _range(values: np.ndarray) -> MotionRange:
-    known = values[np.isfinite(values)]
+    known, nan = values[np.isfinite(values)], float("nan")
     if not len(known):
-        return MotionRange(*[float("nan")] * 4, 0.0)
+        return MotionRange(nan, nan, nan, nan, 0.0)
     low, high = (float(value) for value in np.percentile(known, [LOW, HIGH]))
     return MotionRange(low, high, high - low, float(known.mean()), len(known) / len(values))
 
