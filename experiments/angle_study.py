@@ -1,14 +1,15 @@
 """How many degrees joint angles are off, angle by angle, on people whose joints are known.
 
 python experiments/angle_study.py [--weights base,small] [--pictures 400] [--frames 200] [--bodies 2000]
-    [--poses MOTION...] [--photos LABELS IMAGES] [--card FILE]
+    [--poses MOTION...] [--walks MOTION...] [--photos LABELS IMAGES] [--card FILE]
 
 First table, without a network: angles of the body's true 16 joints against how its bones are turned, in poses made up
-(lab, wild) and, with --poses, in motion capture. Second: predictions of single rendered pictures against the angles of
-the true joints, in the camera's axes. Third: rendered clips as 'liftwild predict' does them, with detector, smoothing
-and levelling, against the true joints in the room's axes. Fourth, with --photos (COCO labels with 3D and cameras): real
-people, as the second. Fifth: by the least confidence of an angle's joints. Cells: mean absolute error, bias, degrees;
-left and right together.
+(lab, wild) and, with --poses, in motion capture. With --walks: what walking comes to, to hold beside textbooks. Then
+predictions of single rendered pictures against the angles of the true joints, in the camera's axes, also by the least
+confidence of an angle's joints. Then rendered clips as 'liftwild predict' does them, with detector, smoothing and
+levelling, against the true joints in the room's axes. With --photos (COCO labels with 3D and cameras): real people, as
+the single pictures. Cells: mean absolute error and bias in degrees, left and right together, and in how many percent
+the angle is known.
 """
 
 from __future__ import annotations
@@ -90,6 +91,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--pictures", type=int, default=400, help="of each kind; 0 for none")
     parser.add_argument("--frames", type=int, default=200, help="of each rendered clip; 0 for none")
     parser.add_argument("--poses", nargs="*", type=Path, default=(), help="BVH or AMC files, or folders of them")
+    parser.add_argument("--walks", nargs="*", type=Path, default=(), help="the same, of people who walk")
     parser.add_argument("--photos", nargs=2, type=Path, metavar=("LABELS", "IMAGES"))
     parser.add_argument("--runtime", default="auto")
     parser.add_argument("--card", type=Path, help="also write the tables there")
@@ -115,6 +117,9 @@ def tables(asked: argparse.Namespace) -> Iterator[str]:
             cases["captured"] = from_bones(body, *captured(body, asked.poses))
         yield "\n## True joints against the body's bones\n"
         yield table(cases)
+    if asked.walks:
+        yield f"\n## Walking, {len(asked.walks)} files of motion capture: medians\n"
+        yield walking(load_body(), asked.walks)
     if asked.pictures:
         people = {mode: list(render_people(mode, asked.pictures, split="test")) for mode in ("lab", "wild")}
         boxes = {
@@ -223,12 +228,32 @@ def made_up(body: Body, mode: str, count: int) -> tuple[torch.Tensor, torch.Tens
     return coefficients, settle.sample_settled_poses(body, rng, family, body.shape(coefficients)[1])
 
 
-def captured(body: Body, paths: Sequence[Path]) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same of motion capture."""
+def walking(body: Body, paths: Sequence[Path]) -> str:
+    """Ranges of the left side, and how limbs go together, of people who walk; medians over the files."""
+    rows = []
+    for path in paths:
+        _, rotations = captured(body, [path], 1)
+        found = dict(zip(ANGLE_NAMES, from_bones(body, body.coefficients[:1], rotations).found.T, strict=True))
+        ranges = [
+            np.percentile(found[f"left_{name}"], each) for name in ("hip_flexion", "knee_flexion") for each in (1, 99)
+        ]
+        left = found["left_hip_flexion"]
+        rows.append(
+            [*ranges, *(np.corrcoef(left, found[f"right_{name}_flexion"])[0, 1] for name in ("hip", "shoulder"))]
+        )
+    low, high, straight, bent, hips, arm = np.median(np.array(rows), axis=0)
+    return markdown_table(
+        ("hip flexion", "knee flexion", "left with right hip (correlation)", "left hip with right arm"),
+        [[f"{low:.0f} to {high:.0f}", f"{straight:.0f} to {bent:.0f}", f"{hips:.2f}", f"{arm:.2f}"]],
+    )
+
+
+def captured(body: Body, paths: Sequence[Path], step: int = CAPTURED_STEP) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same of motion capture, every so many frames."""
     parts = []
     for path in (file for each in paths for file in motion_files(each)):
         motion = read_clip(path)
-        frames = np.arange(0, len(motion), CAPTURED_STEP)
+        frames = np.arange(0, len(motion), step)
         parts.append(retarget(motion, body.names, body.parents, body.heads.numpy(), frames))
     rotations = torch.as_tensor(np.concatenate(parts))
     rng = SampleRng.from_seeds([(_SEED, 9, row) for row in range(len(rotations))], BODY_COLUMNS)
@@ -237,7 +262,7 @@ def captured(body: Body, paths: Sequence[Path]) -> tuple[torch.Tensor, torch.Ten
 
 def from_bones(body: Body, coefficients: torch.Tensor, rotations: torch.Tensor) -> Case:
     """Angles of the 16 joints, and those that the bones' rotations make, 0 where the body at rest stands straight."""
-    heads, top = body.heads_at_rest(coefficients)
+    heads, top = body.heads_at_rest(coefficients.expand(len(rotations), -1))
     posed = body.pose_heads(heads, rotations)
     joints = body.joints(heads, posed, body.transforms(heads, posed, rotations), top).numpy().astype(np.float64)
     still = torch.eye(3).expand_as(rotations)

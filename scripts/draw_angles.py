@@ -1,4 +1,4 @@
-"""Draw the figures of docs/angles.md, one an angle: python scripts/draw_angles.py [-o docs/angles] [--format svg]
+"""Draw the figures of docs/angles.md, one an angle: PYTHONPATH=. python scripts/draw_angles.py [-o docs/angles]
 
 Each shows a person bent by that angle, where it is 0 (dashed), and which way it grows.
 """
@@ -6,7 +6,6 @@ Each shows a person bent by that angle, where it is 0 (dashed), and which way it
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,13 +14,11 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
 from liftwild.kinematics.angles import KINDS, SIDED_KINDS, SIDES, angle_index, angles_of_joints
 from liftwild.skeleton import MPII_16
 from tests.support.angle_poses import posed
 
+ROOT = Path(__file__).resolve().parent.parent
 LEFT, RIGHT, MIDDLE, FAINT, MARK = "#0072b2", "#d55e00", "#3c3c3c", "#9aa0a8", "#b0006d"
 # What is seen from the person's right, from in front, and from above: the picture's x and y in the person's axes.
 VIEWS = {
@@ -46,6 +43,7 @@ class Drawing(NamedTuple):
 
 
 DOWN, UP = ("thorax", "pelvis"), ("pelvis", "thorax")
+HIPS, HEAD = ("left_hip", "right_hip"), ("upper_neck", "head_top")
 DRAWINGS = {
     "hip_flexion": Drawing({"right_hip_flexion": 60, "right_knee_flexion": 70}, "from the right", "right_hip", DOWN,
                            ("right_hip", "right_knee")),
@@ -61,15 +59,14 @@ DRAWINGS = {
                                   ("right_shoulder", "right_elbow")),
     "elbow_flexion": Drawing({"right_shoulder_flexion": 20, "right_elbow_flexion": 80}, "from the right", "right_elbow",
                              ("right_shoulder", "right_elbow"), ("right_elbow", "right_wrist"), 0.2),
-    "pelvis_list": Drawing({"pelvis_list": 15}, "from the front", "left_hip", (-1, 0, 0), ("left_hip", "right_hip"), 0.4,
-                           (-0.58, -0.04)),
+    "pelvis_list": Drawing({"pelvis_list": 15}, "from the front", "left_hip", (-1, 0, 0), HIPS, 0.4, (-0.58, -0.04)),
     "pelvis_rotation": Drawing({"pelvis_rotation": 40}, "from above", "pelvis", (0, 0, 1), ("", ""), 0.33),
     "trunk_flexion": Drawing({"trunk_flexion": 40}, "from the right", "pelvis", (0, 1, 0), UP, 0.4),
     "trunk_bending": Drawing({"trunk_bending": 20}, "from the front", "pelvis", (0, 1, 0), UP, 0.62, (0.2, 0.7)),
-    "trunk_twist": Drawing({"trunk_twist": 35}, "from above", "pelvis", ("left_hip", "right_hip"),
+    "trunk_twist": Drawing({"trunk_twist": 35}, "from above", "pelvis", HIPS,
                            ("left_shoulder", "right_shoulder"), 0.24),
-    "head_flexion": Drawing({"head_flexion": 35}, "from the right", "upper_neck", UP, ("upper_neck", "head_top"), 0.26, (0.34, 0.2)),
-    "head_bending": Drawing({"head_bending": 25}, "from the front", "upper_neck", UP, ("upper_neck", "head_top"), 0.26, (-0.32, 0.2)),
+    "head_flexion": Drawing({"head_flexion": 35}, "from the right", "upper_neck", UP, HEAD, 0.26, (0.34, 0.2)),
+    "head_bending": Drawing({"head_bending": 25}, "from the front", "upper_neck", UP, HEAD, 0.26, (-0.32, 0.2)),
 }  # fmt: skip
 
 

@@ -254,7 +254,7 @@ class Recording:
 
         return to_dataframe(self)
 
-    def angles(self, min_confidence: float = 0.3) -> tuple[JointAngles, ...]:
+    def angles(self, min_confidence: float = EVEN) -> tuple[JointAngles, ...]:
         """The joint angles of each person, track by track, degrees (docs/angles.md); NaN where a joint of an angle has
         a confidence under ``min_confidence``, is hidden, or is rather outside the photo."""
         from liftwild.kinematics.angles import angles_of

@@ -132,7 +132,7 @@ def test_an_angle_is_unknown_exactly_where_one_of_its_joints_is(name: str, chang
         if change == "hidden":
             places[2, at] = np.nan
         elif change == "unsure":
-            confidence[2, at] = 0.1
+            confidence[2, at] = 0.45
         else:
             inside[2, at] = 0.4
         found = angles_of(recording_of(joints, confidence=confidence, joints_3d=places, inside=inside))[0]

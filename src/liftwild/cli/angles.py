@@ -17,7 +17,7 @@ from liftwild.errors import LiftwildError
 @click.option("--plot", type=click.Path(path_type=Path), metavar="PNG", help="Chart of the angles over time.")
 @click.option("--mot", type=click.Path(path_type=Path), metavar="MOT", help="Motion for OpenSim's models.")
 @click.option("--by", metavar="ANGLE", help="Count repetitions by the peaks of this angle: left_knee_flexion, ...")
-@click.option("--min-confidence", default=0.3, show_default=True, type=click.FloatRange(0, 1),
+@click.option("--min-confidence", default=0.5, show_default=True, type=click.FloatRange(0, 1),
               help="Leave out angles whose joints are less sure.")  # fmt: skip
 def angles_command(
     recording: Path, out: Path | None, person: int | None, plot: Path | None, mot: Path | None, by: str | None,

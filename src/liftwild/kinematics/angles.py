@@ -15,13 +15,13 @@ import numpy as np
 from liftwild.errors import LiftwildError
 from liftwild.joint_mapping import track_in_skeleton
 from liftwild.kinematics.upright import on_floor, upright
-from liftwild.pose import PoseTrack, Recording
+from liftwild.pose import EVEN, PoseTrack, Recording
 from liftwild.skeleton import MPII_16
 
 if TYPE_CHECKING:
     from liftwild.kinematics.cycles import Cycles, MotionRange, Symmetry
 
-MIN_CONFIDENCE = 0.3
+MIN_CONFIDENCE = EVEN  # less sure joints are rather wrong
 # An angle in a plane is not known where less than this part of its bone lies in the plane (60 degrees out of it).
 MIN_IN_PLANE = 0.5
 MIN_LENGTH_M = 1e-4  # shorter bones have no direction
