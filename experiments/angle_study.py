@@ -139,7 +139,10 @@ def tables(asked: argparse.Namespace) -> Iterator[str]:
     if asked.frames:
         clips = [list(render_clip(asked.frames, seed, fps=FPS, size=SIZE)) for seed in CLIP_SEEDS]
         yield f"\n## Rendered clips, {len(clips)} people, {asked.frames} frames each\n"
-        yield table({name: joined([whole_clip(clip, name, asked.runtime) for clip in clips]) for name in weights})
+        done = {name: [whole_clip(clip, name, asked.runtime) for clip in clips] for name in weights}
+        yield table({name: joined(cases) for name, cases in done.items()})
+        yield "\n### Ranges of motion of the same clips, 1st to 99th percentile: mean absolute error, true range\n"
+        yield range_table(done)
     if asked.photos:
         labelled = [
             (
@@ -162,6 +165,27 @@ def table(cases: dict[str, Case], least: Sequence[float] = ()) -> str:
             off, count = case.off(kind.name, least[number] if least else MIN_CONFIDENCE)
             share = 100 * len(off) / max(count, 1)
             cells.append(f"{np.abs(off).mean():.1f} ({off.mean():+.1f}) {share:.0f} %" if len(off) else "-")
+        rows.append([kind.name, *cells])
+    return markdown_table(("angle", *cases), rows)
+
+
+def range_table(cases: dict[str, list[Case]]) -> str:
+    """How far ranges of motion are off, a column each weights; a mean over clips and sides."""
+    rows = []
+    for kind in (*SIDED_KINDS, *KINDS):
+        cells = []
+        for own in cases.values():
+            at = [
+                i
+                for i, name in enumerate(ANGLE_NAMES)
+                if name in (kind.name, *(f"{side}_{kind.name}" for side in SIDES))
+            ]
+            found, true = (
+                np.array([np.nanpercentile(getattr(case, what)[:, i], [1, 99]) for case in own for i in at])
+                for what in ("found", "true")
+            )
+            found, true = found[:, 1] - found[:, 0], true[:, 1] - true[:, 0]
+            cells.append(f"{np.abs(found - true).mean():.0f} of {true.mean():.0f}")
         rows.append([kind.name, *cells])
     return markdown_table(("angle", *cases), rows)
 

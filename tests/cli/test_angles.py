@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from liftwild.cli.angles import angles_command
+from liftwild.kinematics.angles import MIN_CONFIDENCE
 from liftwild.kinematics.upright import Y_UP
 from liftwild.media.encoding import is_marked
 from tests.support.angle_poses import posed
@@ -51,6 +53,11 @@ def test_what_is_unsure_is_an_empty_cell(tmp_path: Path) -> None:
     assert "known in less than half of the frames: left knee flexion" in done.output
 
 
+def test_the_command_and_python_leave_out_the_same() -> None:
+    (option,) = (each for each in angles_command.params if each.name == "min_confidence")
+    assert option.default == MIN_CONFIDENCE
+
+
 def test_charts_and_motions_are_a_file_a_person(clip: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     liftwild("angles", clip, "--plot", tmp_path / "a.png", "--mot", tmp_path / "a.mot", "--by", "left_knee_flexion")
@@ -67,7 +74,7 @@ def test_repetitions_are_told(tmp_path: Path) -> None:
     tracks = (track_of(joints * 1000 @ Y_UP),)
     path = replace(clip_of_people(1, 75), tracks=tracks).save(tmp_path / "clip.json")[0]
     done = liftwild("angles", path, "--by", "left_knee_flexion")
-    told = done.output.partition("3 repetitions of left knee flexion, 0.99 ± 0.02 s each; range in each, degrees\n")[2]
+    told = done.output.partition("3 repetitions of left knee flexion: 0.99 ± 0.02 s each; range in each, degrees\n")[2]
     assert told.split("knee flexion")[1].split("\n")[0].split() == ["80", "±", "0", "80", "±", "0"]
 
 

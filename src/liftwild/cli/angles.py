@@ -73,7 +73,9 @@ def angles_command(
     for angles in people:
         show(angle_summary(angles))
         if by is not None:
-            show(cycles_summary(angles.repetitions(by), f"repetitions of {by.replace('_', ' ')}"))
+            cycles = angles.repetitions(by)
+            times = "repetition" if len(cycles) == 1 else "repetitions"
+            show(cycles_summary(cycles, f"{times} of {by.replace('_', ' ')}"))
     if out is not None:
         save_angles(people, out)
     for path, angles in plots.items():

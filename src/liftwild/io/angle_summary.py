@@ -36,7 +36,7 @@ def cycles_summary(cycles: Cycles, what: str) -> str:
     if not len(cycles):
         return f"no {what}"
     durations = cycles.durations_s
-    lines = [f"{len(cycles)} {what}, {_mean_and_spread(durations, 2)} s each; range in each, degrees"]
+    lines = [f"{len(cycles)} {what}: {_mean_and_spread(durations, 2)} s each; range in each, degrees"]
     mean, spread = cycles.mean_range()
     cells = {
         name: "-"
