@@ -63,6 +63,12 @@ FPS, SIZE = 25.0, 320
 CLIP_SEEDS = (5, 11, 17)
 THRESHOLDS = (0.0, 0.3, 0.5, 0.7)
 CAPTURED_STEP = 5  # every so manyth frame of motion capture
+# What 16 joints cost at most, mean absolute, in poses made up; the hip most, whose pelvis they do not show.
+DEGREES_OFF = {
+    "hip_flexion": 12.0, "hip_adduction": 0.1, "knee_flexion": 1.0, "shoulder_flexion": 5.0, "shoulder_abduction": 4.0,
+    "shoulder_elevation": 4.0, "elbow_flexion": 0.1, "pelvis_list": 0.1, "pelvis_rotation": 0.1, "trunk_flexion": 5.0,
+    "trunk_bending": 4.0, "trunk_twist": 1.5, "head_flexion": 12.0, "head_bending": 6.0,
+}  # fmt: skip
 _SEED = 22
 # From body space (x left, y back, z up) to people who face the camera with y up.
 TO_CAMERA = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])

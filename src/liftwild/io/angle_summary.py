@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from liftwild.kinematics.angles import ANGLE_NAMES, KINDS, SIDED_KINDS, SIDES, JointAngles
-from liftwild.kinematics.cycles import Cycles, MotionRange, motion_ranges, symmetry
+from liftwild.kinematics.cycles import Cycles, MotionRange, motion_ranges, side_symmetry
 
 FEW_KNOWN = 0.5  # part of the frames: known in fewer, an angle gets a note
 
@@ -21,7 +21,7 @@ def angle_summary(angles: JointAngles) -> str:
     ]
     lines.append(f"{'':22}{'left':>22}{'right':>22}{'asymmetry':>12}")
     ranges = motion_ranges(angles)
-    for name, sides in symmetry(angles).items():
+    for name, sides in side_symmetry(angles).items():
         uneven = "" if math.isnan(sides.asymmetry) else f"{sides.asymmetry:+.0f} %"
         lines.append(f"{_words(name):22}{_cell(sides.left):>22}{_cell(sides.right):>22}{uneven:>12}".rstrip())
     lines += [f"{_words(kind.name):22}{_cell(ranges[kind.name]):>22}".rstrip() for kind in KINDS]

@@ -103,9 +103,9 @@ class JointAngles:
 
     def symmetry(self) -> dict[str, Symmetry]:
         """Left beside right, for each angle that has two sides, by its name without the side."""
-        from liftwild.kinematics.cycles import symmetry
+        from liftwild.kinematics.cycles import side_symmetry
 
-        return symmetry(self)
+        return side_symmetry(self)
 
     def repetitions(self, by: str) -> Cycles:
         """The repetitions of a movement, from low to low of the angle ``by``: as ``cycles.repetitions``."""

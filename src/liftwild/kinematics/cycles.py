@@ -96,7 +96,7 @@ def motion_ranges(angles: JointAngles) -> dict[str, MotionRange]:
     return {name: _range(angles[name]) for name in ANGLE_NAMES}
 
 
-def symmetry(angles: JointAngles) -> dict[str, Symmetry]:
+def side_symmetry(angles: JointAngles) -> dict[str, Symmetry]:
     """The two sides of each angle that has two, by its name without the side."""
     ranges, out = motion_ranges(angles), {}
     for kind in SIDED_KINDS:
