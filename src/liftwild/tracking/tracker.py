@@ -35,8 +35,8 @@ SEEN_OVERLAP = 0.3  # IoU with the box of somebody who is followed: the detector
 CLEAR_OVERLAP = 0.05  # IoU with everybody else's boxes up to which a pose is surely nobody else's
 LOOSE = 2.0  # boxes are those of an earlier frame: more is left to be seen about them than about exact ones
 KEEP_S = 3.0  # who is lost for longer is forgotten; found later, it is somebody new
-SEARCH_S = 0.2  # how often a detector looks while there is trouble, or nobody
-NEWCOMER_S = 1.0  # and how often while all is well
+SEARCH_S = 0.1  # how often a detector looks while there is trouble, or nobody
+NEWCOMER_S = 0.15  # and how often while all is well
 WIDER = 1.3  # the box where somebody lost is still looked for, against the last one
 
 
@@ -48,7 +48,8 @@ class Tracker:
 
     ``detect``: a detector's ``detect``, asked for the first boxes, for people lost and for newcomers; None: one person
     is taken to fill the first frame, as in a photo. ``most``: people at a time, None for all. ``box`` (x, y, w, h) px:
-    the one person to follow, in the first frame. ``at`` (x, y) px: only who is under this point is begun with. What it
+    the one person to follow, in the first frame. ``at`` (x, y) px: only who is under this point is begun with.
+    ``sure_score``: a detection below it finds nobody new, but who is known already. What it
     does in a frame depends on the frame and on what was seen before alone: after ``observe`` of that it goes on as if
     it had never stopped.
     """
@@ -60,10 +61,12 @@ class Tracker:
         most: int | None = None,
         box: Box | None = None,
         at: tuple[float, float] | None = None,
+        sure_score: float = 0.0,
     ) -> None:
         if most is not None and most < 1:
             raise LiftwildError(f"the most people to follow must be 1 or more, not {most}")
         self.estimator, self.detect, self.at, self.box = estimator, detect, at, box
+        self.sure_score = sure_score
         self.most = 1 if detect is None or box is not None or at is not None else most
         self.people: dict[int, Person] = {}
         self.begun = 0  # people so far: the next one's number
@@ -187,7 +190,7 @@ class Tracker:
                 continue
             if i in numbers:
                 seen[numbers[i]] = each
-            elif room > 0 and self._is_wanted(each.pose.box):
+            elif room > 0 and self._is_sure(scores[i]) and self._is_wanted(each.pose.box):
                 seen[self._next()] = each
                 room -= 1
 
@@ -239,6 +242,9 @@ class Tracker:
         else:
             return False
         return int(time_s / every) > int(self.last_s / every)
+
+    def _is_sure(self, score: float | None) -> bool:
+        return score is None or score >= self.sure_score
 
     def _is_wanted(self, box: Box) -> bool:
         return self.at is None or (0 <= self.at[0] - box[0] <= box[2] and 0 <= self.at[1] - box[1] <= box[3])
