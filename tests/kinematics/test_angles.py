@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liftwild.errors import LiftwildError
+from liftwild.joint_mapping import in_skeleton
 from liftwild.kinematics.angles import (
     ANGLE_NAMES,
     JointAngles,
@@ -21,8 +23,9 @@ from liftwild.kinematics.angles import (
 from liftwild.kinematics.upright import Y_UP
 from liftwild.pose import Recording
 from liftwild.rotation import matrix_about
-from liftwild.skeleton import MPII_16
+from liftwild.skeleton import MPII_16, SKELETONS
 from tests.support.angle_poses import posed
+from tests.support.recordings import random_recording
 from tests.support.tracks import moving, random_photo, track_of
 
 TURNED = angle_index("pelvis_rotation")
@@ -154,3 +157,25 @@ def test_recordings() -> None:
         found["ankle"]
     with pytest.raises(LiftwildError, match=r"between 0 and 1, not at 1\.5"):
         recording.angles(1.5)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_any_recording_has_angles(seed: int, tmp_path: Path) -> None:
+    recording = random_recording(seed)
+    found = recording.angles(0.2)
+    assert [len(each) for each in found] == [len(track) for track in recording.tracks]
+    for each, track in zip(found, recording.tracks, strict=True):
+        np.testing.assert_array_equal(each.frames, track.frames)
+        assert set(each.ranges()) == set(ANGLE_NAMES) and len(each.symmetry()) == 7
+        each.save(tmp_path / "a.csv")
+    if any(map(len, recording.tracks)) and recording.tracks[0].skeleton == MPII_16:
+        for path in recording.save(tmp_path / "a.mot"):
+            assert "nan" not in path.read_text()
+
+
+def test_other_joint_sets_give_what_they_can() -> None:
+    recording = recording_of(np.stack([posed(left_knee_flexion=50, trunk_flexion=20)] * 2))
+    (whole,), (coco,) = recording.angles(), in_skeleton(recording, SKELETONS["coco17"]).angles()
+    heads = [name.startswith("head") for name in ANGLE_NAMES]
+    assert np.isnan(coco.degrees[:, heads]).all()
+    np.testing.assert_allclose(coco.degrees[:, ~np.array(heads)], whole.degrees[:, ~np.array(heads)], atol=1e-9)

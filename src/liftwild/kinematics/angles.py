@@ -213,17 +213,17 @@ def angles_of_joints(joints: np.ndarray) -> np.ndarray:
     out["trunk_bending"] = _arcsin(right) + 0 * forward
     twisted = _within(_frame(y=trunk, near_z=hips), thorax[:, 2])
     out["trunk_twist"] = _atan2(twisted[0], twisted[2])
-    head = _within(thorax, _direction(at["head_top"] - at["upper_neck"]))
+    head = _within(thorax, unit_directions(at["head_top"] - at["upper_neck"]))
     out["head_flexion"] = _plane_angle(head[0], head[1])
     out["head_bending"] = _arcsin(head[2])
     for side, outward in (("left", -1.0), ("right", 1.0)):
         thigh = at[f"{side}_knee"] - at[f"{side}_hip"]
         arm = at[f"{side}_elbow"] - at[f"{side}_shoulder"]
-        forward, upward, right = _within(pelvis, _direction(thigh))
+        forward, upward, right = _within(pelvis, unit_directions(thigh))
         out[f"{side}_hip_flexion"] = _plane_angle(forward, -upward)
         out[f"{side}_hip_adduction"] = _arcsin(-outward * right)
         out[f"{side}_knee_flexion"] = _bend(thigh, at[f"{side}_ankle"] - at[f"{side}_knee"])
-        forward, upward, right = _within(thorax, _direction(arm))
+        forward, upward, right = _within(thorax, unit_directions(arm))
         out[f"{side}_shoulder_flexion"] = _plane_angle(forward, -upward)
         out[f"{side}_shoulder_abduction"] = _plane_angle(outward * right, -upward)
         out[f"{side}_shoulder_elevation"] = _bend(-trunk, arm)
@@ -238,17 +238,17 @@ def body_frames(joints: np.ndarray) -> BodyFrames:
     each part's other axes are as near as may be to trunk and shoulders.
     """
     at = {name: joints[:, i] for i, name in enumerate(MPII_16.names)}
-    trunk = _direction(at["thorax"] - (at["left_hip"] + at["right_hip"]) / 2)
-    hips = _direction(at["right_hip"] - at["left_hip"])
-    shoulders = _direction(at["right_shoulder"] - at["left_shoulder"])
+    trunk = unit_directions(at["thorax"] - (at["left_hip"] + at["right_hip"]) / 2)
+    hips = unit_directions(at["right_hip"] - at["left_hip"])
+    shoulders = unit_directions(at["right_shoulder"] - at["left_shoulder"])
     return BodyFrames(
         _frame(y=np.broadcast_to(UP, hips.shape), near_z=hips), _frame(z=hips, near_y=trunk),
         _frame(y=trunk, near_z=shoulders),
     )  # fmt: skip
 
 
-def _direction(vectors: np.ndarray) -> np.ndarray:
-    """Unit vectors (T, 3); NaN where there is no length."""
+def unit_directions(vectors: np.ndarray) -> np.ndarray:
+    """``vectors`` (T, 3), m, at length 1; NaN where there is no length."""
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.asarray(vectors / np.where(length > MIN_LENGTH_M, length, np.nan))
 
@@ -290,6 +290,6 @@ def _arcsin(sine: np.ndarray) -> np.ndarray:
 
 def _bend(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Between two bones (T, 3) one after the other, rad: 0 where they lie in one line, never negative."""
-    first, second = _direction(first), _direction(second)
+    first, second = unit_directions(first), unit_directions(second)
     # Half-angle formula: exact near 0, where the arc cosine is not.
     return np.asarray(2 * np.arctan2(np.linalg.norm(second - first, axis=-1), np.linalg.norm(second + first, axis=-1)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from liftwild.kinematics.angles import body_frames
+from liftwild.kinematics.angles import body_frames, unit_directions
 from liftwild.rotation import quaternion_from_matrix, quaternion_to_euler_zxy_deg
 from liftwild.skeleton import MPII_16
 
@@ -58,8 +58,7 @@ def _limb(carrier: np.ndarray, upper: np.ndarray, lower: np.ndarray, hinge: floa
 
     ``hinge``: 1 if it bends forward, -1 backward, as a knee.
     """
-    along = upper / np.linalg.norm(upper, axis=-1, keepdims=True)
-    beyond = lower / np.linalg.norm(lower, axis=-1, keepdims=True)
+    along, beyond = unit_directions(upper), unit_directions(lower)
     bend = np.degrees(2 * np.arctan2(np.linalg.norm(beyond - along, axis=-1), np.linalg.norm(beyond + along, axis=-1)))
     direction = np.einsum("tij,tj->ti", carrier, along)
     flexion = np.degrees(np.unwrap(np.nan_to_num(np.arctan2(direction[:, 0], -direction[:, 1]))))
