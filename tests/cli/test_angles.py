@@ -81,8 +81,7 @@ def test_repetitions_are_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("clip.mp4",), "clip.mp4: recordings are read from .json and .npz files; of a photo or video make one first: "
-         "liftwild predict clip.mp4 -o out"),
+        (("clip.mp4",), "clip.mp4: poses are read from .json, .csv, .npz, .parquet, .bvh, .trc"),
         (("gone.json",), "gone.json: cannot be read: No such file or directory"),
         (("clip.npz", "--person", "7"), "clip.npz has no person 7"),
         (("clip.npz", "--by", "knee"), "no angle 'knee'; there are pelvis_list, "),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from liftwild.pose import Recording, hide
 from liftwild.viz.figure import draw_figure
 from liftwild.viz.overlay import draw_overlay, write_overlay
 
-Frames = Callable[[], Iterable[tuple[int, np.ndarray]]]
+Frames = Callable[[], Generator[tuple[int, np.ndarray], None, None]]
 
 
 @dataclass
@@ -163,13 +164,17 @@ def _write_clip(recording: Recording, out: Path, stem: str, wanted: OutputOption
     visible = _visible(recording, wanted)
     notes = []
     if wanted.overlay and frames is not None:
-        write_overlay(out / f"{stem}.overlay.mp4", visible, frames())
+        with closing(frames()) as pictures:  # its thread ends with it, also after Ctrl-C
+            write_overlay(out / f"{stem}.overlay.mp4", visible, pictures)
     if wanted.view:
         from liftwild.viz.viewer_html import write_viewer
 
-        write_viewer(out / f"{stem}.html", visible, None if frames is None else frames())
         if frames is None:
+            write_viewer(out / f"{stem}.html", visible, None)
             notes.append(f"{stem}.html shows the poses only: a stream cannot be read again for pictures")
+        else:
+            with closing(frames()) as pictures:
+                write_viewer(out / f"{stem}.html", visible, pictures)
     return notes
 
 

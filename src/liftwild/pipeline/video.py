@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -41,7 +41,7 @@ class VideoResult:
         """Frames with anybody in them."""
         return len(np.unique(np.concatenate([track.frames for track in self.recording.tracks])))
 
-    def pictures(self) -> Iterator[tuple[int, np.ndarray]]:
+    def pictures(self) -> Generator[tuple[int, np.ndarray], None, None]:
         """The clip's frames once more (index, picture), but for the broken ones; for a clip that is ``rereadable``."""
         size = self.recording.height, self.recording.width
         bar = tqdm(
