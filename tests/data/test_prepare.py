@@ -194,7 +194,7 @@ def test_an_interruption_leaves_the_older_store(tmp_path: Path, error: type[Base
 
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Full:
-        def write_batch(self, batch: Any) -> None:
+        def write_batch(self, batch: Any, custom_metadata: Any) -> None:
             raise OSError(28, "No space left on device")
 
     def full(*_: Any) -> None:

@@ -20,6 +20,7 @@ import numpy as np
 
 from liftwild.camera import Camera, bone_lengths
 from liftwild.crop import BOX_MARGIN, Crop, transform
+from liftwild.data.arrow_file import checksum, image_checksums, read_arrow, write_batch
 from liftwild.errors import LiftwildError
 from liftwild.files import exclusive_path
 from liftwild.sample import Sample
@@ -66,6 +67,7 @@ SCHEMA = pa.schema(
 DEFAULTS: dict[str, Any] = {
     "subject": "", "group": "", "head_size_px": None, "visibility": None, "photo": None, "spine_3d": None,
 }  # fmt: skip
+NULLABLE = {"camera", *(name for name, value in DEFAULTS.items() if value is None)}
 
 
 def stored_row(sample: Sample) -> dict[str, Any]:
@@ -154,22 +156,24 @@ class StoreWriter:
         self._flush()
         sources: set[str] = set()
         try:
-            with pa.memory_map(str(path), "r") as file:
-                reader = pa.ipc.open_file(file)
-                for number in range(reader.num_record_batches):
-                    batch = reader.get_batch(number)
-                    self._writer.write_batch(batch)
-                    self.rows += len(batch)
-                    sources.update(batch["source"].to_pylist())
-        except (OSError, pa.ArrowException) as error:
-            raise LiftwildError(f"cannot copy {path} into {self.path}: {error}") from None
+            table, images = read_arrow(path, "a store")
+        except FileNotFoundError:
+            raise LiftwildError(f"cannot copy {path} into {self.path}: it is gone") from None
+        for batch in table.to_batches():
+            found, images, kept = image_checksums(batch), images[len(batch) :], images[: len(batch)]
+            if any(kept) and found != kept:
+                raise LiftwildError(f"cannot copy {path} into {self.path}: a picture in it is damaged")
+            with self._writing():
+                write_batch(self._writer, batch)
+            self.rows += len(batch)
+            sources.update(batch["source"].to_pylist())
         return sources
 
     def _flush(self) -> None:
         if self._pending:
             columns = {name: [row[name] for row in self._pending] for name in SCHEMA.names}
             with self._writing():
-                self._writer.write_batch(pa.record_batch(columns, schema=SCHEMA))
+                write_batch(self._writer, pa.record_batch(columns, schema=SCHEMA))
             self._pending = []
 
     def __exit__(
@@ -195,25 +199,36 @@ class Store:
 
     def _open(self) -> None:
         try:
-            # A memory map has to outlive its reader; pyarrow keeps the buffer.
-            reader = pa.ipc.open_file(pa.memory_map(str(self.path), "r"))
-            self._table = reader.read_all()
+            self._table, self._checksums = read_arrow(self.path, "a store")
         except FileNotFoundError:
             raise LiftwildError(f"no store {self.path}; make one with 'liftwild prepare'") from None
-        except (OSError, pa.ArrowException) as error:
-            raise LiftwildError(f"{self.path} is not a store: {error}") from None
-        about = reader.schema.metadata or {}
+        schema = self._table.schema
+        about = schema.metadata or {}
         if about.get(b"liftwild_store") != str(VERSION).encode():
             raise LiftwildError(f"{self.path} is an Arrow file, but not a liftwild store of version {VERSION}")
-        missing = [name for name in DEFAULTS if name not in reader.schema.names]
+        missing = [name for name in DEFAULTS if name not in schema.names]
         expected = pa.schema([field for field in SCHEMA if field.name not in missing], SCHEMA.metadata)
-        if not reader.schema.equals(expected) or about.get(b"joint_names") != SCHEMA.metadata[b"joint_names"]:
+        if not schema.equals(expected) or about.get(b"joint_names") != SCHEMA.metadata[b"joint_names"]:
             raise LiftwildError(f"{self.path} does not have the columns and joints of a liftwild store")
         if len(self._table) == 0:
             raise LiftwildError(f"{self.path} holds nobody")
         for name in missing:
             field = SCHEMA.field(name)
             self._table = self._table.append_column(field, pa.array([DEFAULTS[name]] * len(self._table), field.type))
+        self._check_values()
+
+    def _check_values(self) -> None:
+        """LiftwildError if a value is missing that nobody can lack, or a number cannot be."""
+        for name in SCHEMA.names:
+            lists = pa.types.is_fixed_size_list(SCHEMA.field(name).type)
+            column = self._table[name].combine_chunks() if lists else self._table[name]
+            inner = column.flatten() if lists else column
+            if (column.null_count and name not in NULLABLE) or (lists and inner.null_count):
+                raise LiftwildError(f"{self.path} is damaged: {name} is missing of somebody; prepare it again")
+            if lists and not np.isfinite(inner.to_numpy(zero_copy_only=False)).all():
+                raise LiftwildError(f"{self.path} is damaged: {name} holds what is no number; prepare it again")
+        if not (self.column("box")[:, 2:] > 0).all():
+            raise LiftwildError(f"{self.path} is damaged: somebody's box has no size; prepare it again")
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path}
@@ -242,7 +257,8 @@ class Store:
         """Row ``index`` with its picture decoded."""
         row = {name: self._table[name][index] for name in SCHEMA.names}
         encoded = np.frombuffer(row["image"].as_buffer(), dtype=np.uint8)
-        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if len(encoded) else None
+        whole = self._checksums[index] in (None, checksum(row["image"].as_buffer()))
+        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if whole and len(encoded) else None
         if image is None:
             raise LiftwildError(f"{self.path}: the picture of row {index} is broken; prepare the store again")
 

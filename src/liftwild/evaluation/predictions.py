@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
 from liftwild.crop import BOX_MARGIN, Crop
+from liftwild.data.arrow_file import read_arrow, write_batch
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.evaluation import measure
 from liftwild.evaluation.measure import Measured, Watch
 from liftwild.network.posenet import PoseNet
 from liftwild.sample import Sample
-from liftwild.skeleton import MPII_16
+from liftwild.schema import ArrayOf, Between, build, parse_json, shorter
+from liftwild.skeleton import MPII_16, SCALE_BONES
+from liftwild.weights import Length
 
 try:
     import pyarrow as pa
@@ -58,8 +61,42 @@ WIDTHS = {
     if pa.types.is_fixed_size_list(field.type) and field.type.list_size >= J
 }
 OWN = ("pred_2d_picture", "pred_3d")  # columns that ``Measured`` does not keep
-ABOUT = ("liftwild", "weights", "protocol", "flip_test", "input_px", "sum_length_mm", "bone_length_mm", "mean_pose_mm",
-         "stores")  # fmt: skip
+Name = Annotated[str, Between(1, 1000)]
+
+
+@dataclass(frozen=True)
+class WeightsNote:
+    """Which weights predicted."""
+
+    name: Name
+    sha256: str
+
+
+@dataclass(frozen=True)
+class StoreNote:
+    """A store that was predicted on."""
+
+    name: Name
+    people: Annotated[int, Between(1, 1e9)]
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class About:
+    """What a predictions file says of itself."""
+
+    liftwild: Name
+    weights: WeightsNote
+    protocol: Name
+    flip_test: bool
+    input_px: Annotated[int, Between(64, 2048)]
+    sum_length_mm: Length
+    bone_length_mm: Annotated[Any, ArrayOf(len(SCALE_BONES))] | None
+    mean_pose_mm: Annotated[Any, ArrayOf(J, 3)] | None
+    stores: list[StoreNote]
+    switches: dict[str, str] = field(default_factory=dict)
+    any_count: bool = False
+    others_allowed: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +217,7 @@ def encode(predictions: Predictions) -> bytes:
         for each in predictions.stores:
             values = _values(each)
             columns = [_column(field, values[field.name], len(each.source)) for field in SCHEMA]
-            writer.write_batch(pa.record_batch(columns, schema=schema))
+            write_batch(writer, pa.record_batch(columns, schema=schema))
     return sink.getvalue().to_pybytes()
 
 
@@ -247,58 +284,58 @@ def read_predictions(path: Path) -> Predictions:
     LiftwildError if it is missing, is something else, of another version, or does not hold what it says it does.
     """
     try:
-        with pa.OSFile(str(path), "rb") as file:
-            table = pa.ipc.open_file(file).read_all()
+        table, _ = read_arrow(path, "a predictions file")
     except FileNotFoundError:
         raise LiftwildError(f"no predictions {path}; 'liftwild evaluate WEIGHTS STORE -o {path}' makes them") from None
-    except (OSError, pa.ArrowException) as error:
-        raise LiftwildError(f"{path} is not a predictions file: {str(error).splitlines()[0]}") from None
     metadata = table.schema.metadata or {}
     version = metadata.get(b"liftwild_predictions")
     if version is None:
         raise LiftwildError(f"{path} is an Arrow file, but not a predictions file of 'liftwild evaluate -o'")
     if version != str(VERSION).encode():
-        raise LiftwildError(
-            f"{path} is a predictions file of version {version.decode()}; this liftwild reads {VERSION}"
-        )
+        other = shorter(version.decode("ascii", "replace"))
+        raise LiftwildError(f"{path} is a predictions file of version {other}; this liftwild reads {VERSION}")
+    told = parse_json(metadata.get(b"about", b""), f"the description in {path}")
     try:
-        about = json.loads(metadata[b"about"])
-        names = json.loads(metadata[b"joint_names"])
-        whole = table.schema.equals(SCHEMA) and names == list(MPII_16.names) and set(ABOUT) <= set(about)
-        whole = whole and sum(each["people"] for each in about["stores"]) == len(table) > 0
-        stores = tuple(_store(table, about, each) for each in about["stores"]) if whole else ()
-    except (KeyError, TypeError, ValueError):
-        stores = ()
+        about = build(About, told)
+        whole = table.schema.equals(SCHEMA) and metadata.get(b"joint_names") == json.dumps(MPII_16.names).encode()
+        whole = whole and sum(each.people for each in about.stores) == len(table) > 0
+        stores = tuple(_store(table, about, each) for each in about.stores) if whole else ()
+    except ValueError as error:
+        raise LiftwildError(f"{path} does not hold the predictions that it should: {error}; make it again") from None
     if not stores:
         raise LiftwildError(f"{path} does not hold the predictions that its own description promises; make it again")
-    return Predictions({key: value for key, value in about.items() if key != "stores"}, stores)
+    return Predictions({key: value for key, value in told.items() if key != "stores"}, stores)
 
 
-def _store(table: pa.Table, about: dict[str, Any], own: dict[str, Any]) -> StorePredictions:
-    """One store's part of a file; ValueError or KeyError if it is not as its description says."""
-    rows = table.filter(pa.compute.equal(table["store"], own["name"])).combine_chunks()
-    if len(rows) != own["people"]:
-        raise ValueError("people are missing")
+def _store(table: pa.Table, about: About, own: StoreNote) -> StorePredictions:
+    """One store's part of a file; ValueError if it is not as its description says."""
+    rows = table.filter(pa.compute.equal(table["store"], own.name)).combine_chunks()
+    if len(rows) != own.people:
+        raise ValueError(f"{own.name} has {len(rows)} people, not {own.people}")
+    if any(rows[name].null_count for name in ("source", "annotation_id", "subject", "group")):
+        raise ValueError("somebody has no source, annotation_id, subject or group")
 
     def array(name: str) -> np.ndarray:
         flat = rows[name].combine_chunks().flatten()
         if flat.null_count:
             raise ValueError(f"{name} has holes")
+        if name != "inside" and not np.isfinite(flat.to_numpy(zero_copy_only=False)).all():
+            raise ValueError(f"{name} holds what is no number")
         shape = (len(rows), J) if WIDTHS[name] == 1 else (len(rows), J, WIDTHS[name])
         return flat.to_numpy(zero_copy_only=False).reshape(shape)
 
     absent = {"inside"} if rows["inside"].null_count == len(rows) else set()
-    bones = about["bone_length_mm"]
+    bones = about.bone_length_mm
     spines = np.array([spine or [np.nan] * 3 for spine in rows["spine_3d"].to_pylist()], dtype=np.float64)
     measured = Measured(
         **{name: array(name) for name in WIDTHS if name not in OWN and name not in absent},
-        input_px=about["input_px"],
-        sum_length_mm=about["sum_length_mm"],
+        input_px=about.input_px,
+        sum_length_mm=about.sum_length_mm,
         bone_length_mm=None if bones is None else np.array(bones, dtype=np.float64),
         spine_3d=spines,
     )
     return StorePredictions(
-        own["name"], own["fingerprint"], tuple(rows["source"].to_pylist()), rows["annotation_id"].to_numpy(),
+        own.name, own.fingerprint, tuple(rows["source"].to_pylist()), rows["annotation_id"].to_numpy(),
         tuple(rows["subject"].to_pylist()), tuple(rows["group"].to_pylist()),
         rows["head_size_px"].to_numpy().astype(np.float64), array("pred_2d_picture"), measured,
     )  # fmt: skip
