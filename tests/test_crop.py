@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -162,3 +164,19 @@ def test_a_crop_beside_the_photo_is_black() -> None:
     for center in ((-500.0, 25.0), (25.0, 5000.0), (1e6, 1e6)):
         for size_px in (20, 400):
             assert not Crop(center, size_px).apply(image, 32).any()
+
+
+@pytest.mark.parametrize("shape", [(200_000, 1), (1, 200_000), (40_000, 3)])
+def test_a_line_takes_no_more_memory_than_it_has_pixels(shape: tuple[int, int]) -> None:
+    """Whole blocks of a picture of a pixel's width would be a thousand times as large as itself."""
+    image = np.full((*shape, 3), 200, np.uint8)
+    crop = Crop.around((0.0, 0.0, float(shape[1]), float(shape[0])))
+    tracemalloc.start()
+    try:
+        seen = crop.apply(image, 64)
+        assert tracemalloc.get_traced_memory()[1] < 20 * image.nbytes
+    finally:
+        tracemalloc.stop()
+    assert seen.shape == (64, 64, 3)
+    near = Crop((shape[1] / 2, shape[0] / 2), 64.0).apply(image, 64)  # as large as it is
+    assert near.max() >= 100

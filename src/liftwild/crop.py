@@ -10,6 +10,7 @@ import numpy as np
 
 # A person's box is widened by this before the network sees it, so that limbs keep a margin (authors' code, MPII).
 BOX_MARGIN = 1.25
+MAX_WARP_PX = 32766  # sides of a picture that cv2.warpAffine takes
 
 
 @dataclass(frozen=True)
@@ -54,15 +55,15 @@ class Crop:
             factor = int(np.floor(1 / scale))
             x0, y0, x1, y1 = self._bounds(image.shape[1], image.shape[0], factor)
             if x1 > x0 and y1 > y0:
-                part, below, beside = image[y0:y1, x0:x1], (y0 - y1) % factor, (x0 - x1) % factor
-                if below or beside:
-                    # Black up to whole blocks, so that the photo's last columns and rows are not lost.
-                    part = cv2.copyMakeBorder(part, 0, below, 0, beside, cv2.BORDER_CONSTANT)
-                blocks = (part.shape[1] // factor, part.shape[0] // factor)
-                image = cv2.resize(part, blocks, interpolation=cv2.INTER_AREA)
+                image = _shrunk(image[y0:y1, x0:x1], factor)
                 # px of the shrunken part -> px of the photo, both with centres at 0.
                 back = np.array([[factor, 0, x0 + (factor - 1) / 2], [0, factor, y0 + (factor - 1) / 2], [0, 0, 1]])
                 affine = affine @ back
+        if max(image.shape[:2]) > MAX_WARP_PX:
+            x0, y0, x1, y1 = self._bounds(image.shape[1], image.shape[0], 1)
+            image, affine[:, 2] = image[y0:y1, x0:x1], affine[:, 2] + affine[:, :2] @ (x0, y0)
+            if not image.size:
+                return np.zeros((output_px, output_px, 3), image.dtype)
         return cv2.warpAffine(image, affine, (output_px, output_px), flags=cv2.INTER_LINEAR)
 
     def _bounds(self, width: int, height: int, factor: int) -> tuple[int, int, int, int]:
@@ -83,6 +84,24 @@ class Crop:
         c, s = np.cos(self.rotation_rad) * scale, np.sin(self.rotation_rad) * scale
         turn = np.array([[-c, s], [s, c]] if self.flip else [[c, -s], [s, c]])  # its rows are the inverse's columns
         return (np.asarray(points) - output_px / 2) @ turn + self.center_px
+
+
+def _shrunk(part: np.ndarray, factor: int) -> np.ndarray:
+    """``part`` (H, W, 3), each side divided by ``factor`` and rounded up: means of whole blocks, black beyond it.
+
+    Of a part that is narrower than a block the longer side is shrunk first: its blocks would be mostly black.
+    """
+    height, width = part.shape[:2]
+    steps = [(factor, factor)]
+    if min(height, width) < factor:
+        steps = [(factor, 1), (1, factor)] if height > width else [(1, factor), (factor, 1)]
+    for down, across in steps:
+        below, beside = -part.shape[0] % down, -part.shape[1] % across
+        if below or beside:
+            # So that the photo's last columns and rows are not lost.
+            part = cv2.copyMakeBorder(part, 0, below, 0, beside, cv2.BORDER_CONSTANT)
+        part = cv2.resize(part, (part.shape[1] // across, part.shape[0] // down), interpolation=cv2.INTER_AREA)
+    return part
 
 
 def grown(box: tuple[float, float, float, float], share: float) -> tuple[float, float, float, float]:

@@ -10,6 +10,17 @@ class LiftwildError(ValueError):
     """
 
 
+def line_of(error: Exception, where: object) -> str:
+    """One line that says that ``where``, a file, could not be done, whatever was raised."""
+    if isinstance(error, LiftwildError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"{where}: there is not enough memory for it"
+    if isinstance(error, OSError):
+        return f"{where}: {error.strerror or error}"
+    return f"{where}: liftwild fails on it, please report this ({type(error).__name__}: {reason_of(error)})"
+
+
 def reason_of(error: Exception) -> str:
     """One line of why a library failed: the last that it says, which is where the cause stands, or its type's name.
 

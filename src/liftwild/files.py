@@ -1,10 +1,16 @@
-"""Files and folders that are written whole or not at all, and what is said of those that cannot be read."""
+"""Files and folders that are written whole or not at all, and what is said of those that cannot be read or written.
+
+All of liftwild writes through ``atomic_path`` and ``write_whole``; ``check_output`` says what may be replaced.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
 import shutil
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -15,6 +21,10 @@ try:
 except ImportError:  # pragma: no cover - Windows
     fcntl = None  # type: ignore[assignment]
 
+_STAGE, _STAGE_END = ".liftwild-", ".part"
+_swept: set[str] = set()  # folders that this process has looked through for what killed ones left
+_locks: set[int] = set()  # handles whose locks a forked child must not keep alive
+
 
 @contextmanager
 def reading(path: str | Path) -> Iterator[None]:
@@ -24,7 +34,22 @@ def reading(path: str | Path) -> Iterator[None]:
     except FileNotFoundError:
         raise LiftwildError(f"{path}: no such file") from None
     except OSError as error:
-        raise LiftwildError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise LiftwildError(f"{path}: cannot be read: {reason_of_os(error)}") from None
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """LiftwildError, which names ``path``, in place of an OSError."""
+    try:
+        yield
+    except OSError as error:
+        raise LiftwildError(f"{path}: cannot be written: {reason_of_os(error)}") from None
+
+
+def reason_of_os(error: OSError) -> str:
+    """Why the system refused, in its words; Arrow puts them at the end of a longer message."""
+    hint = "; allow more with 'ulimit -n'" if error.errno == errno.EMFILE else ""
+    return (error.strerror or str(error).rpartition("] ")[2]) + hint
 
 
 def make_folder(path: Path) -> None:
@@ -32,7 +57,31 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise LiftwildError(f"{path}: cannot be made a folder: {error.strerror or error}") from None
+        raise LiftwildError(f"{path}: cannot be made a folder: {reason_of_os(error)}") from None
+
+
+def check_output(path: Path, is_ours: Callable[[Path], bool], option: str = "-o") -> None:
+    """LiftwildError unless ``path`` is free, or holds what an earlier run of the same kind wrote there.
+
+    Nothing else is ever replaced: no input, nothing of somebody else. ``is_ours``: whether a file is of the kind that
+    is to be written, by its content. ``option``: the one that names ``path``.
+    """
+    if os.path.isdir(path):
+        raise LiftwildError(f"{path} is a folder, not a file to write; choose another {option}")
+    if not os.path.lexists(path):
+        return
+    with suppress(OSError):
+        if os.path.isfile(path) and is_ours(path):
+            return
+    raise LiftwildError(
+        f"{path} exists and was not written by this command; it is not written over, choose another {option}"
+    )
+
+
+def starts_with(path: Path, mark: bytes) -> bool:
+    """Whether the file ``path`` begins with ``mark``."""
+    with path.open("rb") as file:
+        return file.read(len(mark)) == mark
 
 
 def write_whole(path: str | Path, content: bytes) -> None:
@@ -40,60 +89,105 @@ def write_whole(path: str | Path, content: bytes) -> None:
 
     Several processes may write into one folder, even the same file: the last one wins.
     """
-    with atomic_path(path, f".liftwild-{os.getpid()}.part") as part:
+    with atomic_path(path) as part:
         part.write_bytes(content)
 
 
 @contextmanager
-def atomic_path(path: str | Path, hidden: str = "", durable: bool = False) -> Iterator[Path]:
-    """A hidden path beside ``path`` to write a file or a folder to; it is moved to ``path`` when the block ends.
+def atomic_path(path: str | Path, durable: bool = False, alone: bool = False) -> Iterator[Path]:
+    """A path of the same name in a ``staging`` folder, to write a file or a folder to; it is moved to ``path`` when the
+    block ends.
 
-    Whatever ends the program, ``path`` holds the old content or the new. ``hidden``: the name to write under, by
-    default ``.NAME.part``; what a killed process left there is removed. ``durable``: the content reaches the disk
-    before it is moved. LiftwildError if it cannot be written.
+    Whatever ends the program, ``path`` holds the old content or the new. ``durable``: the content reaches the disk
+    before it is moved. ``alone``: as in ``staging``. LiftwildError if it cannot be written.
     """
     path = Path(path)
-    part = path.with_name(hidden or f".{path.name}.part")
-    try:
-        try:
-            _remove(part)
-            yield part
-            if durable:
-                flush_to_disk(*(part.iterdir() if part.is_dir() else ()), part)
-            if part.is_dir():
-                _remove(path)  # a folder replaces none but an empty one
-            os.replace(part, path)
-            if durable:
-                flush_to_disk(path.parent)
-        except BaseException:
-            with suppress(OSError):
-                _remove(part)
-            raise
-    except OSError as error:
-        raise LiftwildError(f"{path}: cannot be written: {error.strerror or error}") from None
+    with writing(path), staging(path, alone) as stage:
+        part = stage / path.name
+        yield part
+        if durable:
+            flush_to_disk(*(part.iterdir() if part.is_dir() else ()), part)
+        if part.is_dir() and path.is_dir():  # a folder replaces none but an empty one
+            os.replace(path, stage / f"{path.name}.old")
+        os.replace(part, path)
+        if durable:
+            flush_to_disk(path.parent)
 
 
 @contextmanager
-def exclusive_path(path: Path) -> Iterator[Path]:
-    """As ``atomic_path``, durable, for a file that only one process at a time may write.
+def staging(path: Path, alone: bool = False) -> Iterator[Path]:
+    """An empty folder beside ``path``, which is gone when the block ends; what is finished in it is moved from there.
 
-    The hidden file exists and is locked inside the block. LiftwildError if another process holds the lock; OSError if
-    the file cannot be written.
+    Its name is random, nobody else can write into it, and it is locked: what killed processes left in the folder of
+    ``path`` is not, and is removed. ``alone``: LiftwildError if another process or thread writes the same ``path`` so.
+    OSError if it cannot be made.
     """
-    part = path.with_name(f".{path.name}.part")
-    handle = os.open(part, os.O_RDWR | os.O_CREAT, 0o666)
+    folder = path.parent
+    key = f"{zlib.crc32(os.fsencode(path.name)):08x}"
+    if str(folder.absolute()) not in _swept:
+        _swept.add(str(folder.absolute()))
+        remove_leftovers(folder)
+    stage, handle = _new_stage(folder, key)
     try:
-        if not lock(handle) or not _is_at(handle, part):  # the other process may have moved it since it was opened
-            raise LiftwildError(f"another process is writing {path}")
-        try:
-            yield part
-            os.fsync(handle)
-            os.replace(part, path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        if alone and any(other != stage for other in remove_leftovers(folder, key)):
+            raise LiftwildError(f"another process is writing {path}; wait for it, or choose another name")
+        yield stage
     finally:
-        os.close(handle)  # and with it the lock
+        shutil.rmtree(stage, ignore_errors=True)
+        if handle is not None:
+            _locks.discard(handle)
+            os.close(handle)  # and with it the lock
+
+
+def remove_leftovers(folder: Path, key: str = "") -> list[Path]:
+    """Remove the staging folders that killed processes left in ``folder``; those in use. ``key``: of one name only."""
+    used = []
+    for stage in folder.glob(f"{_STAGE}{key}*{_STAGE_END}") if fcntl is not None else ():
+        handle = -1
+        try:
+            handle = os.open(stage, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            used.append(stage)
+        except OSError:  # gone, no folder, or a file system without locks
+            pass
+        else:
+            shutil.rmtree(stage, ignore_errors=True)
+        finally:
+            if handle >= 0:
+                os.close(handle)
+    return used
+
+
+def _new_stage(folder: Path, key: str) -> tuple[Path, int | None]:
+    """A new staging folder and the handle that locks it, where there are locks."""
+    while True:
+        stage = folder / f"{_STAGE}{key}-{secrets.token_hex(8)}{_STAGE_END}"
+        stage.mkdir(0o700)  # fails on whatever is there, a link too
+        if fcntl is None:  # pragma: no cover - Windows
+            return stage, None
+        try:
+            handle = os.open(stage, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except FileNotFoundError:  # another process took it for a leftover before it was locked
+            continue
+        except OSError:
+            stage.rmdir()
+            raise
+        if lock(handle) and _is_at(handle, stage):
+            _locks.add(handle)
+            return stage, handle
+        os.close(handle)
+
+
+def _let_go() -> None:
+    """In a forked child: the parent's locks end with the parent."""
+    for handle in _locks:
+        os.close(handle)
+    _locks.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
 
 
 def flush_to_disk(*paths: Path) -> None:
@@ -104,14 +198,6 @@ def flush_to_disk(*paths: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def _remove(path: Path) -> None:
-    """Delete a file or a folder that may be there."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def lock(handle: int) -> bool:

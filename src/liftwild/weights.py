@@ -15,11 +15,11 @@ from typing import Annotated, Any, ClassVar, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from liftwild.errors import LiftwildError
-from liftwild.files import atomic_path, write_whole
+from liftwild.files import make_folder, write_whole
 from liftwild.network.posenet import PoseNet, PoseNetConfig
 from liftwild.schema import ArrayOf, Between, build, load_json, shorter
 from liftwild.skeleton import MPII_16, SCALE_BONES
@@ -84,7 +84,7 @@ def save_weights(path: Path, net: PoseNet, card: dict[str, Any], shard_mb: float
             for number, shard in enumerate(shards, start=1)
         }
         about["files"] = [file.name for file in files]
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     for file, tensors in files.items():
         write_tensors(file, tensors)
     write_weights_json(path.with_suffix(".json"), about)
@@ -98,9 +98,7 @@ def save_weights(path: Path, net: PoseNet, card: dict[str, Any], shard_mb: float
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """Write a .safetensors file, whole or not at all."""
-    with atomic_path(path) as part:
-        save_file(tensors, part)
-        part.chmod(0o644)  # safetensors makes it private
+    write_whole(path, save(tensors))  # save_file makes files private, and its errors are no OSError
 
 
 def write_weights_json(path: Path, card: dict[str, Any]) -> None:

@@ -45,8 +45,8 @@ def test_nothing_foreign_is_written_over(stores: list[Path], tiny_weights: Path,
     notes.write_text("mine")
     before = stores[0].read_bytes()
     for options, words in (
-        ({"out": stores[0]}, "is no predictions file; it is not written over"),
-        ({"card": notes}, "was not written by --card"),
+        ({"out": stores[0]}, "studio.arrow exists and was not written by this"),
+        ({"card": notes}, "notes.md exists and was not written by this"),
         ({"out": tmp_path / "x", "card": tmp_path / "x"}, "are both"),
         ({"out": tmp_path}, "is a folder"),
         ({"page": notes}, "is a file, not a folder"),

@@ -19,7 +19,6 @@ from liftwild import Estimator
 from liftwild.cli.main import cli
 from liftwild.cli.predict import predict_command
 from liftwild.errors import LiftwildError
-from liftwild.inference import openvino_runtime
 from liftwild.inference import runtimes as module
 from liftwild.inference.onnx_graph import graph_of
 from liftwild.inference.onnx_recorder import recorded
@@ -129,21 +128,17 @@ def test_bf16_is_near(kind: str, crops: np.ndarray, wanted: tuple[np.ndarray, np
     assert (np.linalg.norm(joints - exact, axis=-1) > 4).mean() < 0.03  # more than a cell
 
 
-def test_openvino_is_set_up_for_many_only_when_it_pays(
-    monkeypatch: pytest.MonkeyPatch, crops: np.ndarray, wanted: tuple[np.ndarray, np.ndarray]
-) -> None:
-    need("openvino-fp32")
-    monkeypatch.setattr(openvino_runtime, "PAYS_AFTER", 5)
-    runtime: Any = open_runtime("small", "openvino-fp32", "cpu")[0]
-    assert set(runtime._requests) == {1}
-    for people, ready in ((3, {1}), (3, {1}), (2, {1, -1})):
-        heatmaps, depth = runtime(crops[:people])[:2]
-        assert set(runtime._requests) == ready
-        np.testing.assert_allclose(heatmaps.numpy(), wanted[0][:people], atol=2e-5)
-        np.testing.assert_allclose(depth.numpy(), wanted[1][:people], atol=2e-5)
-    other: Any = open_runtime("small", "openvino-fp32", "cpu")[0]
-    other(crops[:8])
-    assert set(other._requests) == {1, -1}
+def test_openvino_answers_alike_whatever_came_before(crops: np.ndarray) -> None:
+    """In bf16 where the CPU has it: there a network set up for other numbers of people answers otherwise."""
+    need("openvino")
+    runtime: Any = open_runtime("small", "openvino", "cpu")[0]
+    first = [part.clone() for part in runtime(crops[:3]) if part is not None]
+    for people in [8] * 30:  # 240: more than 200, after which it once was set up anew
+        runtime(crops[:people])
+    for some in (crops[:3], crops[:8]):
+        again = [part[:3] for part in runtime(some) if part is not None]
+        assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
+    assert runtime._model.input("crops").get_shape()[0] == 1  # set up for one person, whoever came
 
 
 CONFIGS = (

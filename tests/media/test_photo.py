@@ -211,5 +211,5 @@ def test_find_photos(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_photos(tmp_path: Path) -> None:
-    with pytest.raises(LiftwildError, match=r"no photos in this folder \(bmp, jpeg, jpg"):
+    with pytest.raises(LiftwildError, match=r"no photos in this folder \(avif, bmp, heic"):
         find_photos([tmp_path])

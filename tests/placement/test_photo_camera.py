@@ -60,7 +60,7 @@ def camera_with(tmp_path: Path) -> Callable[..., tuple[Camera, str]]:
     ) -> tuple[Camera, str]:  # fmt: skip
         path = tmp_path / f"a{kind}"
         path.write_bytes(with_exif(tiff({0x0112: (3, turned)}, exif, order), kind))
-        return camera_of_exif(inspect_image(path.read_bytes())[1], *size)
+        return camera_of_exif(inspect_image(path.read_bytes())[1].exif, *size)
 
     return camera_with
 
@@ -119,7 +119,7 @@ def test_broken_exif_never_raises(tmp_path_factory: pytest.TempPathFactory, data
     end = data.draw(st.integers(0, len(block)))
     path = tmp_path_factory.getbasetemp() / "broken.jpg"
     path.write_bytes(with_exif(bytes(block[:end]), ".jpg"))
-    camera, words = camera_of_exif(inspect_image(path.read_bytes())[1], 80, 60)
+    camera, words = camera_of_exif(inspect_image(path.read_bytes())[1].exif, 80, 60)
     assert words in ("exif", "assumed, 55 degrees across") and camera.fx > 0
 
 

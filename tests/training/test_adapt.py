@@ -20,6 +20,7 @@ from liftwild.training.loop import Trainer
 from liftwild.training.monitor import before_and_after
 from liftwild.training.recipe import StoreEntry
 from liftwild.training.recipe_file import recipe_from_dict
+from liftwild.weights import load_weights, save_weights
 from tests.support.commands import ENVIRONMENT, train_command
 from tests.support.training import Clock, adapt_recipe, to_toml, write_labelled_photos
 
@@ -33,6 +34,9 @@ def adapt(recipe: dict[str, Any], out: Path, start: Path, **options: Any) -> Tra
 
 def test_photos_to_weights(tmp_path: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photos, out = write_labelled_photos(tmp_path, 21), tmp_path / "run"
+    origin = {"made_by": "somebody", "licence": "Apache-2.0", "origin": {}}
+    tiny_weights = save_weights(tmp_path / "start.safetensors", load_weights(str(tiny_weights))[0],
+                                {"sum_length_mm": 4000.0, "pretrained": origin})[0]  # fmt: skip
     adapt(adapt_recipe(tmp_path), out, tiny_weights, photos=photos, stop_after=1)
     said = capsys.readouterr().err
     assert "left out: 1 x crowd; the first: 1.png, annotation 99: crowd\n" in said
@@ -48,7 +52,8 @@ def test_photos_to_weights(tmp_path: Path, tiny_weights: Path, capsys: pytest.Ca
     trainer = adapt(adapt_recipe(tmp_path), out, tiny_weights, resume=True, photos=photos)
     assert {path: path.stat().st_mtime_ns for path in made} == made and trainer.steps == 3
     card = json.loads((out / "weights.json").read_text())
-    assert card["from"] == str(tiny_weights) and set(card["data"]) == {"photos", "photos_val", "rendered"}
+    assert card["from"] == str(tiny_weights) and card["pretrained"] == origin  # across a stop, too
+    assert set(card["data"]) == {"photos", "photos_val", "rendered"}
     assert card["metrics_before"]["photos_val"]["step"] == 0 and card["metrics"]["photos_val"]["step"] == 3
     assert set(card["metrics"]["photos_val"]) == set(card["metrics_before"]["photos_val"]) >= {"pck_torso", "people"}
 

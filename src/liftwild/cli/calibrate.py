@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from liftwild.cli.option_types import DEVICE_HELP
+from liftwild.console import show
 from liftwild.threads import wait_kindly
 
 
@@ -39,4 +40,4 @@ def calibrate_command(
     tables = calibrate_weights(
         weights, stores, depth, picture=out, device=device, batch_size=batch_size, most=most
     )  # fmt: skip
-    click.echo(tables, nl=False)
+    show(tables)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from liftwild.cli.option_types import DEVICE_HELP, OwnedChoice, switches
+from liftwild.console import show
 from liftwild.threads import wait_kindly
 
 
@@ -61,4 +62,4 @@ def evaluate_command(
         weights, stores, protocol, out=out, card=card, page=page, page_seed=page_seed, flip_test=flip_test,
         device=device, batch_size=batch_size, switches=switches(chosen, "--switch"), any_count=any_count,
     )  # fmt: skip
-    click.echo(tables, nl=False)
+    show(tables)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from liftwild.console import say, show
 from liftwild.errors import LiftwildError
 from liftwild.threads import wait_kindly
 
@@ -40,7 +41,7 @@ def export_command(
 
         trial = int8_trial(int8, photos)
     done = export_weights(weights, to, out, trial)
-    click.echo(done.table)
+    show(done.table)
     if done.refused:
-        click.echo(f"error: {done.refused}; {done.files[-1]} is without int8", err=True)
+        say(f"error: {done.refused}; {done.files[-1]} is without int8", err=True)
         ctx.exit(1)

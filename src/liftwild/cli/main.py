@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from typing import Any
 
 import click
@@ -16,6 +18,7 @@ from liftwild.cli.prepare import prepare_command
 from liftwild.cli.render import render_command
 from liftwild.cli.report import report_command
 from liftwild.cli.train import train_command
+from liftwild.console import printable, say
 from liftwild.errors import LiftwildError
 
 
@@ -23,15 +26,36 @@ class _Commands(click.Group):
     """Commands whose errors are one line and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; 1 after a LiftwildError, 130 after Ctrl-C."""
+        """Run the command; 1 after a LiftwildError, 130 after Ctrl-C, 143 after SIGTERM."""
+        _end_tidily(ctx)
         try:
             return super().invoke(ctx)
         except LiftwildError as error:
-            click.echo(f"error: {error}", err=True)
+            say(f"error: {error}", err=True)
             ctx.exit(1)
+        except click.ClickException as error:
+            error.message = printable(error.message)  # type: ignore[misc]  # it may hold the name of a file
+            raise
         except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
+            say("interrupted", err=True)
             ctx.exit(130)
+
+
+def _end_tidily(ctx: click.Context) -> None:
+    """Have SIGTERM and SIGHUP end the program as Ctrl-C does, so that no half file is left."""
+    if threading.current_thread() is threading.main_thread():  # others may not
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup is left alone
+                signal.signal(number, _end)
+                ctx.call_on_close(lambda number=number: signal.signal(number, signal.SIG_DFL))
+
+
+def _end(number: int, frame: Any) -> None:
+    """The same signal again ends at once."""
+    signal.signal(number, signal.SIG_DFL)
+    say(f"ended by {signal.Signals(number).name}", err=True)
+    raise SystemExit(128 + number)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
+
+from liftwild.errors import LiftwildError
 
 DEVICE_HELP = "What torch calls it: cpu, cuda, ...  [default: a GPU if there is one]"
 
@@ -72,7 +77,7 @@ class CountOrAll(click.ParamType):
         """The number; 0 for all."""
         if str(value) == "all":
             return 0
-        if not str(value).isdecimal() or int(value) < 1:
+        if not _is_count(value) or int(value) < 1:
             self.fail(f"{value!r} is neither a number from 1 on nor 'all'", param, ctx)
         return int(value)
 
@@ -86,9 +91,43 @@ class CountOrAuto(click.ParamType):
         """The number; None for auto."""
         if value is None or str(value) == "auto":
             return None
-        if not str(value).isdecimal():
+        if not _is_count(value):
             self.fail(f"{value!r} is not auto, nor a number of 0 or more", param, ctx)
         return int(value)
+
+
+def _is_count(value: Any) -> bool:
+    """Whether it is a whole number of 0 or more that a count may be."""
+    return re.fullmatch("[0-9]{1,9}", str(value)) is not None
+
+
+class InputPath(click.Path):
+    """The path of a photo, video or folder; of an address or a camera's number it is told what to do instead."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, whether or not there is something."""
+        text = os.fsdecode(value)
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text):
+            self.fail(
+                f"{text!r} is an address; nothing is fetched from the network: save it as a file first", param, ctx
+            )
+        if re.fullmatch(r"[0-9]{1,3}", text) and not os.path.lexists(text):
+            self.fail(
+                f"there is no file {text!r}; a camera's pictures come as a stream: "
+                f"ffmpeg -f v4l2 -i /dev/video{text} -c:v mjpeg -f image2pipe - | liftwild predict - -o OUT",
+                param,
+                ctx,
+            )
+        return super().convert(value, param, ctx)
+
+
+@contextmanager
+def wrong_usage() -> Iterator[None]:
+    """UsageError in place of a LiftwildError: what an option says makes no sense."""
+    try:
+        yield
+    except LiftwildError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def switches(given: tuple[str, ...], option: str) -> dict[str, str]:

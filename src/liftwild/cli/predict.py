@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from liftwild.cli.option_types import DEVICE_HELP, BoxNumbers, CountOrAll, Numbers
-from liftwild.errors import LiftwildError
+from liftwild.cli.option_types import DEVICE_HELP, BoxNumbers, CountOrAll, InputPath, Numbers, wrong_usage
+from liftwild.console import say
+from liftwild.errors import LiftwildError, line_of
 from liftwild.files import make_folder
 from liftwild.inference.runtime_kinds import RUNTIME_NAMES
 from liftwild.skeleton import SKELETONS
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 STREAM = "-"
 
 
-def _formats() -> Iterable[str]:
+def _formats() -> Sequence[str]:
     from liftwild.io.formats import FORMATS
     from liftwild.pipeline.options import OVERLAY
 
@@ -43,7 +45,11 @@ class FormatList(click.ParamType):
         return ",".join(_formats())
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """As it was given: what is wrong with it is told when it is read."""
+        """As it was given; whether libraries are there is seen when it is read."""
+        known = _formats()
+        for name in str(value).split(","):
+            if name.strip() and name.strip().lower() not in known:
+                self.fail(f"unknown format {name.strip()!r}; known are {', '.join(known)}", param, ctx)
         return str(value)
 
 
@@ -95,13 +101,10 @@ class PredictOptions:
                 raise click.UsageError(f"--{name.replace('_', '-')} is for --boxes")
 
     def pose_options(self) -> PoseOptions:
-        """What is done to poses; UsageError if it makes no sense."""
+        """What is done to poses; LiftwildError if it makes no sense."""
         from liftwild.pipeline.options import PoseOptions
 
-        try:
-            return PoseOptions(self.camera, self.fov, self.height_m, smooth=not self.raw)
-        except LiftwildError as error:
-            raise click.UsageError(str(error)) from None
+        return PoseOptions(self.camera, self.fov, self.height_m, smooth=not self.raw)
 
     def output_options(self) -> OutputOptions:
         """What is written; LiftwildError on an unknown format, or one whose library is missing."""
@@ -140,7 +143,13 @@ def make_detector(options: PredictOptions) -> PersonDetector:
 
 
 @click.command("predict")
-@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PHOTO|VIDEO|FOLDER|-...")
+@click.argument(
+    "sources",
+    nargs=-1,
+    required=True,
+    type=InputPath(path_type=Path, readable=False),
+    metavar="PHOTO|VIDEO|FOLDER|-...",
+)
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
 @click.option("--clip", "as_clip", is_flag=True, help="A folder is one clip, its images are the frames.")
 @click.option("--fps", type=float, help="Frames a second of a folder or stream.  [default: 30]")
@@ -186,33 +195,44 @@ def predict_command(ctx: click.Context, sources: tuple[Path, ...], **given: Any)
     options.check()
     wait_kindly()
     from liftwild.inference.estimator import Estimator
+    from liftwild.inference.runtime import find_device
     from liftwild.media.photo import find_photos
     from liftwild.pipeline.outputs import OutputGuard, write_photos
 
-    poses, wanted = options.pose_options(), options.output_options()
+    with wrong_usage():
+        poses = options.pose_options()
+        find_device(options.device)
+    wanted = options.output_options()
     photos, clips = _photos_and_clips(sources, options.as_clip)
-    if options.fps is not None and not any(clip == Path(STREAM) or clip.is_dir() for clip in clips):
+    if options.fps is not None and not any(clip == Path(STREAM) or os.path.isdir(clip) for clip in clips):
         raise click.UsageError("--fps is for folders with --clip and for streams; a video tells its own")
     if options.vector and not photos:
         raise click.UsageError("--figure is for photos; --format overlay and --view show a clip")
-    found = find_photos(photos)
+    failed = False
+
+    def fail(line: object) -> None:
+        nonlocal failed
+        failed = True
+        say(f"error: {line}", err=True)
+
+    found = find_photos(photos, fail, lambda line: say(f"note: {line}", err=True))
+    if not found and not clips:
+        ctx.exit(1)
     estimator = Estimator(options.weights, options.device, options.flip_test, options.batch_size, options.runtime)
     selection = options.selection(bool(clips))
     if selection.external is not None:
         selection.external.check(found, f"--boxes {options.boxes}")
     make_folder(options.out)
-    guard = OutputGuard(options.out, {path.resolve() for path in [*found, *clips]})
-    failed = False
+    guard = OutputGuard(options.out, {os.path.realpath(path) for path in [*found, *clips]})
     if found:
         counts = write_photos(estimator, found, guard, selection, poses, wanted)
-        click.echo(f"{counts}; results in {options.out} ({estimator.runtime_name})")
-        failed = counts.failed > 0
+        say(f"{counts}; results in {options.out} ({estimator.runtime_name})")
+        failed = failed or counts.failed > 0
     for clip in clips:
         try:
             _predict_clip(estimator, clip, options.fps, guard, selection, poses, wanted)
-        except LiftwildError as error:
-            click.echo(f"error: {error}", err=True)
-            failed = True
+        except Exception as error:
+            fail(line_of(error, clip))
     if failed:
         ctx.exit(1)
 
@@ -224,7 +244,7 @@ def _photos_and_clips(sources: Sequence[Path], as_clip: bool) -> tuple[list[Path
     photos: list[Path] = []
     clips: list[Path] = []
     for source in dict.fromkeys(sources):
-        is_folder = source.is_dir()
+        is_folder = os.path.isdir(source)
         if as_clip and is_photo_name(source) and not is_folder:
             raise click.UsageError(f"--clip: {source} is a photo; give the folder that the frames are in, or a video")
         is_clip = as_clip or str(source) == STREAM or (is_video_name(source) and not is_folder)
@@ -246,16 +266,14 @@ def _predict_clip(
         stream = FrameStream(cast(ByteSource, sys.stdin.buffer), fps)
         done, notes = write_clip(estimator, stream, guard, selection, poses, wanted)
     else:
-        clip = open_clip(path, fps if path.is_dir() else None)
+        clip = open_clip(path, fps if os.path.isdir(path) else None)
         done, notes = write_clip(estimator, clip, guard, selection, poses, wanted, path)
     for note in notes:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
     frames = "1 frame" if done.frames == 1 else f"{done.frames} frames"
     people = "1 person" if len(done.recording.tracks) == 1 else f"{len(done.recording.tracks)} people"
     skipped = f", {done.skipped} broken or missing ones skipped" if done.skipped else ""
     found = f"{people} in {done.frames_with_people} of them"
-    click.echo(
-        f"{done.recording.source}: {frames} done{skipped}; {found}; results in {guard.out} ({estimator.runtime_name})"
-    )
+    say(f"{done.recording.source}: {frames} done{skipped}; {found}; results in {guard.out} ({estimator.runtime_name})")
     for line in done.shaking:
-        click.echo(f"  {line}")
+        say(f"  {line}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from liftwild.console import say
 
 if TYPE_CHECKING:
     from liftwild.data.dataset import Dataset
@@ -28,26 +28,12 @@ def _every(help: str) -> Callable[[Command], Command]:
 
 
 @click.group("prepare")
-@click.pass_context
-def prepare_command(ctx: click.Context) -> None:
+def prepare_command() -> None:
     """Turn labelled photos, or a data set, into a store that training reads.
 
     What is left out is counted by reason, and listed in full in OUT.skipped.txt. docs/datasets.md says where to ask for
     the data sets and what lands where.
     """
-    if threading.current_thread() is threading.main_thread():  # others may not
-        for name in ("SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)  # Windows has no SIGHUP
-            if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup is left alone
-                signal.signal(number, _end)
-                ctx.call_on_close(lambda number=number: signal.signal(number, signal.SIG_DFL))
-
-
-def _end(number: int, frame: Any) -> None:
-    """End as after Ctrl-C, so that no half file is left; the same signal again ends at once."""
-    signal.signal(number, signal.SIG_DFL)
-    click.echo(f"ended by {signal.Signals(number).name}", err=True)
-    raise SystemExit(128 + number)
 
 
 @prepare_command.command("coco")
@@ -184,8 +170,8 @@ def prepare_poses_command(motion: tuple[Path, ...], out: Path, seed: int) -> Non
 
     count, faults = write_captured_poses(out, motion, seed, lambda files: tqdm(files, unit="clip"))
     for fault in faults:
-        click.echo(f"left out: {fault}", err=True)
-    click.echo(f"{count} poses in {out}" + (f"; {len(faults)} of the files left out" if faults else ""))
+        say(f"left out: {fault}", err=True)
+    say(f"{count} poses in {out}" + (f"; {len(faults)} of the files left out" if faults else ""))
 
 
 def _bar(unit: str) -> Callable[[Any, int], Any]:
@@ -201,7 +187,7 @@ def _write(dataset: Dataset, out: Path) -> None:
         done = prepare_dataset(dataset, out, _bar("part"))
     except (KeyboardInterrupt, SystemExit):
         if parts_of(out).is_dir():
-            click.echo(f"what is done waits in {parts_of(out)}; the same command goes on from there", err=True)
+            say(f"what is done waits in {parts_of(out)}; the same command goes on from there", err=True)
         raise
     _report(done, out)
 
@@ -212,6 +198,6 @@ def _report(done: Prepared, out: Path) -> None:
 
     listed = write_skips(done, out)
     for line in [*left_out(done), *(f"warning: {warning}" for warning in done.warnings)]:
-        click.echo(line, err=True)
+        say(line, err=True)
     more = f"; {len(done.skips)} left out, see {listed}" if listed else ""
-    click.echo(f"{done.people} people of {done.photos} photos in {out}{more}")
+    say(f"{done.people} people of {done.photos} photos in {out}{more}")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from liftwild.console import say
 from liftwild.threads import wait_kindly
 
 
@@ -46,18 +47,29 @@ def render_command(
     wait_kindly()
     from tqdm import tqdm
 
-    from liftwild.media.encoding import write_png
+    from liftwild.data.store import is_store
+    from liftwild.files import check_output
+    from liftwild.media.encoding import is_marked, write_png
     from liftwild.synthetic.render.generate import render_people
     from liftwild.synthetic.render.sheet import MAX_PICTURES, contact_sheet
-    from liftwild.synthetic.render.write import with_pictures, write_store
+    from liftwild.synthetic.render.write import check_pictures, with_pictures, write_store
 
+    named = [path for path in (out, sheet, pictures) if path is not None]
+    if len(set(named)) < len(named):
+        raise click.UsageError("-o, --sheet and --pictures need different names")
+    check_output(out, is_store)
+    if sheet is not None:
+        check_output(sheet, is_marked, "--sheet")
+    if pictures is not None:
+        check_pictures(pictures)
     samples = render_people(
         mode, count, seed, split=split, size=size, backdrops=backgrounds, poses=poses, processes=processes,
         device=device,
     )  # fmt: skip
-    with closing(samples):  # after Ctrl-C its processes end at once
-        kept = samples if pictures is None else with_pictures(samples, pictures)
-        shown = write_store(tqdm(kept, total=count, unit="picture"), out, keep=MAX_PICTURES if sheet else 0)
+    kept = samples if pictures is None else with_pictures(samples, pictures)
+    # After Ctrl-C or an error the bar's line ends, processes end at once, and half a folder goes.
+    with closing(samples), closing(kept), tqdm(kept, total=count, unit="picture") as bar:
+        shown = write_store(bar, out, keep=MAX_PICTURES if sheet else 0)
     if sheet is not None:
         write_png(sheet, contact_sheet(shown, sheet_joints))
-    click.echo(f"{count} pictures in {out}" + (f"; {len(shown)} of them in {sheet}" if sheet else ""))
+    say(f"{count} pictures in {out}" + (f"; {len(shown)} of them in {sheet}" if sheet else ""))

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from liftwild.cli.option_types import switches
+from liftwild.console import show
 from liftwild.threads import wait_kindly
 
 
@@ -40,4 +41,4 @@ def report_command(
         predictions, card, out=out, stores=stores, seed=seed, switches=switches(chosen, "--switch"),
         any_count=any_count, bench=bench,
     )  # fmt: skip
-    click.echo(tables, nl=False)
+    show(tables)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from liftwild.cli.option_types import CountOrAuto, switches
+from liftwild.console import say, show
 from liftwild.errors import LiftwildError
 from liftwild.threads import wait_kindly
 
@@ -107,15 +108,15 @@ def train_command(
         return
     if run.stopped:
         over = f": {minutes:g} minutes are over" if run.out_of_time else ""
-        click.echo(f"stopped at step {run.steps} of {run.recipe.steps}{over}; go on with --resume --out {out}")
+        say(f"stopped at step {run.steps} of {run.recipe.steps}{over}; go on with --resume --out {out}")
         if not run.out_of_time:
             return
     elif run.shortened_from:
         more = f"for more go on --from {out}, into another --out"
-        click.echo(f"{run.steps} steps, fewer than the recipe's {run.shortened_from}; {more}")
+        say(f"{run.steps} steps, fewer than the recipe's {run.shortened_from}; {more}")
     if run.metrics_before:
-        click.echo(before_and_after(run.metrics_before, run.metrics))
+        show(before_and_after(run.metrics_before, run.metrics))
     if run.best:
-        click.echo(f"best {plan.best} {run.best['value']} after step {run.best['step']}, in {out / 'best.safetensors'}")
+        say(f"best {plan.best} {run.best['value']} after step {run.best['step']}, in {out / 'best.safetensors'}")
     more = f" and {len(run.exported) - 1} more files" if len(run.exported) > 1 else ""
-    click.echo(f"weights in {run.exported[0]}{more}")
+    say(f"weights in {run.exported[0]}{more}")

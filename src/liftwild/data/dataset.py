@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 
 from liftwild.data.labels import Skip
-from liftwild.data.prepare import Prepared, windowed
+from liftwild.data.prepare import Prepared, check_skips, windowed
 from liftwild.data.store import SCHEMA, StoreWriter, stored_row
 from liftwild.errors import LiftwildError
 from liftwild.sample import Sample
@@ -64,6 +64,7 @@ def prepare_dataset(
     folder = parts_of(output)
     skips: list[Skip] = []
     photos: set[str] = set()
+    check_skips(output)
     with StoreWriter(output) as writer, ThreadPoolExecutor() as pool:
         _claim(folder, dataset)
         stop = threading.Event()

@@ -19,6 +19,7 @@ from liftwild.camera import depth_targets
 from liftwild.data.augment import Augmentation, augment, places
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
+from liftwild.processes import end_with_parent
 from liftwild.sample import Batch, Sample
 
 
@@ -110,7 +111,8 @@ def targets(sample: Sample, input_px: int, with_depth: bool, beyond: bool = Fals
 
 
 def worker_init(_: int) -> None:
-    """One thread a loader worker: the workers are the parallelism."""
+    """One thread a loader worker: the workers are the parallelism. It ends with its parent."""
+    end_with_parent()
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,13 @@ from liftwild.data.labels import LabelledPerson, Skip, within
 from liftwild.data.readers.coco import read_labels
 from liftwild.data.store import StoreWriter, stored_row
 from liftwild.errors import LiftwildError
-from liftwild.files import write_whole
+from liftwild.files import check_output, starts_with, write_whole
 from liftwild.media.photo import read_photo
 from liftwild.sample import Sample
 
 # A bbox with a side this many times that of its photo is no person's.
 LARGEST_BOX = 4.0
+SKIPS_MARK = "# what liftwild left out\n"
 HOLD_BACK_EVERY = 10  # photos, where some are held back to measure on
 
 
@@ -59,6 +61,7 @@ def prepare_labels(
     folder = Path(images)
     if not os.path.isdir(folder):
         raise LiftwildError(f"no folder of photos {folder}")
+    check_skips(output)
     people, skips = read_labels(labels)
     by_name: dict[str, list[LabelledPerson]] = {}
     for person in people:  # people of one photo need not follow each other
@@ -121,11 +124,17 @@ def left_out(done: Prepared) -> list[str]:
 def write_skips(done: Prepared, output: str | Path) -> Path | None:
     """List everything left out, a line each, in ``OUTPUT.skipped.txt``; its path, or None if nothing was."""
     path = Path(f"{output}.skipped.txt")
+    check_skips(output)
     if not done.skips:
         path.unlink(missing_ok=True)
         return None
-    write_whole(path, "".join(f"{skip}\n" for skip in done.skips).encode("utf-8", "backslashreplace"))
+    write_whole(path, (SKIPS_MARK + "".join(f"{skip}\n" for skip in done.skips)).encode("utf-8", "backslashreplace"))
     return path
+
+
+def check_skips(output: str | Path) -> None:
+    """LiftwildError if ``write_skips`` would replace a file that is something else."""
+    check_output(Path(f"{output}.skipped.txt"), partial(starts_with, mark=SKIPS_MARK.encode()))
 
 
 def find_photo(folder: Path, name: str) -> Path | None:

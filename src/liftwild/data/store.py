@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,7 +22,7 @@ from liftwild.camera import Camera, bone_lengths
 from liftwild.crop import BOX_MARGIN, Crop, transform
 from liftwild.data.arrow_file import checksum, image_checksums, read_arrow, write_batch
 from liftwild.errors import LiftwildError
-from liftwild.files import exclusive_path
+from liftwild.files import atomic_path, check_output, writing
 from liftwild.sample import Sample
 from liftwild.skeleton import MPII_16, SCALE_BONES
 
@@ -114,9 +114,10 @@ def stored_row(sample: Sample) -> dict[str, Any]:
 
 class StoreWriter:
     """Writes rows to a hidden file beside ``path``; the store appears, whole, when the ``with`` block ends without an
-    error. What a killed process left of that file is written over by the next.
+    error.
 
-    LiftwildError if it cannot be written, or if another process is writing the same store.
+    LiftwildError if it cannot be written, if another process is writing the same store, or if ``path`` holds anything
+    but a store.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -127,22 +128,13 @@ class StoreWriter:
     def __enter__(self) -> StoreWriter:
         if not os.path.isdir(self.path.parent):
             raise LiftwildError(f"no folder {self.path.parent} to write {self.path.name} into")
-        if os.path.isdir(self.path):
-            raise LiftwildError(f"{self.path} is a folder, not a store to write")
-        with self._writing(), ExitStack() as stack:
-            part = stack.enter_context(exclusive_path(self.path))
+        check_output(self.path, is_store)
+        with writing(self.path), ExitStack() as stack:
+            part = stack.enter_context(atomic_path(self.path, durable=True, alone=True))
             file = stack.enter_context(pa.OSFile(str(part), "wb"))
             self._writer = pa.ipc.new_file(file, SCHEMA)
             self._open = stack.pop_all()
         return self
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """LiftwildError in place of OSError."""
-        try:
-            yield
-        except OSError as error:
-            raise LiftwildError(f"cannot write {self.path}: {error.strerror or error}") from None
 
     def add(self, row: dict[str, Any]) -> None:
         """Append one row (``stored_row``)."""
@@ -163,7 +155,7 @@ class StoreWriter:
             found, images, kept = image_checksums(batch), images[len(batch) :], images[: len(batch)]
             if any(kept) and found != kept:
                 raise LiftwildError(f"cannot copy {path} into {self.path}: a picture in it is damaged")
-            with self._writing():
+            with writing(self.path):
                 write_batch(self._writer, batch)
             self.rows += len(batch)
             sources.update(batch["source"].to_pylist())
@@ -172,7 +164,7 @@ class StoreWriter:
     def _flush(self) -> None:
         if self._pending:
             columns = {name: [row[name] for row in self._pending] for name in SCHEMA.names}
-            with self._writing():
+            with writing(self.path):
                 write_batch(self._writer, pa.record_batch(columns, schema=SCHEMA))
             self._pending = []
 
@@ -182,9 +174,18 @@ class StoreWriter:
         if kind is not None:
             self._open.__exit__(kind, error, trace)
             return
-        with self._writing(), self._open:
+        with writing(self.path), self._open:
             self._flush()
             self._writer.close()
+
+
+def is_store(path: Path) -> bool:
+    """Whether the file ``path`` is a store, of any version."""
+    try:
+        with pa.memory_map(str(path), "r") as file:
+            return b"liftwild_store" in (pa.ipc.open_file(file).schema.metadata or {})
+    except (OSError, pa.ArrowException):
+        return False
 
 
 class Store:

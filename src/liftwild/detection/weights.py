@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 from liftwild.detection.network import DetectorConfig, DetectorNet
 from liftwild.errors import LiftwildError
+from liftwild.files import make_folder
 from liftwild.schema import Between
 from liftwild.weights import SHIPPED, filled, half_state, read_weights_json, write_tensors, write_weights_json
 
@@ -33,7 +34,7 @@ def save_detector(path: Path, net: DetectorNet, card: dict[str, Any]) -> None:
     that json can.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     about = {"format": FORMAT, "version": VERSION, "network": asdict(net.config), **card}
     write_tensors(path, half_state(net))
     write_weights_json(path.with_suffix(".json"), about)

@@ -23,8 +23,10 @@ from liftwild.evaluation.metric_table import RIGHT_TORSOS
 from liftwild.evaluation.predictions import check_names
 from liftwild.evaluation.reliability import Bin, Observed
 from liftwild.evaluation.tables import markdown_table
+from liftwild.files import check_output
 from liftwild.inference.confidence import EDGES, Calibration
 from liftwild.inference.runtime import find_device
+from liftwild.media.encoding import is_marked
 from liftwild.network.posenet import PoseNet
 from liftwild.sample import Sample
 from liftwild.schema import load_json
@@ -136,6 +138,8 @@ def calibrate_weights(
     be fitted.
     """
     _check(weights, stores, depth, picture)
+    if picture is not None:
+        check_output(picture, is_marked)
     net, card = load_weights(weights)
     net = net.to(find_device(device)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     opened, with_depth = [Store(path) for path in stores], [Store(path) for path in depth]

@@ -13,7 +13,8 @@ from liftwild.errors import LiftwildError
 from liftwild.evaluation.measure import Measured, network_view
 from liftwild.evaluation.metric_table import swapped, torso_hits
 from liftwild.evaluation.predictions import StorePredictions
-from liftwild.files import write_whole
+from liftwild.files import check_output, make_folder, write_whole
+from liftwild.media.encoding import is_marked, marked
 from liftwild.pose import Pose
 from liftwild.skeleton import MPII_16
 from liftwild.viz.draw import (
@@ -31,11 +32,12 @@ from liftwild.viz.draw import (
     text,
 )
 
+PAGE = "chosen.jpg", "worst.jpg"
 CHOSEN, WORST = 48, 16
 WIDTH_PX = 2400
 MAX_BYTES = 1_500_000
 CHOSEN_COLUMNS, WORST_COLUMNS = 6, 4
-BESIDE, BESIDE_PX, HEAD_PX = 6, 240, 58  # people side by side, the side of a photo, the height of the legend
+BESIDE, BESIDE_PX, HEAD_PX = 8, 240, 58  # people side by side, the side of a photo, the height of the legend
 WHITE: Colour = (250, 250, 250)
 TITLE_PX, CAPTION_PX, GAP_PX = 44, 26, 8
 TURN_DEG = 60.0
@@ -43,23 +45,26 @@ REACH_MM = 1000.0  # half of what a 3D panel shows; more for a pose that needs i
 
 
 def write_people_page(folder: Path, store: Store, predictions: StorePredictions, weights: str, seed: int = 0) -> None:
-    """Write ``chosen.jpg`` and ``worst.jpg`` into ``folder``, each whole and under 1.5 MB.
+    """Write ``chosen.jpg`` and ``worst.jpg`` (``PAGE``) into ``folder``, each whole and under 1.5 MB.
 
     ``predictions`` are those on ``store``, ``weights`` is what titles call the network. LiftwildError if they cannot be
     written.
     """
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise LiftwildError(f"{folder}: cannot be made: {error.strerror}") from None
+    make_folder(folder)
     people = len(predictions.source)
     pck = torso_hits(predictions.measured).per_sample()
     for name, rows, columns, which in (
-        ("chosen", choose(people, seed), CHOSEN_COLUMNS, f"drawn by seed {seed}"),
-        ("worst", worst(pck, predictions.annotation_id), WORST_COLUMNS, "with the lowest PCK@0.2-torso"),
+        (PAGE[0], choose(people, seed), CHOSEN_COLUMNS, f"drawn by seed {seed}"),
+        (PAGE[1], worst(pck, predictions.annotation_id), WORST_COLUMNS, "with the lowest PCK@0.2-torso"),
     ):
         title = f"{weights} on {predictions.name}: {len(rows)} of {people} people, {which}"
-        write_whole(folder / f"{name}.jpg", small_jpeg(draw_people_page(store, predictions, rows, columns, title)))
+        write_whole(folder / name, marked(small_jpeg(draw_people_page(store, predictions, rows, columns, title))))
+
+
+def check_page(folder: Path) -> None:
+    """LiftwildError if ``write_people_page`` would write over pictures that it did not write."""
+    for name in PAGE:
+        check_output(folder / name, is_marked, "--page")
 
 
 def choose(people: int, seed: int, most: int = CHOSEN) -> list[int]:

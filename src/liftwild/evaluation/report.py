@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from liftwild.console import say
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.evaluation.cost import cost_table
@@ -17,7 +18,7 @@ from liftwild.evaluation.protocols import find_protocol
 from liftwild.evaluation.protocols.protocol import Aligned
 from liftwild.evaluation.scored import Scored, compare, comparison_text, score, tables_text
 from liftwild.evaluation.tables import as_csv, as_latex
-from liftwild.files import write_whole
+from liftwild.files import check_output, make_folder, starts_with, write_whole
 from liftwild.skeleton import MPII_16
 from liftwild.viz.plots import MissingMatplotlibError, write_joint_errors, write_pck_curves
 
@@ -70,10 +71,7 @@ def check_card(card: Path | None) -> None:
         return
     if not card.parent.is_dir():
         raise LiftwildError(f"no folder {card.parent} to write {card.name} into")
-    if card.is_dir():
-        raise LiftwildError(f"{card} is a folder, not a file to write")
-    if card.exists() and not card.read_bytes().startswith(CARD_MARK.encode()):
-        raise LiftwildError(f"{card} exists and was not written by --card; it is not written over, choose another")
+    check_output(card, partial(starts_with, mark=CARD_MARK.encode()), "--card")
 
 
 def keep_tables(tables: str, card: Path | None) -> None:
@@ -113,13 +111,10 @@ def _claim(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise LiftwildError(f"{folder} is a file, not a folder for a report")
     report = folder / "report.md"
-    ours = report.is_file() and report.read_bytes().startswith(REPORT_MARK.encode())
+    ours = report.is_file() and starts_with(report, REPORT_MARK.encode())
     if folder.is_dir() and any(folder.iterdir()) and not ours:
         raise LiftwildError(f"{folder} is not empty and holds no report; choose another -o")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LiftwildError(f"{folder}: cannot be made: {error.strerror}") from None
+    make_folder(folder)
 
 
 def _charts(folder: Path, found: Sequence[Scored]) -> list[Path]:
@@ -145,7 +140,7 @@ def _charts(folder: Path, found: Sequence[Scored]) -> list[Path]:
             write_joint_errors(errors, f"Mean error by joint on {name}", MPII_16.names, joints)
             written += [pck, errors]
     except MissingMatplotlibError as missing:
-        print(f"the report has no charts: {missing}", file=sys.stderr)
+        say(f"the report has no charts: {missing}", err=True)
     return written
 
 

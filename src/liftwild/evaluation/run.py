@@ -12,12 +12,12 @@ from liftwild import __version__
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.evaluation.measure import counted_on
-from liftwild.evaluation.pictures import write_people_page
+from liftwild.evaluation.pictures import check_page, write_people_page
 from liftwild.evaluation.predictions import Predictions, check_names, encode, is_predictions_file, predict_store
 from liftwild.evaluation.protocols import find_protocol
 from liftwild.evaluation.report import check_card, keep_tables
 from liftwild.evaluation.scored import score, tables_text
-from liftwild.files import write_whole
+from liftwild.files import check_output, write_whole
 from liftwild.inference.estimator import Estimator
 from liftwild.weights import find_weights
 
@@ -104,14 +104,14 @@ def _check_outputs(out: Path | None, card: Path | None, page: Path | None) -> No
     for path in (out, page):
         if path is not None and not path.parent.is_dir():
             raise LiftwildError(f"no folder {path.parent} to write {path.name} into")
-    if out is not None and out.is_dir():
-        raise LiftwildError(f"{out} is a folder, not a file to write")
     if page is not None and page.exists() and not page.is_dir():
         raise LiftwildError(f"{page} is a file, not a folder for pictures")
     if out is not None and out == card:
         raise LiftwildError(f"-o and --card are both {out}; choose another file for one")
-    if out is not None and out.exists() and not is_predictions_file(out):
-        raise LiftwildError(f"{out} exists and is no predictions file; it is not written over, choose another -o")
+    if out is not None:
+        check_output(out, is_predictions_file)
+    if page is not None:
+        check_page(page)
 
 
 def _sha256(files: Sequence[Path]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -54,9 +53,10 @@ class Estimator:
 
     ``weights``: name of weights that come with liftwild, the path of a .safetensors file, or of one that ``liftwild
     export`` wrote. ``device``: what torch calls it ("cpu", "cuda"), or None for a GPU if there is one. ``flip_test``:
-    look at the mirrored crop too and average; slower, a little better. ``batch_size``: crops that go through the
-    network together. ``runtime``: what computes, one of ``runtime_kinds.RUNTIME_NAMES``; "auto" is the fastest that is
-    installed (docs/runtimes.md). LiftwildError if weights, device or runtime cannot be used. Calls do not change it.
+    look at the mirrored crop too and average; slower, a little better. ``batch_size``: crops of one photo that go
+    through the network together, at most. ``runtime``: what computes, one of ``runtime_kinds.RUNTIME_NAMES``; "auto" is
+    the fastest that is installed (docs/runtimes.md). LiftwildError if weights, device or runtime cannot be used. Calls
+    do not change it.
     """
 
     def __init__(
@@ -128,8 +128,7 @@ class Estimator:
         """Poses of the people in many photos: one list for each photo, in their order, as soon as it is known.
 
         ``photos`` and ``boxes`` (one entry for each photo, as for ``predict``; None: one person fills it) are taken
-        when needed, and photos of a batch are let go once cropped, so a stream of any length fits in memory. Errors as
-        for ``predict``.
+        when needed and let go once cropped, so a stream of any length fits in memory. Errors as for ``predict``.
         """
         if boxes is None:
             return self.predict_crops(self.crop_people(photo) for photo in photos)
@@ -186,24 +185,14 @@ class Estimator:
     def predict_crops(self, photos: Iterable[Sequence[CroppedPerson]]) -> Iterator[list[Pose]]:
         """The second half of ``predict``, for a stream: one list of poses for each photo's list of people, in order.
 
-        People of several photos share a batch. At most a batch of people, and photos for two batches, wait.
+        Only people of one photo share a batch: networks answer a little differently in batches of other sizes, and
+        the poses of a photo depend on no other.
         """
-        waiting: deque[int] = deque()  # people in each photo that has no answer yet
-        people: deque[CroppedPerson] = deque()
-        poses: deque[Pose] = deque()
-        for photo in photos:
-            waiting.append(len(photo))
-            people.extend(photo)
-            while len(people) >= self.batch_size or (people and len(waiting) >= 2 * self.batch_size):
-                poses.extend(self._batch([people.popleft() for _ in range(min(self.batch_size, len(people)))]))
-            while waiting and len(poses) >= waiting[0]:
-                yield [poses.popleft() for _ in range(waiting.popleft())]
-        if people:
-            poses.extend(self._batch(list(people)))
-        for count in waiting:
-            yield [poses.popleft() for _ in range(count)]
+        for people in photos:
+            batches = (people[first : first + self.batch_size] for first in range(0, len(people), self.batch_size))
+            yield [pose for batch in batches for pose in self._batch(batch)]
 
-    def _batch(self, people: list[CroppedPerson]) -> list[Pose]:
+    def _batch(self, people: Sequence[CroppedPerson]) -> list[Pose]:
         """Poses of up to ``batch_size`` people."""
         found = infer_crops(self.runtime, np.stack([person.pixels for person in people]), self.flip_test)
         assert found.depth is not None
@@ -240,7 +229,7 @@ class Estimator:
         ]
 
     def _confidence(
-        self, people: list[CroppedPerson], peaks: np.ndarray, joints_2d: np.ndarray, stated_mm: np.ndarray | None
+        self, people: Sequence[CroppedPerson], peaks: np.ndarray, joints_2d: np.ndarray, stated_mm: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """``Pose.confidence`` and ``Pose.depth_sd_mm`` (B, J) from peaks (B, J), joints in px of their photos, and the
         spread of depths that the network states (B, J), mm."""

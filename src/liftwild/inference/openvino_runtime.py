@@ -13,10 +13,6 @@ from liftwild.inference.onnx_graph import CROPS, OUTPUTS
 from liftwild.inference.runtime import hash_of_bytes, outputs_by_name
 from liftwild.network.posenet import Outputs
 
-# OpenVINO is set up for one person, and once more, in some 0.4 s, for any number. A few at a time go one by one until
-# so many have that the second would have paid.
-FEW, PAYS_AFTER = 7, 200
-
 _CORES: list[Any] = []  # one at most, and it stays
 _MAKES_CORE = threading.Lock()
 
@@ -77,37 +73,23 @@ class OpenVinoRuntime:
         self.input_px = int(self._model.input(CROPS).get_partial_shape()[1].get_length())
         self._hash = hash_of_bytes(graph, weights or b"")
         self._names = {name for output in self._model.outputs for name in output.get_names()}
-        self._requests: dict[int, Any] = {}
-        self._went_singly = 0
+        self._model.reshape({CROPS: [1, self.input_px, self.input_px, 3]})
+        # It crashes where it fuses chains of narrow linear layers (2026.4, a lifter of 256); 1 % slower so.
+        self._request = openvino_request(self._model, self.precision, SNIPPETS_MODE="DISABLE")
         self._lock = threading.Lock()
-        self._request(1)
 
     def __call__(self, crops: np.ndarray) -> Outputs:
-        """As ``Runtime``."""
+        """As ``Runtime``. One person goes at a time, always: as fast as several together (docs/log.md), and in bf16
+        several together are answered otherwise."""
         with self._lock:  # a request holds the results of one call
-            singly = len(crops) <= FEW and self._went_singly <= PAYS_AFTER
-            if len(crops) == 1 or not singly:
-                return self._infer(crops)
-            self._went_singly += len(crops)
             each = [self._infer(crop[None]) for crop in crops]
-            parts = zip(*each, strict=True)
-            return Outputs(*(None if part[0] is None else torch.cat(part) for part in parts))  # type: ignore[arg-type]
+        parts = zip(*each, strict=True)
+        return Outputs(*(None if part[0] is None else torch.cat(part) for part in parts))  # type: ignore[arg-type]
 
-    def _infer(self, crops: np.ndarray) -> Outputs:
-        found = self._request(len(crops)).infer(
-            {CROPS: np.ascontiguousarray(crops)}, share_inputs=True, share_outputs=True
-        )
+    def _infer(self, crop: np.ndarray) -> Outputs:
+        found = self._request.infer({CROPS: np.ascontiguousarray(crop)}, share_inputs=True, share_outputs=True)
         there = [name for name in OUTPUTS if name in self._names]
         return outputs_by_name({name: torch.from_numpy(found[name].copy()) for name in there})
-
-    def _request(self, people: int) -> Any:
-        fixed = 1 if people == 1 else -1
-        if fixed not in self._requests:
-            side = self.input_px
-            self._model.reshape({CROPS: [fixed, side, side, 3]})
-            # It crashes where it fuses chains of narrow linear layers (2026.4, a lifter of 256); 1 % slower so.
-            self._requests[fixed] = openvino_request(self._model, self.precision, SNIPPETS_MODE="DISABLE")
-        return self._requests[fixed]
 
     def _about(self) -> dict[str, str]:
         info = dict(self._model.get_rt_info())

@@ -54,6 +54,8 @@ def find_device(name: str | None) -> torch.device:
         return torch.zeros(1, device=name).device
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = (str(error).strip().splitlines() or ["unknown"])[0]
+        if reason.startswith(("Expected one of", "Invalid device")):
+            reason = "there is no such kind; cpu, cuda (NVIDIA, AMD), mps (Apple) and xpu (Intel) are known"
         raise LiftwildError(f"device {name!r} cannot be used: {reason}") from None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from liftwild.console import say
 from liftwild.errors import LiftwildError, reason_of
 from liftwild.inference.onnx_graph import graph_of
 from liftwild.inference.onnx_runtime import OnnxRuntime
@@ -119,7 +119,7 @@ def first_of(kinds: list[str], make: Any, failed: str) -> Any:
             reasons[kind] = reason_of(error)
             continue
         for other, reason in reasons.items():
-            print(f"note: {other} cannot be used, {runtime.name} runs instead: {reason}", file=sys.stderr)
+            say(f"note: {other} cannot be used, {runtime.name} runs instead: {reason}", err=True)
         return runtime
     raise LiftwildError(f"{failed}: {reasons[kinds[-1]]}") from None
 

@@ -115,14 +115,18 @@ def check_formats(formats: Collection[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(formats))
 
 
-def foreign_file(out: Path, stem: str, formats: Collection[str]) -> Path | None:
-    """A file that ``write_formats`` might write over and that is not liftwild's, or None."""
+def files_of(out: Path, stem: str, formats: Collection[str]) -> list[Path]:
+    """The files that ``write_formats`` writes whoever is found: not those of single people."""
     chosen = [FORMATS[name] for name in formats]
     paths = [out / (stem + suffix) for fmt in chosen if not fmt.per_person for suffix in fmt.suffixes]
-    if any(fmt.describe for fmt in chosen):
-        paths.append(out / (stem + ABOUT_SUFFIX))
-    for fmt in chosen:
-        paths += _files_of_people(out, stem, fmt)
+    return paths + ([out / (stem + ABOUT_SUFFIX)] if any(fmt.describe for fmt in chosen) else [])
+
+
+def foreign_file(out: Path, stem: str, formats: Collection[str]) -> Path | None:
+    """A file that ``write_formats`` might write over and that is not liftwild's, or None."""
+    paths = files_of(out, stem, formats)
+    for name in formats:
+        paths += _files_of_people(out, stem, FORMATS[name])
     return next((path for path in paths if os.path.lexists(path) and not is_ours(path)), None)
 
 

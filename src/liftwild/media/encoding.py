@@ -1,7 +1,9 @@
-"""Pictures as PNG and JPEG."""
+"""Pictures as PNG and JPEG; those that become files of their own say that liftwild made them."""
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -9,6 +11,13 @@ import numpy as np
 
 from liftwild.errors import LiftwildError
 from liftwild.files import write_whole
+
+_PNG_HEAD = 33  # bytes: the signature, and IHDR, which comes first
+_TEXT = b"tEXtSoftware\0liftwild"
+_MARKS = {
+    b"\x89PNG": struct.pack(">I", len(_TEXT) - 4) + _TEXT + struct.pack(">I", zlib.crc32(_TEXT)),
+    b"\xff\xd8": b"\xff\xfe" + struct.pack(">H", 10) + b"liftwild",  # a comment, right after the start of the image
+}
 
 
 def png_bytes(image: np.ndarray) -> bytes:
@@ -23,7 +32,23 @@ def jpeg_bytes(image: np.ndarray, quality: int) -> bytes:
 
 def write_png(path: str | Path, image: np.ndarray) -> None:
     """Write ``image`` (H, W, 3) uint8 RGB as a PNG, whole or not at all; LiftwildError if it cannot be written."""
-    write_whole(path, png_bytes(image))
+    write_whole(path, marked(png_bytes(image)))
+
+
+def marked(content: bytes) -> bytes:
+    """The PNG or JPEG ``content`` with the name of the software that made it."""
+    for start, mark in _MARKS.items():
+        if content.startswith(start):
+            at = _PNG_HEAD if start == b"\x89PNG" else len(start)
+            return content[:at] + mark + content[at:]
+    raise ValueError("neither PNG nor JPEG")
+
+
+def is_marked(path: Path) -> bool:
+    """Whether ``path`` is a picture that ``marked`` has marked."""
+    with path.open("rb") as file:
+        head = file.read(_PNG_HEAD + 40)
+    return any(head.startswith(start) and mark in head for start, mark in _MARKS.items())
 
 
 def _encoded(suffix: str, image: np.ndarray, *options: int) -> bytes:

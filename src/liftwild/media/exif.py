@@ -16,8 +16,9 @@ UNIT_MM = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
 SAME_SHAPE = 0.02  # by so much may sides be rounded
 
 
-def _tags(exif: bytes) -> dict[int, float]:
-    """The single numbers of a TIFF block by tag, those of its EXIF part too; empty where it is nonsense."""
+def tags_of(exif: bytes) -> dict[int, float]:
+    """The numbers of a TIFF block by tag, of several the first, those of its EXIF part too; empty where it is
+    nonsense."""
     exif = exif.removeprefix(EXIF_MARK)
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
     tags: dict[int, float] = {}
@@ -32,17 +33,18 @@ def _tags(exif: bytes) -> dict[int, float]:
                 tag, kind, values = struct.unpack_from(order + "HHI", exif, at)
                 if tag == EXIF_PART and len(starts) == 1:
                     starts.append(at + 8)
-                elif values == 1 and kind in TIFF_NUMBERS:
-                    tags[tag] = _number(exif, order, kind, at + 8)
+                elif values and kind in TIFF_NUMBERS:
+                    tags[tag] = _number(exif, order, kind, values, at + 8)
         except struct.error:
             pass  # what was read until here stands
     return tags
 
 
-def _number(exif: bytes, order: str, kind: int, at: int) -> float:
-    """One number of TIFF's type ``kind``; a ratio lies elsewhere, where the entry points to."""
-    if kind == RATIO:
+def _number(exif: bytes, order: str, kind: int, values: int, at: int) -> float:
+    """The first of ``values`` numbers of TIFF's type ``kind``; more than four bytes lie where the entry points to."""
+    if values * struct.calcsize(order + TIFF_NUMBERS[kind]) > 4:
         (at,) = struct.unpack_from(order + "I", exif, at)
+    if kind == RATIO:
         above, below = struct.unpack_from(order + "II", exif, at)
         return float(above / below) if below else 0.0
     (value,) = struct.unpack_from(order + TIFF_NUMBERS[kind], exif, at)
@@ -51,7 +53,7 @@ def _number(exif: bytes, order: str, kind: int, at: int) -> float:
 
 def orientation_of(exif: bytes) -> int:
     """EXIF orientation 1..8 of a TIFF block; 1 (upright) where it says nothing or nonsense."""
-    value = int(_tags(exif).get(ORIENTATION, 1))
+    value = int(tags_of(exif).get(ORIENTATION, 1))
     return value if 1 <= value <= 8 else 1
 
 
@@ -62,7 +64,7 @@ def focal_of(exif: bytes, width: int, height: int) -> tuple[float, float] | None
     terms of 35 mm film counts first, taken across the diagonal (CIPA DCG-001); then the true length with the sensor's
     resolution.
     """
-    tags = _tags(exif)
+    tags = tags_of(exif)
     longer, shorter = max(width, height), min(width, height)
     shot = sorted((tags.get(PIXELS_X, 0.0), tags.get(PIXELS_Y, 0.0)))
     scale = 1.0  # px of the photo for one of the picture that was shot

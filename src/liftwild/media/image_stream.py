@@ -7,7 +7,8 @@ from typing import Protocol
 
 from liftwild.errors import LiftwildError
 from liftwild.files import reading
-from liftwild.media.image_file import JPEG, JPEG_MARKER, PNG, png_chunks
+from liftwild.media.image_file import png_chunks
+from liftwild.media.image_header import JPEG, JPEG_MARKER, PNG
 
 CHUNK_BYTES = 1 << 20
 MAX_IMAGE_BYTES = 1 << 29

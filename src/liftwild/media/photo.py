@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,25 +13,58 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from liftwild.errors import LiftwildError
+from liftwild.errors import LiftwildError, reason_of
 from liftwild.files import reading
 from liftwild.media.exif import EXIF_MARK, ORIENTATION, orientation_of, turned_upright
-from liftwild.media.image_file import JPEG, inspect_image
+from liftwild.media.image_file import inspect_image
+from liftwild.media.image_header import READABLE, ImageHeader
+from liftwild.media.library_noise import without_noise
 
 Photo = str | Path | bytes | np.ndarray | Any  # ``load_photo`` says which; Any: a PIL image
 ACCEPTED = "a photo is a path, the bytes of an image file, a PIL image, or an array (H, W, 3) of uint8 RGB"
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
-MAX_BYTES = 2**31 - 1
-# OpenCV gives RGB since 4.11: one copy less of the photo. Only JPEGs, which are many and large.
+SUFFIXES = frozenset(
+    f".{name}"
+    for name in [
+        "jpg",
+        "jpeg",
+        "png",
+        "webp",
+        "bmp",
+        "tif",
+        "tiff",
+        "heic",
+        "heif",
+        "hif",
+        "avif",
+        "jp2",
+        "pnm",
+        "ppm",
+        "pgm",
+    ]
+)
+MAX_FILE_BYTES = 1 << 29
+# A photo's pixels and all their copies while it is read; with the networks a process then stays under 2 GB.
+MAX_PIXEL_BYTES = 1_400_000_000
+BAND_PX = 1 << 20  # colours are converted so many px at a time
+HEIC_EXTRA = "pip install 'liftwild[heic]'"
+# OpenCV gives RGB since 4.11: one copy less of the photo.
 JPEG_AS_RGB: int | None = getattr(cv2, "IMREAD_COLOR_RGB", None)
+# What people take for photos, by how its bytes begin.
+OTHER_FILES = (
+    (b"%PDF", "is a PDF: save its pages as pictures first"),
+    (b"{", "is JSON, no photo: 'predict' makes such files"),
+    (b"<", "is a web page or SVG, no photo"),
+    (b"PK", "is an archive: unpack it first"),
+)
 
 
 class LoadedPhoto(NamedTuple):
     """``image`` (H, W, 3) uint8 RGB, upright; ``exif``: the block of its file, empty or nonsense where there is none:
-    what ``focal_of`` takes."""
+    what ``focal_of`` takes; ``damage``: what the decoder says where parts of the picture are wrong, or ""."""
 
     image: np.ndarray
     exif: bytes
+    damage: str = ""
 
 
 def read_photo(path: str | Path) -> np.ndarray:
@@ -45,8 +79,8 @@ def load_photo(photo: Photo) -> LoadedPhoto:
     uint8, uint16 or floats in [0, 1]. Files and PIL images are turned upright as their EXIF says. Grey becomes RGB, 16
     bits per channel become 8 (full range kept). A transparent photo is laid on white, as it looks on a page: what lies
     hidden under full transparency is whatever a program left there.
-    LiftwildError of one line when a file is missing, unreadable, empty, cut short, damaged, too large (2^30 px and
-    more) or no image, and when ``photo`` is something else.
+    LiftwildError of one line when a file is missing, unreadable, empty, cut short, damaged, too large (its pixels would
+    take more than ``MAX_PIXEL_BYTES``; nothing is decoded then) or no image, and when ``photo`` is something else.
     """
     if isinstance(photo, str | Path):
         return _load_bytes(_read_bytes(Path(photo)), str(photo))
@@ -62,18 +96,71 @@ def load_photo(photo: Photo) -> LoadedPhoto:
 
 
 def _load_bytes(data: bytes, name: str) -> LoadedPhoto:
-    fault, exif, alpha = inspect_image(data)
+    fault, header = inspect_image(data)
     if fault:
         raise LiftwildError(f"{name}: {fault}")
-    if alpha:
+    if not header.format:
+        of_kind = (said for begins, said in OTHER_FILES if data.lstrip()[:4].startswith(begins))
+        said = next(of_kind, "is no image that can be read, or a damaged one")
+        raise LiftwildError(f"{name}: {said}; photos are {READABLE}")
+    _check_size(header, name)
+    with without_noise() as noise:
+        if header.format == "HEIC":
+            image = _decode_heic(name, data)
+        else:
+            image = _decode_file(name, data, header)
+    return LoadedPhoto(image, header.exif, noise.damage)
+
+
+def _check_size(header: ImageHeader, name: str) -> None:
+    """LiftwildError on a photo without a size, or one whose pixels take too much memory."""
+    pixels = header.width * header.height
+    if not pixels:
+        raise LiftwildError(f"{name}: is a damaged {header.format}: it has no size")
+    if pixels * header.px_bytes > MAX_PIXEL_BYTES:
+        most = MAX_PIXEL_BYTES // header.px_bytes / 1e6
+        raise LiftwildError(
+            f"{name}: has too many pixels ({header.width} x {header.height}): such a {header.format} may have "
+            f"{most:.0f} million; make it smaller"
+        )
+
+
+def _decode_file(name: str, data: bytes, header: ImageHeader) -> np.ndarray:
+    """(H, W, 3) uint8 RGB, upright, contiguous, by OpenCV."""
+    if header.alpha:
         image = _decode(name, data, cv2.IMREAD_UNCHANGED)
         if image.ndim == 3 and image.shape[2] == 4:
-            rgb = _on_white(cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA))
-            turned = rgb if exif is data else turned_upright(rgb, orientation_of(exif))  # OpenCV turns a TIFF
-            return LoadedPhoto(np.ascontiguousarray(turned), exif)
-    if data.startswith(JPEG) and JPEG_AS_RGB is not None:
-        return LoadedPhoto(_decode(name, data, JPEG_AS_RGB), exif)
-    return LoadedPhoto(cv2.cvtColor(_decode(name, data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), exif)
+            rgb = _on_white(image, (2, 1, 0))
+            turned = rgb if header.format == "TIFF" else turned_upright(rgb, orientation_of(header.exif))
+            return np.ascontiguousarray(turned)  # OpenCV turns a TIFF
+        del image
+    if header.format == "JPEG" and JPEG_AS_RGB is not None:
+        return _decode(name, data, JPEG_AS_RGB)
+    image = _decode(name, data, cv2.IMREAD_COLOR)
+    for band in _bands(image):
+        band[:] = cv2.cvtColor(band, cv2.COLOR_BGR2RGB)
+    return image
+
+
+def _decode_heic(name: str, data: bytes) -> np.ndarray:
+    """As ``_decode_file``, by pillow-heif, which turns the picture upright."""
+    try:
+        import pillow_heif
+    except ImportError:
+        raise LiftwildError(f"{name}: is HEIC, which needs {HEIC_EXTRA}; or convert it to JPEG") from None
+    try:
+        image = pillow_heif.open_heif(data, convert_hdr_to_8bit=True)
+        pixels = np.asarray(image)
+    except Exception as error:  # whatever it raises
+        raise LiftwildError(f"{name}: is a damaged HEIC: {reason_of(error)}") from None
+    return _rgb_of_array(pixels)
+
+
+def _bands(image: np.ndarray) -> Iterator[np.ndarray]:
+    """Views of so many rows of ``image`` at a time that they have about ``BAND_PX`` px."""
+    rows = max(1, BAND_PX // image.shape[1])
+    for top in range(0, len(image), rows):
+        yield image[top : top + rows]
 
 
 def _load_pil(photo: Any) -> LoadedPhoto:
@@ -102,28 +189,57 @@ def _rgb_of_array(array: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)))
 
 
-def find_photos(paths: Iterable[str | Path]) -> list[Path]:
+def find_photos(
+    paths: Iterable[str | Path],
+    failed: Callable[[str], object] | None = None,
+    note: Callable[[str], object] | None = None,
+) -> list[Path]:
     """The photos that ``paths`` name: files as given, a folder's image files by suffix, sorted, without subfolders.
 
-    Hidden files in folders are left out, a file named twice comes once. A path that is not there is kept:
-    ``read_photo`` says what is wrong with it. LiftwildError if a folder cannot be read or holds no image file.
+    Hidden files in folders are left out, a file named twice comes once. A path that is not there, or leads nowhere, is
+    kept: ``read_photo`` says what is wrong with it. ``note`` is told what else a folder holds. LiftwildError if a
+    folder cannot be read or holds no photo; with ``failed`` that is told the line, and the other paths are done.
     """
-    photos: dict[Path, Path] = {}
-    for path in map(Path, paths):
-        found = [path]
-        if os.path.isdir(path):
-            with reading(path):
-                found = sorted(
-                    file
-                    for file in path.iterdir()
-                    if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
-                )
-            if not found:
-                kinds = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
-                raise LiftwildError(f"{path}: no photos in this folder ({kinds})")
+    photos: dict[str, Path] = {}
+    named = [Path(path) for path in paths]
+    for path in named:
+        found, others = [path], ""
+        try:
+            if os.path.isdir(path):
+                found, others = _photos_of(path, named)
+        except LiftwildError as error:
+            if failed is None:
+                raise
+            failed(str(error))
+            continue
+        if others and note is not None:
+            note(f"{path}: passed over {others}; a folder or a video in it is named by itself")
         for file in found:
-            photos.setdefault(file.resolve(), file)
+            photos.setdefault(os.path.realpath(file), file)
     return list(photos.values())
+
+
+def _photos_of(folder: Path, named: Sequence[Path]) -> tuple[list[Path], str]:
+    """A folder's photos, and what else it holds, in words, but for what is ``named`` itself; LiftwildError if it cannot
+    be read or holds no photo."""
+    photos: list[Path] = []
+    others: Counter[str] = Counter()
+    with reading(folder):
+        for path in sorted(folder.iterdir()):
+            if path.name.startswith(".") or path in named:
+                continue
+            if os.path.isdir(path):
+                others["folder"] += 1
+            elif path.suffix.lower() in SUFFIXES:
+                photos.append(path)
+            else:
+                others[path.suffix.lower() or "file without a suffix"] += 1
+    told = ", ".join(f"{count} {name}" for name, count in sorted(others.items()))
+    if not photos:
+        kinds = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
+        instead = f"; it holds {told}: name what is in it by itself" if told else ""
+        raise LiftwildError(f"{folder}: no photos in this folder ({kinds}){instead}")
+    return photos, told
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -134,8 +250,8 @@ def _read_bytes(path: Path) -> bytes:
             raise LiftwildError(f"{path}: is a folder, not a photo")
         if not stat.S_ISREG(found.st_mode):
             raise LiftwildError(f"{path}: is not a regular file")
-        if found.st_size > MAX_BYTES:
-            raise LiftwildError(f"{path}: is too large for a photo ({found.st_size / 2**30:.1f} GiB)")
+        if found.st_size > MAX_FILE_BYTES:
+            raise LiftwildError(f"{path}: is too large for a photo ({found.st_size / 2**20:,.0f} MiB)")
         data = path.read_bytes()
     if not data:
         raise LiftwildError(f"{path}: is empty (0 bytes)")
@@ -159,18 +275,19 @@ def _decode(name: str, data: bytes, flags: int) -> np.ndarray:
     try:
         with quiet():
             image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except (cv2.error, MemoryError) as error:
-        reason = "has too many pixels (2^30 and more)" if "MAX_IMAGE" in str(error) else "is damaged or too large"
-        raise LiftwildError(f"{name}: {reason}") from None
+    except (cv2.error, MemoryError):
+        raise LiftwildError(f"{name}: is damaged or too large") from None
     if image is None or image.size == 0:
-        raise LiftwildError(f"{name}: is no image that can be read, or a damaged one")
+        raise LiftwildError(f"{name}: is damaged, or a kind that cannot be read; photos are {READABLE}")
     return image
 
 
-def _on_white(image: np.ndarray) -> np.ndarray:
-    """RGBA (H, W, 4) of 8 or 16 bits on a white ground: RGB (H, W, 3) uint8."""
-    if image.dtype == np.uint16:
-        image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    alpha = image[..., 3:].astype(np.uint16)
-    colour = image[..., :3].astype(np.uint16)
-    return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+def _on_white(image: np.ndarray, colours: tuple[int, int, int] = (0, 1, 2)) -> np.ndarray:
+    """(H, W, 4) of 8 or 16 bits on a white ground: RGB (H, W, 3) uint8; ``colours``: which channels are RGB."""
+    white = np.empty((*image.shape[:2], 3), np.uint8)
+    for band, out in zip(_bands(image), _bands(white), strict=True):
+        if band.dtype == np.uint16:
+            band = ((band.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        alpha = band[..., 3:].astype(np.uint16)
+        out[:] = (band[..., colours].astype(np.uint16) * alpha + 255 * (255 - alpha) + 127) // 255
+    return white

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from liftwild.errors import LiftwildError
+from liftwild.console import say
+from liftwild.errors import LiftwildError, line_of
 from liftwild.inference.estimator import Estimator
-from liftwild.io.formats import ABOUT_SUFFIX, by_suffix, foreign_file, is_ours, write_formats
+from liftwild.io.formats import ABOUT_SUFFIX, by_suffix, files_of, foreign_file, is_ours, write_formats
 from liftwild.joint_mapping import in_skeleton
 from liftwild.media.encoding import write_png
 from liftwild.media.photo import read_photo
@@ -32,10 +33,10 @@ Frames = Callable[[], Iterable[tuple[int, np.ndarray]]]
 
 @dataclass
 class OutputGuard:
-    """Which names in ``out`` the photos and clips of a run have taken; ``inputs``: files that are read."""
+    """Which names in ``out`` the photos and clips of a run have taken; ``inputs``: real paths of what is read."""
 
     out: Path
-    inputs: set[Path] = field(default_factory=set)
+    inputs: set[str] = field(default_factory=set)
     taken: dict[str, Path] = field(default_factory=dict)
 
     def claim(self, source: Path, stem: str, wanted: OutputOptions, is_clip: bool, more: Iterable[Path] = ()) -> None:
@@ -43,14 +44,17 @@ class OutputGuard:
 
         ``more``: files that the caller writes and guards itself, which must not be an input.
         """
-        key = os.path.normcase(stem)
-        if key in self.taken:
-            raise LiftwildError(
-                f"{source}: its results would have the names of those of {self.taken[key]}; use another -o for it"
-            )
         pictures = wanted.pictures(self.out, stem, is_clip)
+        files = files_of(self.out, stem, wanted.formats)
+        # The stem too, which files of single people begin with.
+        keys = [os.path.normcase(name) for name in (stem, *(path.name for path in (*files, *pictures, *more)))]
+        other = next((self.taken[key] for key in keys if key in self.taken), None)
+        if other is not None:
+            raise LiftwildError(
+                f"{source}: its results would have the names of those of {other}; use another -o for it"
+            )
         for target in (*pictures, *more):
-            if target.resolve() in self.inputs:
+            if os.path.realpath(target) in self.inputs:
                 what = (
                     "its picture would overwrite the photo" if not is_clip else "its result would overwrite the input"
                 )
@@ -64,7 +68,7 @@ class OutputGuard:
                 foreign = None
         if foreign is not None:
             raise LiftwildError(f"{source}: {foreign} exists and is no result of liftwild; use another -o")
-        self.taken[key] = source
+        self.taken.update(dict.fromkeys(keys, source))
 
 
 @dataclass
@@ -105,7 +109,7 @@ def write_photos(
 
         def fail(error: object) -> None:
             counts.failed += 1
-            bar.write(f"error: {error}", file=sys.stderr)
+            say(f"error: {error}", err=True)
             bar.update()
 
         claimed = []
@@ -116,11 +120,13 @@ def write_photos(
             except LiftwildError as error:
                 fail(error)
         keep = wanted.figure or bool(wanted.vector)
-        for result in predict_photos(estimator, claimed, selection, poses, keep):
+        for result in predict_photos(estimator, claimed, selection, poses, keep, bar.set_postfix_str):
+            if result.warning:
+                say(f"warning: {result.warning}", err=True)
             try:
                 people = write_photo(result, guard.out, wanted)
-            except LiftwildError as error:
-                fail(error)
+            except Exception as error:
+                fail(line_of(error, result.path))
                 continue
             counts.done += 1
             counts.people += people

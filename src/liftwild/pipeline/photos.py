@@ -1,9 +1,8 @@
-"""From photos to Recordings, in a stream: people of several photos share a batch of the network."""
+"""From photos to Recordings, in a stream."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from liftwild.errors import LiftwildError
+from liftwild.errors import LiftwildError, line_of
 from liftwild.inference.estimator import CroppedPerson, Estimator
+from liftwild.io.formats import is_ours
 from liftwild.media.photo import Photo, load_photo
 from liftwild.media.video import read_ahead
 from liftwild.pipeline.options import PlacingCamera, PoseOptions
@@ -25,24 +25,34 @@ from liftwild.viz.figure import shrink_for_figure
 class PhotoResult(NamedTuple):
     """A photo that is done. ``path``: its file, or None where it came in memory. ``recording``: its people in space,
     or None with an ``error`` in words. ``picture`` (h, w, 3) uint8 RGB: a copy as large as a figure shows it, or None.
+    ``warning``: what is to be said of a photo that is damaged in parts, or "".
     """
 
     path: Path | None
     recording: Recording | None
     picture: np.ndarray | None = None
     error: str = ""
+    warning: str = ""
 
 
 class _ReadPhoto(NamedTuple):
-    """A photo between reading and the network."""
+    """A photo between reading and the network, without its people."""
 
     path: Path | None
     name: str
     size: tuple[int, int]
     camera: PlacingCamera
-    people: list[CroppedPerson]
     scores: list[float | None]
     picture: np.ndarray | None
+    warning: str
+
+
+class _Part(NamedTuple):
+    """Some people of a photo, as many as the network takes at a time; ``is_last``: there are no more."""
+
+    photo: _ReadPhoto
+    people: list[CroppedPerson]
+    is_last: bool
 
 
 def predict_photos(
@@ -51,46 +61,74 @@ def predict_photos(
     selection: PersonSelection,
     options: PoseOptions,
     keep_picture: bool = False,
+    progress: Callable[[str], object] | None = None,
 ) -> Iterator[PhotoResult]:
     """A result for each of ``photos``, in their order, as soon as it is known; one that fails says so in ``error``.
 
-    ``keep_picture``: also a small copy of each photo. While the network works on a batch of people, a thread reads the
-    photos of the next one and finds the people in them. A stream of any length fits in memory. LiftwildError if the
-    weights are broken.
+    ``keep_picture``: also a small copy of each photo. ``progress`` is told how far a photo of many people is. While the
+    network works on some people, a thread reads the next photos and finds the people in them. A stream of any length,
+    and photos of any number of people, fit in memory. LiftwildError if the weights are broken.
     """
-    waiting: deque[_ReadPhoto | PhotoResult] = deque()
 
-    def read() -> Generator[_ReadPhoto | PhotoResult, None, None]:
+    def read() -> Generator[_Part | PhotoResult, None, None]:
         for photo in photos:
             path = Path(photo) if isinstance(photo, str | Path) else None
             try:
-                yield _read(estimator, photo, path, selection, options, keep_picture)
-            except LiftwildError as error:
-                yield PhotoResult(path, None, error=str(error))
+                yield from _read(estimator, photo, path, selection, options, keep_picture)
+            except Exception as error:
+                yield PhotoResult(path, None, error=_fault(error, path))
 
-    def people(stream: Iterable[_ReadPhoto | PhotoResult]) -> Iterator[list[CroppedPerson]]:
-        for each in stream:
-            waiting.append(each)
-            yield [] if isinstance(each, PhotoResult) else each.people
-
-    # As many photos as the network has people in a batch, so that it need not wait for the next.
+    poses: list[Pose] = []
+    failed: _ReadPhoto | None = None
+    # As many parts as the network has people in a batch, so that it need not wait for the next.
     with closing(read_ahead(read(), estimator.batch_size)) as stream:
-        for poses in estimator.predict_crops(people(stream)):
-            each = waiting.popleft()
-            yield each if isinstance(each, PhotoResult) else _result(estimator, each, poses, options)
+        for part in stream:
+            if isinstance(part, PhotoResult):
+                poses = []
+                yield part
+            elif part.photo is not failed:
+                try:
+                    poses += next(estimator.predict_crops([part.people]))
+                    if progress is not None and len(part.photo.scores) > estimator.batch_size:
+                        progress("" if part.is_last else f"{len(poses)} of {len(part.photo.scores)} people")
+                    if not part.is_last:
+                        continue
+                    result = _result(estimator, part.photo, poses, options)
+                except LiftwildError:
+                    raise
+                except Exception as error:
+                    failed = part.photo
+                    result = PhotoResult(failed.path, None, error=_fault(error, failed.path))
+                poses = []
+                yield result
+
+
+def _fault(error: Exception, path: Path | None) -> str:
+    """One line of what is wrong with a photo."""
+    if path is not None and isinstance(error, LiftwildError) and is_ours(path):
+        return f"{path}: is a result of liftwild, not a photo; give the photo or video that it was made of"
+    return line_of(error, "photo" if path is None else path)
 
 
 def _read(
     estimator: Estimator, photo: Photo, path: Path | None, selection: PersonSelection, options: PoseOptions, keep: bool
-) -> _ReadPhoto:
+) -> Iterator[_Part]:
     loaded = load_photo(photo)
     height, width = loaded.image.shape[:2]
     camera = options.camera_of(width, height, loaded.exif)
     boxes, ids, scores = selection.in_photo(loaded.image, path)
-    people = estimator.crop_people(loaded.image, boxes, ids, name=None if path is None else str(path))
     picture = shrink_for_figure(loaded.image) if keep else None
+    warning = f"{path or 'photo'}: is damaged, parts of it may look wrong: {loaded.damage}" if loaded.damage else ""
     name = "photo" if path is None else path.name
-    return _ReadPhoto(path, name, (width, height), camera, people, scores, picture)
+    read = _ReadPhoto(path, name, (width, height), camera, scores, picture, warning)
+    step = estimator.batch_size
+    for first in range(0, max(1, len(scores)), step):
+        some = slice(first, first + step)
+        people = estimator.crop_people(
+            loaded.image, None if boxes is None else boxes[some], None if ids is None else ids[some],
+            name=None if path is None else str(path),
+        )  # fmt: skip
+        yield _Part(read, people, first + step >= len(scores))
 
 
 def _result(estimator: Estimator, read: _ReadPhoto, poses: list[Pose], options: PoseOptions) -> PhotoResult:
@@ -98,4 +136,5 @@ def _result(estimator: Estimator, read: _ReadPhoto, poses: list[Pose], options: 
     found = Recording.of_photo(
         read.name, *read.size, poses, confidence_is=estimator.confidence_is, computed_by=estimator.runtime_name
     )
-    return PhotoResult(read.path, postprocess_photo(found, read.camera, options), read.picture)
+    recording = postprocess_photo(found, read.camera, options)
+    return PhotoResult(read.path, recording, read.picture, warning=read.warning)

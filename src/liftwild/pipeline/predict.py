@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -90,13 +92,15 @@ def _recordings(
     for result in predict_photos(estimator, photos, selection, options, keep_picture):
         if result.recording is None:
             raise LiftwildError(result.error)
+        if result.warning:
+            warnings.warn(result.warning, stacklevel=2)
         yield replace(result.recording, picture=result.picture)
 
 
 def _as_video(source: Any, clip: bool, fps: float | None) -> Clip | None:
     """The clip that ``source`` is or names, or None for photos."""
     if isinstance(source, str | Path):
-        is_folder = Path(source).is_dir()
+        is_folder = os.path.isdir(source)
         if clip or (is_video_name(source) and not is_folder):
             return open_clip(source, fps)
         return None
@@ -107,7 +111,7 @@ def _as_video(source: Any, clip: bool, fps: float | None) -> Clip | None:
 def _as_photos(source: Any) -> list[Photo] | Iterator[Photo] | None:
     """Several photos as a list or an iterator; None where ``source`` is one photo."""
     if isinstance(source, str | Path):
-        return list(find_photos([source])) if Path(source).is_dir() else None
+        return list(find_photos([source])) if os.path.isdir(source) else None
     if isinstance(source, bytes | bytearray | memoryview | np.ndarray) or hasattr(source, "getexif"):
         return None
     if isinstance(source, list | tuple):

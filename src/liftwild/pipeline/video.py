@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from liftwild import __version__
 from liftwild.boxes import Box
+from liftwild.console import printable, say
 from liftwild.errors import LiftwildError
 from liftwild.inference.estimator import Estimator
 from liftwild.media.video import Clip, Frame, read_ahead
@@ -120,7 +121,12 @@ class _FirstPass:
                 self.tracker.observe(kept.time_s, observations_of(kept))
         begun = self.log.frames
         bar = tqdm(
-            desc=self.clip.name, total=self.clip.length, initial=begun, unit="frame", disable=None, file=sys.stderr
+            desc=printable(self.clip.name),
+            total=self.clip.length,
+            initial=begun,
+            unit="frame",
+            disable=None,
+            file=sys.stderr,
         )
         try:
             with bar, closing(read_ahead(self.clip.frames(begun))) as frames:
@@ -132,7 +138,7 @@ class _FirstPass:
             raise LiftwildError(f"{error}{self._kept()}") from None
         except KeyboardInterrupt:
             if kept_note := self._kept():
-                print(f"{self.name}{kept_note}", file=sys.stderr)
+                say(f"{self.name}{kept_note}", err=True)
             raise
         return self.fault
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import nn
 
-from liftwild.errors import LiftwildError
-from liftwild.files import atomic_path
+from liftwild.errors import LiftwildError, reason_of
+from liftwild.files import atomic_path, make_folder
 
 FORMAT = "liftwild-checkpoint"
 VERSION = 1
-NET, AVERAGE = "net.safetensors", "average.safetensors"
+NET, AVERAGE, OPTIMIZER = "net.safetensors", "average.safetensors", "optimizer.safetensors"
 KEPT = 2  # checkpoints left in a run's folder
 _NAME = re.compile(r"step-(\d{8})")
 
@@ -38,17 +41,23 @@ def save_checkpoint(
 ) -> Path:  # fmt: skip
     """Write ``folder/step-NNNNNNNN`` with network, its average, optimiser and ``state`` (anything json can hold).
 
-    A kill at any moment leaves the older checkpoints and at most a ``.part`` folder. Only the last ``KEPT`` stay.
+    A kill at any moment leaves the older checkpoints. Only the last ``KEPT`` stay.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     target = folder / f"step-{step:08d}"
     with atomic_path(target, durable=True) as part:
         part.mkdir()
-        for name, one in ((NET, net), (AVERAGE, average)):
-            if one is not None:
-                save_file({key: tensor.contiguous().cpu() for key, tensor in one.state_dict().items()}, part / name)
-        save_file(_optimizer_tensors(net, optimizer), part / "optimizer.safetensors")
-        about = {"format": FORMAT, "version": VERSION, "step": step, **state}
+        sums = {}
+        for name, one in ((NET, net), (AVERAGE, average), (OPTIMIZER, optimizer)):
+            if isinstance(one, nn.Module):
+                content = save({key: tensor.contiguous().cpu() for key, tensor in one.state_dict().items()})
+            elif one is not None:
+                content = save(_optimizer_tensors(net, one))
+            else:
+                continue
+            (part / name).write_bytes(content)
+            sums[name] = hashlib.sha256(content).hexdigest()
+        about = {"format": FORMAT, "version": VERSION, "step": step, **state, "sha256": sums}
         (part / "state.json").write_text(json.dumps(about, indent=1) + "\n")
     for old in list_checkpoints(folder)[:-KEPT]:
         shutil.rmtree(old)
@@ -60,6 +69,35 @@ def list_checkpoints(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.is_dir())
+
+
+def newest_whole(folder: Path, say: Callable[[str], None] = lambda _: None) -> Path | None:
+    """The newest checkpoint of a run that is whole, None if it has none; ``say``: told about newer, damaged ones.
+
+    LiftwildError if it has only damaged ones.
+    """
+    found = list_checkpoints(folder)
+    for checkpoint in reversed(found):
+        try:
+            check_whole(checkpoint)
+            return checkpoint
+        except LiftwildError as error:
+            say(str(error))
+    if found:
+        raise LiftwildError(f"none of the checkpoints in {folder} is whole; train into another --out")
+    return None
+
+
+def check_whole(checkpoint: Path) -> None:
+    """LiftwildError unless the files of a checkpoint hold what was written; those of older ones are not compared."""
+    for name, wanted in read_state(checkpoint).get("sha256", {}).items():
+        try:
+            with (checkpoint / name).open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise LiftwildError(f"{checkpoint / name} cannot be read: {error.strerror}") from None
+        if found != wanted:
+            raise LiftwildError(f"{checkpoint / name} is damaged")
 
 
 def read_state(checkpoint: Path) -> dict[str, Any]:
@@ -83,7 +121,10 @@ def load_net(checkpoint: Path, net: nn.Module, file: str = NET) -> None:
 
 def load_optimizer(checkpoint: Path, net: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Fill ``optimizer`` (over parameters of ``net``) from a checkpoint."""
-    saved = load_file(checkpoint / "optimizer.safetensors")
+    try:
+        saved = load_file(checkpoint / OPTIMIZER)
+    except (OSError, SafetensorError) as error:
+        raise LiftwildError(f"{checkpoint / OPTIMIZER} cannot be read: {reason_of(error)}") from None
     parameters = dict(net.named_parameters())
     state: dict[int, dict[str, Any]] = {}
     for index, name in enumerate(_names(net, optimizer)):

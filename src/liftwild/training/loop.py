@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from safetensors.torch import save_file
 
 from liftwild.data.store import Store, fingerprint, mean_bone_lengths_mm, sum_length_mm
 from liftwild.errors import LiftwildError
@@ -33,7 +32,7 @@ from liftwild.training.optimizer import make_optimizer
 from liftwild.training.recipe import Recipe
 from liftwild.training.run_weights import origin_of, write_run_weights, write_stage_weights
 from liftwild.training.stage import Stage
-from liftwild.weights import check_shards
+from liftwild.weights import check_shards, write_tensors
 
 VAL_PEOPLE = 1000  # at most so many of each val store, spread evenly, are measured while training
 
@@ -58,6 +57,7 @@ class Trainer:
         self.net.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in its stubs
         self.average = copy.deepcopy(self.net).eval().requires_grad_(False) if recipe.ema_decay else None
         self.start: str | None = None
+        self.pretrained = movenet_weights.origin(recipe.pretrained) if recipe.pretrained else None
         self.metrics: dict[str, Any] = {}
         self.metrics_before: dict[str, Any] = {}
         self.best: dict[str, Any] = {}
@@ -94,6 +94,7 @@ class Trainer:
         self.net.init_from_shallower(net)
         self.result.load_state_dict(self.net.state_dict())
         self.sum_length_mm = self.sum_length_mm or card["sum_length_mm"]
+        self.pretrained = self.pretrained or card.get("pretrained")
 
     def resume_from(self, checkpoint: Path) -> None:
         """Take everything but the optimiser's state from a checkpoint; LiftwildError if it is of other stores."""
@@ -105,6 +106,7 @@ class Trainer:
         if self.average is not None:
             checkpoints.load_net(checkpoint, self.average, checkpoints.AVERAGE)
         self.start, self.metrics = state["from"], state["metrics"]
+        self.pretrained = state.get("pretrained")
         self.metrics_before, self.best = state.get("metrics_before", {}), state.get("best", {})
         self.sum_length_mm = state.get("sum_length_mm", self.sum_length_mm)
         if "schedule" in state:  # as it was made to fit, so that the rest is what it would have been
@@ -261,7 +263,7 @@ class Trainer:
 
     def _stop_on_nan(self, batch: Batch, stage: Stage, step: int) -> None:
         path = self.out / f"nan-step-{self.steps:08d}-rank-{self.fabric.global_rank}.safetensors"
-        save_file({name: value.contiguous().cpu() for name, value in batch.tensors().items()}, path)
+        write_tensors(path, {name: value.contiguous().cpu() for name, value in batch.tensors().items()})
         raise LiftwildError(
             f"the loss is not a number at step {step} of stage {stage.name}; its batch is in {path}, "
             "the last checkpoint is from before; a lower lr or a gradient clip often helps"

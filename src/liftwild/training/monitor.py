@@ -16,14 +16,17 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from liftwild.console import say
 from liftwild.evaluation.metric_table import METRICS
-from liftwild.files import write_whole
+from liftwild.files import make_folder, write_whole
 from liftwild.heatmap import decode
+from liftwild.media.encoding import write_png
 from liftwild.network.posenet import Prediction
 from liftwild.sample import Batch
 from liftwild.skeleton import MPII_16
 from liftwild.training.stage import Stage
 
+LOG, PICTURE = "log.jsonl", "predictions.png"
 LINES_EVERY_S = 60.0  # without a terminal: one line of progress so often
 PICTURES = 8
 
@@ -40,7 +43,7 @@ class Monitor:
 
     def __enter__(self) -> Monitor:
         if self.is_main:
-            self.out.mkdir(parents=True, exist_ok=True)
+            make_folder(self.out)
             self._drop_later_lines()
             self.writer = SummaryWriter(str(self.out / "tensorboard"), purge_step=self.done + 1)
             terminal = sys.stderr.isatty()
@@ -92,7 +95,7 @@ class Monitor:
 
     def _drop_later_lines(self) -> None:
         """Drop lines of steps after the checkpoint that the run goes on from."""
-        log = self.out / "log.jsonl"
+        log = self.out / LOG
         if log.exists():
             # The last line may have been cut by the kill.
             lines = [line for line in log.read_text().splitlines() if line.startswith("{") and line.endswith("}")]
@@ -100,7 +103,7 @@ class Monitor:
             write_whole(log, "".join(f"{line}\n" for line in kept).encode())
 
     def _log(self, row: dict[str, object]) -> None:
-        with (self.out / "log.jsonl").open("a") as log:
+        with (self.out / LOG).open("a") as log:
             log.write(json.dumps(row) + "\n")
 
     def scores(self, store: str, scores: dict[str, float], total: int) -> None:
@@ -110,13 +113,13 @@ class Monitor:
                 self.writer.add_scalar(f"val/{store}/{name}", value, total)
             self._log({"step": total, "store": store, **scores})
             shown = " ".join(f"{name} {value:.1f}" for name, value in scores.items())
-            self.bar.write(f"step {total}, {store}: {shown}", file=sys.stderr)
+            say(f"step {total}, {store}: {shown}", err=True)
             self.since = time.perf_counter()
 
     def say(self, line: str) -> None:
         """Print a line beside the progress bar."""
         if self.is_main:
-            self.bar.write(line, file=sys.stderr)
+            say(line, err=True)
 
     def set_total(self, total: int) -> None:
         """Change the number of steps of the run to ``total``."""
@@ -147,7 +150,7 @@ class Monitor:
                 cv2.circle(tile, _pixel(found[j] * scale), 3, colour, -1, cv2.LINE_AA)
             tiles.append(tile)
         row = np.concatenate(tiles, axis=1)
-        cv2.imwrite(str(self.out / "predictions.png"), cv2.cvtColor(row, cv2.COLOR_RGB2BGR))
+        write_png(self.out / PICTURE, row)
         self.writer.add_image("predictions", row, total, dataformats="HWC")
 
 

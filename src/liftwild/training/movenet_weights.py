@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from liftwild.errors import LiftwildError
+from liftwild.files import make_folder
 from liftwild.network.mobilenet import MobileNetConfig, MoveNet
 from liftwild.weights import write_tensors, write_weights_json
 
@@ -20,7 +21,7 @@ FOLDER = Path("pretrained")  # of a checkout
 
 def save_movenet(path: Path, net: MoveNet, origin: dict[str, Any]) -> Path:
     """Write ``net`` as ``path`` (.safetensors, fp16 as published), and a .json with its size and ``origin``."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_tensors(path, {name: values.half().contiguous() for name, values in net.state_dict().items()})
     about = {
         "format": FORMAT, "version": VERSION, "network": asdict(net.trunk.config), "licence": "Apache-2.0",

@@ -11,12 +11,14 @@ from pathlib import Path
 from lightning_fabric import Fabric
 from tqdm import tqdm
 
+from liftwild.console import say
 from liftwild.data.prepare import HOLD_BACK_EVERY, left_out, prepare_labels, write_skips
-from liftwild.data.store import Store
+from liftwild.data.store import Store, is_store
 from liftwild.errors import LiftwildError
+from liftwild.files import check_output, make_folder
 from liftwild.synthetic.poses.pose_bank import read_poses
 from liftwild.training.recipe import PHOTOS, PHOTOS_VAL, Recipe
-from liftwild.training.render_stores import render_missing, say
+from liftwild.training.render_stores import render_missing
 
 Photos = tuple[Path, Path]  # a COCO keypoints file, and the folder of its photos
 
@@ -61,6 +63,7 @@ def prepare_stores(
     fabric.barrier()  # all processes have looked at what is there
     if fabric.local_rank == 0:
         for name in [*new, *([PHOTOS_VAL] if hold_back else [])]:
+            check_output(paths[name], is_store, "--out")
             paths[name].unlink(missing_ok=True)
     fabric.barrier()
     if fabric.local_rank == 0:
@@ -73,7 +76,7 @@ def prepare_stores(
             people = len(read_poses(entry.path)) if entry.use == "poses" else len(Store(entry.path))
             if people < entry.count:
                 say(f"{entry.path} holds {people} people, the recipe asks for {entry.count}: it is taken as it is; "
-                     "to have all, delete it and train into a new --out")  # fmt: skip
+                     "to have all, delete it and train into a new --out", err=True)  # fmt: skip
         render_missing(missing, str(fabric.device), render_until)
     else:  # in no collective call, which would give up after some minutes
         _wait_for([*(paths[name] for name in new), *(Path(entry.path) for entry in missing)])
@@ -93,12 +96,13 @@ def prepare_photos(labels: Path, images: Path, path: Path, held_back: Path | Non
 
     Errors as in ``prepare_labels``.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     done = prepare_labels(
         labels, images, path, lambda photos, total: iter(tqdm(photos, total=total, unit="photo")), held_back
     )
     listed = write_skips(done, path)
-    say(*left_out(done))
+    for line in left_out(done):
+        say(line, err=True)
     back = more = ""
     if held_back is not None and done.photos_held_back:
         back = f"; {done.people_held_back} of {done.photos_held_back} held back to measure on, in {held_back}"
@@ -106,7 +110,7 @@ def prepare_photos(labels: Path, images: Path, path: Path, held_back: Path | Non
         back = f"; fewer than {HOLD_BACK_EVERY} photos, so none is held back to measure on"
     if listed:
         more = f"; {len(done.skips)} left out, see {listed}"
-    say(f"{done.people} people of {done.photos} photos in {path}{back}{more}")
+    say(f"{done.people} people of {done.photos} photos in {path}{back}{more}", err=True)
 
 
 def _wait_for(paths: Iterable[Path]) -> None:

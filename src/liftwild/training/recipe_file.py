@@ -152,8 +152,6 @@ def _budget(index: int, row: dict[str, Any]) -> dict[str, Any]:
             f"stages[{index}]: give one of iterations and images, not {'both' if 'images' in row else 'none'}"
         )
     images, batch_size = row.get("images"), row.get("batch_size", Stage.batch_size)
-    if (
-        type(images) is not int or type(batch_size) is not int or batch_size < 1
-    ):  # build says what is wrong
+    if type(images) is not int or type(batch_size) is not int or batch_size < 1:  # build says what is wrong
         return {"iterations": 1, **row}
     return {**row, "iterations": -(-images // batch_size)}

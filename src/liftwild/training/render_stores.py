@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from liftwild.console import say
+from liftwild.files import make_folder
 from liftwild.synthetic.poses.pose_bank import write_poses
 from liftwild.synthetic.render.generate import RenderedSample, batch_size, render_people
 from liftwild.synthetic.render.write import rendered_row, write_store
@@ -47,7 +48,7 @@ def render_store(entry: StoreEntry, device: str = "cpu", until: float | None = N
     Not much longer than until ``budget.now()`` is ``until``, but one batch at least.
     """
     if entry.render == "poses":
-        say(f"drawing {entry.count} poses into {entry.path}, once")
+        say(f"drawing {entry.count} poses into {entry.path}, once", err=True)
         write_poses(entry.path, entry.count, entry.render_seed, lambda batches: tqdm(batches, unit="batch"))
         return
     assert entry.render
@@ -58,8 +59,8 @@ def render_store(entry: StoreEntry, device: str = "cpu", until: float | None = N
         processes=processes, device=device,
     )  # fmt: skip
     path = Path(entry.path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    say(f"rendering {entry.count} people into {path}, once")
+    make_folder(path.parent)
+    say(f"rendering {entry.count} people into {path}, once", err=True)
     batch = batch_size(RENDERED_PX, device)
     bar = tqdm(total=entry.count, unit="picture")
     with closing(samples), bar:  # after Ctrl-C its processes end at once
@@ -67,8 +68,8 @@ def render_store(entry: StoreEntry, device: str = "cpu", until: float | None = N
         write_store(_until(told, until, batch), path)
         done = bar.n
     if done < entry.count:
-        say(f"{path} holds {done} of {entry.count} people: the share of --minutes for rendering is used; it stays so, "
-             "also for --resume and other runs; to have all, delete it and train into a new --out")  # fmt: skip
+        line = f"{path} holds {done} of {entry.count} people: the share of --minutes for rendering is used; it stays "
+        say(line + "so, also for --resume and other runs; to have all, delete it and train into a new --out", err=True)
 
 
 def _counted(samples: Iterable[RenderedSample], bar: tqdm[Any]) -> Iterator[RenderedSample]:
@@ -94,7 +95,7 @@ def with_estimate(
             line += f"about {size / first * people / 1e6:.1f} MB"
             if until is not None and budget.now() + left > until:
                 line += f"; the share of --minutes for rendering ends in {budget.duration_text(until - budget.now())}"
-            tqdm.write(line, file=sys.stderr)
+            say(line, err=True)
         yield rendered
 
 
@@ -104,9 +105,3 @@ def _until(samples: Iterable[RenderedSample], until: float | None, least: int) -
         yield rendered
         if until is not None and number >= least and budget.now() >= until:
             return
-
-
-def say(*lines: str) -> None:
-    """Print lines for the user on stderr."""
-    for line in lines:
-        print(line, file=sys.stderr, flush=True)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from liftwild import __version__
-from liftwild.training import movenet_weights
 from liftwild.weights import save_weights
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ def origin_of(trainer: Trainer) -> dict[str, Any]:
     return {
         "recipe": trainer.recipe.text,
         "from": trainer.start,
-        **({"pretrained": movenet_weights.origin(trainer.recipe.pretrained)} if trainer.recipe.pretrained else {}),
+        **({"pretrained": trainer.pretrained} if trainer.pretrained else {}),
         "seed": trainer.recipe.seed,
         "data": {
             name: {

@@ -14,6 +14,7 @@ MAX_BATCH_BYTES = 16e9
 Share = Annotated[float, Between(0, 1)]
 Weight = Annotated[float, Between(0, 1e6)]
 
+
 @dataclass(frozen=True)
 class Stage:
     """One row of the training plan. Defaults are the paper's where it has them.

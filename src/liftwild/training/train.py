@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import os
-import sys
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
 
+from liftwild.console import say
 from liftwild.errors import LiftwildError
+from liftwild.files import check_output, make_folder, remove_leftovers, staging, starts_with, writing
+from liftwild.media.encoding import is_marked
 from liftwild.network.posenet import PoseNetConfig
 from liftwild.threads import split_cores, usable_cores
 from liftwild.training import budget
 from liftwild.training import checkpoint as checkpoints
 from liftwild.training.checkpoint import Position
 from liftwild.training.loop import Trainer
+from liftwild.training.monitor import LOG, PICTURE
 from liftwild.training.prepare_stores import Photos, prepare_stores
 from liftwild.training.recipe import Recipe
 from liftwild.weights import load_weights
@@ -24,8 +31,8 @@ from liftwild.weights import load_weights
 def network_of(out: Path, resume: bool, start: str | None) -> PoseNetConfig | None:
     """What ``size = "from"`` of a recipe means: the network of the run in ``out``, if that is resumed, else of the
     weights ``start``; None if there is neither."""
-    found = checkpoints.list_checkpoints(out / "checkpoints") if resume else []
-    network = checkpoints.read_state(found[-1]).get("network") if found else None
+    found = checkpoints.newest_whole(out / "checkpoints") if resume else None
+    network = checkpoints.read_state(found).get("network") if found else None
     if network is not None:
         return PoseNetConfig(**network)
     return None if start is None else load_weights(start)[0].config
@@ -36,19 +43,55 @@ def find_start(out: Path, recipe: Recipe, resume: bool, stage: str | None = None
 
     LiftwildError if it would run over another run, or go on with another recipe, or if there is no such stage.
     """
-    found = checkpoints.list_checkpoints(out / "checkpoints")
-    if found and not resume:
+    folder = out / "checkpoints"
+    if not resume and checkpoints.list_checkpoints(folder):
         raise LiftwildError(f"{out} holds a run already; go on with --resume, or choose another --out")
-    if found:
-        state = checkpoints.read_state(found[-1])
+    found = checkpoints.newest_whole(folder, lambda fault: say(f"{fault}; going on from an older checkpoint", err=True))
+    if found is not None:
+        state = checkpoints.read_state(found)
         if state["recipe"] != recipe.text:
             raise LiftwildError(f"{out} was begun with another recipe; train into another --out")
-        return Position(state["stage"], state["stage_step"], state["step"]), found[-1]
+        return Position(state["stage"], state["stage_step"], state["step"]), found
+    check_new_run(out, resume)
     names = [row.name for row in recipe.stages]
     if stage is not None and stage not in names:
         raise LiftwildError(f"recipe {recipe.name} has no stage {stage!r}; stages are {', '.join(names)}")
     index = 0 if stage is None else names.index(stage)
     return Position(index, 0, sum(row.iterations for row in recipe.stages[:index])), None
+
+
+def check_new_run(out: Path, resume: bool = False) -> None:
+    """LiftwildError if a run that begins in ``out`` would write over weights, or over what is no run's.
+
+    ``resume``: over those of a run that was ended before its first checkpoint it may.
+    """
+    begun = resume and (out / LOG).exists()
+    for path in () if begun else (*out.glob("*"), *out.glob("stages/*")):
+        if re.fullmatch(r"(weights|best)(-\d{5}-of-\d{5})?", path.stem) or path.parent != out:
+            raise LiftwildError(f"{path} is there already; remove it, or choose another --out")
+    check_output(out / LOG, partial(starts_with, mark=b'{"step": '), "--out")
+    check_output(out / PICTURE, is_marked, "--out")
+
+
+@contextmanager
+def run_folder(out: Path, fabric: Fabric) -> Iterator[None]:
+    """The folder of a run, made, for this run alone. LiftwildError if another one trains in it, or it cannot be
+    written."""
+    is_new = not out.exists()
+    make_folder(out)
+    with writing(out), ExitStack() as stack:
+        if is_new:
+            stack.callback(_remove_empty, out)
+        if fabric.is_global_zero:
+            stack.enter_context(staging(out / "checkpoints", alone=True))
+            for folder in (out / "checkpoints", out / "stages"):
+                remove_leftovers(folder)
+        yield
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def train_recipe(
@@ -95,25 +138,26 @@ def train_recipe(
     begin = None if start is None or found is not None else load_weights(start)
     if begin is not None and not recipe.network.extends(begin[0].config):
         raise LiftwildError(f"weights {start} are of another network size than recipe {recipe.name}")
-    one_machine = int(os.environ.get("GROUP_WORLD_SIZE", "1")) == 1  # several must render the same people
-    recipe = prepare_stores(recipe, out, fabric, photos, photos_val, resume, time.render_until if one_machine else None)
-    cores = max(1, usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-    before = torch.get_num_threads()
-    workers, threads = split_cores(cores, workers, gpu=fabric.device.type != "cpu")
-    trainer = Trainer(recipe, out, fabric, workers, shard_mb)
-    if begin is not None:
-        trainer.start_from(str(start), *begin)
-    if found is not None:
-        trainer.resume_from(found)
-    out.mkdir(parents=True, exist_ok=True)
-    torch.backends.cudnn.deterministic = True
-    torch.set_num_threads(min(before, threads))  # fewer where OMP_NUM_THREADS says so
-    if fabric.is_global_zero:
-        print(run_summary(trainer, at), file=sys.stderr, flush=True)
-    try:
-        trainer.run(at, found, stop_after, time.until, fit=found is None and not keep_schedule)
-    finally:
-        torch.set_num_threads(before)
+    with run_folder(out, fabric):
+        one_machine = int(os.environ.get("GROUP_WORLD_SIZE", "1")) == 1  # several must render the same people
+        until = time.render_until if one_machine else None
+        recipe = prepare_stores(recipe, out, fabric, photos, photos_val, resume, until)
+        cores = max(1, usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+        before = torch.get_num_threads()
+        workers, threads = split_cores(cores, workers, gpu=fabric.device.type != "cpu")
+        trainer = Trainer(recipe, out, fabric, workers, shard_mb)
+        if begin is not None:
+            trainer.start_from(str(start), *begin)
+        if found is not None:
+            trainer.resume_from(found)
+        torch.backends.cudnn.deterministic = True
+        torch.set_num_threads(min(before, threads))  # fewer where OMP_NUM_THREADS says so
+        if fabric.is_global_zero:
+            say(run_summary(trainer, at), err=True)
+        try:
+            trainer.run(at, found, stop_after, time.until, fit=found is None and not keep_schedule)
+        finally:
+            torch.set_num_threads(before)
     return trainer
 
 

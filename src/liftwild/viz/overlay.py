@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -83,7 +82,7 @@ def write_overlay(path: Path, recording: Recording, frames: Iterable[tuple[int, 
     size = recording.width + recording.width % 2, recording.height + recording.height % 2
     drawn = drawn_frames(recording, frames)
     try:
-        with atomic_path(path, f".liftwild-{os.getpid()}.part.mp4") as part:
+        with atomic_path(path) as part:
             with quiet():
                 writer = cv2.VideoWriter(str(part), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*CODEC), fps, size)
             if not writer.isOpened():

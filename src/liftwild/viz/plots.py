@@ -12,6 +12,7 @@ import numpy as np
 
 from liftwild.errors import LiftwildError
 from liftwild.files import write_whole
+from liftwild.media.encoding import marked
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +61,7 @@ def chart(
         figure = Figure(figsize=inches, layout="constrained")  # no pyplot: no windows, nothing global
         yield list(figure.subplots(rows, columns, squeeze=False, **grid).flat)
         figure.savefig(content, format="png", dpi=DPI, metadata={"Software": None})
-    write_whole(path, content.getvalue())
+    write_whole(path, marked(content.getvalue()))
 
 
 def put_legend_below(axes: Axes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ import pytest
 from liftwild.data import prepare
 from liftwild.data.readers import h36m, h36m_folders
 from liftwild.data.store import Store
+from liftwild.files import staging
 from liftwild.synthetic.render.generate import RenderedSample
 from tests.support.commands import liftwild
 from tests.support.h36m_layouts import write_h36m_folder
@@ -124,8 +126,11 @@ def test_what_a_killed_process_left_is_written_over(tmp_path: Path) -> None:
         patch.setattr("liftwild.data.dataset.shutil.rmtree", lambda *args, **options: None)
         liftwild(*arguments)
     (tmp_path / "x.arrow").unlink()
-    (tmp_path / "x.arrow.parts" / f"{name}.arrow").rename(tmp_path / "x.arrow.parts" / f".{name}.arrow.part")
-    (tmp_path / ".x.arrow.part").write_bytes(b"half")
+    for folder in (tmp_path, tmp_path / "x.arrow.parts"):
+        with staging(folder / "x.arrow") as stage:
+            left = shutil.copytree(stage, folder / stage.name.replace(".part", "0.part"))
+            (left / "x.arrow").write_bytes(b"half")
+    (tmp_path / "x.arrow.parts" / f"{name}.arrow").unlink()
     assert "3 people of 3 photos" in liftwild(*arguments).output
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "x.arrow"]
 

@@ -228,7 +228,7 @@ def test_cameras(video: Path, tmp_path: Path, predict: Callable[..., Result]) ->
         (("--fov", "200"), 2, "5 to 170 degrees"),
         (("--camera", "4,4,32,24"), 1, "fx and fy lie between"),
         (("--height-m", "180"), 2, "give the height in metres"),
-        (("--format", "json,fbx"), 1, "unknown format 'fbx'"),
+        (("--format", "json,fbx"), 2, "unknown format 'fbx'"),
         (("--people", "none"), 2, "neither a number"),
         (("--at", "5"), 2, "two numbers"),
         (("--min-confidence", "2"), 2, "range"),

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from liftwild.errors import LiftwildError
-from liftwild.files import make_folder, write_whole
+from liftwild.files import check_output, make_folder, write_whole
 from liftwild.skeleton import MPII_16, PELVIS
 from liftwild.synthetic.body.body import Body, load_body
 from liftwild.synthetic.mocap.motion import Motion, motion_files, read_clip, retarget, spread_frames
@@ -78,8 +78,10 @@ def write_captured_poses(
 ) -> tuple[int, list[str]]:
     """Write the poses of motion capture as ``write_poses`` does: how many differ, and why files were left out.
 
-    ``sources``: .bvh files, .amc files with their .asf, or folders of them. LiftwildError if none can be used.
+    ``sources``: .bvh files, .amc files with their .asf, or folders of them. LiftwildError if none can be used, or if
+    ``path`` holds anything but poses.
     """
+    check_output(Path(path), _holds_poses)
     body = load_body()
     files = [file for source in sources for file in motion_files(source)]
     parts, faults = [], []
@@ -112,6 +114,13 @@ def _write(path: str | Path, joints: np.ndarray) -> None:
     np.save(content, joints.astype(np.float16), allow_pickle=False)
     make_folder(Path(path).parent)
     write_whole(path, content.getvalue())
+
+
+def _holds_poses(path: Path) -> bool:
+    try:
+        return len(read_poses(path)) > 0
+    except LiftwildError:
+        return False
 
 
 def read_poses(path: str | Path) -> np.ndarray:

@@ -7,16 +7,13 @@ and one thread, so on CPU no pixel depends on how many samples are asked for, no
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
-import threading
+import pickle
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import cv2
@@ -25,6 +22,7 @@ import torch
 
 from liftwild.camera import Camera
 from liftwild.errors import LiftwildError
+from liftwild.processes import start_worker, without_ctrl_c
 from liftwild.sample import Sample
 from liftwild.synthetic.body.body import load_body
 from liftwild.synthetic.mocap.motion import read_motion, retarget, spread_frames
@@ -156,19 +154,9 @@ def _by_this_process(
 _worker: Callable[[list[int]], list[RenderedSample]] | None = None
 
 
-def _end_with_parent() -> None:
-    """End this process when the one that started it is gone, however it went."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
-
-
 def _start_worker(config: RenderConfig, captured: np.ndarray | None) -> None:
     """Set up a rendering process."""
     global _worker
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     poses = None if captured is None else torch.from_numpy(captured)
@@ -185,15 +173,13 @@ def _by_processes(
 ) -> Generator[list[RenderedSample], None, None]:
     """Batches in order; no more are under way than keep every process busy."""
     before = set(multiprocessing.active_children())
-    workers: set[BaseProcess] = set()
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, context, _start_worker, (config, captured))
+    pool = ProcessPoolExecutor(processes, context, start_worker, (pickle.dumps((_start_worker, (config, captured))),))
     waiting: deque[Future[list[RenderedSample]]] = deque()
     try:
         for chunk in chunks:
-            waiting.append(pool.submit(_in_worker, chunk))
-            if len(workers) < processes:  # the pool starts them as they are wanted
-                workers |= set(multiprocessing.active_children()) - before
+            with without_ctrl_c():  # the pool starts processes as they are wanted
+                waiting.append(pool.submit(_in_worker, chunk))
             if len(waiting) > processes:
                 yield waiting.popleft().result()
         while waiting:
@@ -202,8 +188,8 @@ def _by_processes(
         raise LiftwildError("a rendering process was ended from outside; is there memory for --processes?") from None
     except BaseException:  # Ctrl-C, or the caller wants no more samples
         pool.shutdown(wait=False, cancel_futures=True)
-        for worker in workers:
-            worker.terminate()
+        for worker in set(multiprocessing.active_children()) - before:
+            worker.kill()
         raise
     pool.shutdown()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from liftwild.data.store import CROP_PX, JPEG_QUALITY, StoreWriter, stored_row
 from liftwild.errors import LiftwildError
-from liftwild.files import write_whole
+from liftwild.files import atomic_path, make_folder
 from liftwild.media.encoding import jpeg_bytes
 from liftwild.skeleton import MPII_16
 from liftwild.synthetic.render.generate import RenderedSample
@@ -62,23 +63,23 @@ def write_store(samples: Iterable[RenderedSample], output: str | Path, keep: int
     return kept
 
 
-def with_pictures(samples: Iterable[RenderedSample], folder: str | Path) -> Iterator[RenderedSample]:
-    """Pass ``samples`` on, writing each as ``folder``/NAME.jpg, and at the end ``folder``/labels.json for all of them.
+def with_pictures(samples: Iterable[RenderedSample], folder: str | Path) -> Generator[RenderedSample, None, None]:
+    """Pass ``samples`` on, writing each as ``folder``/NAME.jpg, and ``folder``/labels.json for all of them; ``folder``
+    appears, whole, after the last.
 
     The labels are in the open label format: joints in px (visibility 2 seen, 1 hidden, 0 outside), 3D joints in mm,
-    camera, box. LiftwildError if the folder holds labels already or cannot be written.
+    camera, box. LiftwildError if there is such a folder that is not empty, or it cannot be written.
     """
     folder = Path(folder)
-    labels = folder / "labels.json"
-    if labels.exists():
-        raise LiftwildError(f"{labels} is there already; choose another folder for the pictures")
+    check_pictures(folder)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
+    with atomic_path(folder) as part:
+        part.mkdir()
         for key, rendered in enumerate(samples, start=1):
             sample = rendered.sample
-            write_whole(folder / f"{sample.source}.jpg", jpeg_bytes(sample.image, JPEG_QUALITY))
+            (part / f"{sample.source}.jpg").write_bytes(jpeg_bytes(sample.image, JPEG_QUALITY))
             height, width = sample.image.shape[:2]
             camera = {name: getattr(sample.camera, name) for name in ("fx", "fy", "cx", "cy")}
             images.append(
@@ -102,6 +103,10 @@ def with_pictures(samples: Iterable[RenderedSample], folder: str | Path) -> Iter
             yield rendered
         category = {"id": 1, "name": "person", "keypoints": list(MPII_16.names)}
         content = json.dumps({"categories": [category], "images": images, "annotations": annotations})
-        write_whole(labels, content.encode())
-    except OSError as error:
-        raise LiftwildError(f"cannot write pictures into {folder}: {error.strerror}") from None
+        (part / "labels.json").write_text(content)
+
+
+def check_pictures(folder: Path) -> None:
+    """LiftwildError unless ``folder`` is free for pictures: not there, or an empty folder."""
+    if os.path.lexists(folder) and not (folder.is_dir() and not any(folder.iterdir())):
+        raise LiftwildError(f"{folder} is there already and is not an empty folder; choose another for the pictures")

@@ -1,0 +1,55 @@
+"""Processes that liftwild starts: none outlives the one that started it.
+
+Imports nothing heavy: what runs first in a new process must come before seconds of imports.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
+
+LOOK_EVERY_S = 0.5
+
+
+def end_with_parent() -> None:
+    """End this process, however busy it is, soon after the one that started it, however that went."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: BaseProcess) -> None:
+    # A forked sibling may hold the pipe by which is_alive knows, and Windows keeps the id of a parent that is gone.
+    while os.getppid() == parent.pid and parent.is_alive():
+        parent.join(LOOK_EVERY_S)
+    os._exit(1)
+
+
+def start_worker(call: bytes) -> None:
+    """Initializer of a pool's processes: ``call`` is a pickled (function, arguments), to be called then.
+
+    Only then is imported what it needs. Ctrl-C is left to the parent.
+    """
+    end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    function, arguments = pickle.loads(call)
+    function(*arguments)
+
+
+@contextmanager
+def without_ctrl_c() -> Iterator[None]:
+    """Processes that are started inside never see Ctrl-C; this one gets it afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):  # pragma: no cover - Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
