@@ -11,6 +11,7 @@ import dataclasses
 import json
 import math
 import os
+import re
 import stat
 import types
 from functools import lru_cache
@@ -23,6 +24,7 @@ from liftwild.files import reading
 MAX_JSON_MB = 1024  # of any JSON file; COCO's largest labels have half of it
 MAX_SHOWN = 60  # letters of a wrong value that a message repeats
 MAX_NUMBERS = 10_000  # in a list of any length
+MAX_NAME = 60  # letters of a file's name
 Kind = TypeVar("Kind")
 
 
@@ -39,9 +41,21 @@ class Between:
             f"above {self.low:g} and at most {self.high:,g}" if self.above else f"from {self.low:g} to {self.high:,g}"
         )
 
-    def holds(self, value: float) -> bool:
+    def holds(self, value: float | str) -> bool:
         """Whether ``value`` lies in it."""
+        value = len(value) if isinstance(value, str) else value
         return (self.low < value if self.above else self.low <= value) and value <= self.high
+
+
+class FileName:
+    """Text that can be the name of a file without its suffix, in any folder and on any system."""
+
+    def __str__(self) -> str:
+        return f"a name of at most {MAX_NAME} letters, digits, spaces and any of _-.,+"
+
+    def holds(self, value: str) -> bool:
+        """Whether ``value`` is such a name."""
+        return re.fullmatch(rf"\w[\w.,+ -]{{0,{MAX_NAME - 1}}}", value) is not None and not value.endswith((".", " "))
 
 
 class ArrayOf:
@@ -138,8 +152,7 @@ def _fits(hint: Any, value: Any) -> bool:
     if origin in (Union, types.UnionType):
         return any(_fits(arg, value) for arg in args)
     if origin is Annotated:
-        size = len(value) if isinstance(value, str) else value
-        return _fits(args[0], value) and all(rule.holds(size) for rule in args[1:])
+        return _fits(args[0], value) and all(rule.holds(value) for rule in args[1:])
     return False  # a list, a dict
 
 
@@ -148,9 +161,10 @@ def _words(hint: Any) -> str:
     if origin is Literal:
         return "one of " + ", ".join(str(one) for one in args if one != "")
     if origin is Annotated:
-        base = "" if args[0] is Any else f"{_words(args[0])} "
-        letters = " letters" if args[0] is str else ""
-        return base + " ".join(map(str, args[1:])) + letters
+        rules = " ".join(map(str, args[1:]))
+        if any(isinstance(rule, FileName | ArrayOf) for rule in args[1:]):
+            return rules
+        return f"{_words(args[0])} of {rules} letters" if args[0] is str else f"{_words(args[0])} {rules}"
     if origin in (Union, types.UnionType):
         return " or ".join(map(_words, args))
     return _WORDS.get(hint, "a list" if origin in (list, tuple) else "a table of entries")

@@ -31,7 +31,7 @@ class PoseNetConfig:
     features: Annotated[int, Between(1, 2048)] = 256
     stem: Annotated[int, Between(1, 2048)] = 64
     input_px: Annotated[int, Between(64, 2048)] = 256
-    joints: Annotated[int, Between(1, 256)] = 16
+    joints: Literal[16] = 16
     depth_norm: bool = False
     softmax: bool = False
     subnetwork: Literal["hourglass", "mobilenet"] = "hourglass"
@@ -40,15 +40,15 @@ class PoseNetConfig:
     mask: Annotated[float, Between(0, 1)] = 0.0
 
     def __post_init__(self) -> None:
-        check_fields(self, "network.")
+        check_fields(self)
         if self.input_px % 64:
-            raise ValueError(f"network.input_px must be a multiple of 64, not {self.input_px}")
+            raise ValueError(f"input_px must be a multiple of 64, not {self.input_px}")
         if self.features % 2 or self.stem % 2:
-            raise ValueError("network.features and network.stem must be even (a residual halves its channels)")
+            raise ValueError("features and stem must be even (a residual halves its channels)")
         if self.subnetwork == "mobilenet" and not (self.softmax and self.lifter):
-            raise ValueError("a mobilenet goes with network.softmax = true and a network.lifter above 0")
+            raise ValueError("a mobilenet goes with softmax = true and a lifter above 0")
         if self.subnetwork == "hourglass" and self.lifter:
-            raise ValueError("network.lifter goes with the subnetwork mobilenet only")
+            raise ValueError("a lifter goes with the subnetwork mobilenet only")
 
     @property
     def mobilenet(self) -> MobileNetConfig:

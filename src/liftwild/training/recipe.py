@@ -7,11 +7,12 @@ from typing import Annotated, Any, Literal
 
 from liftwild.data.augment import Augmentation
 from liftwild.evaluation.metric_table import METRICS
-from liftwild.network.posenet import PoseNetConfig
+from liftwild.network.posenet import PoseNetConfig, parameters
 from liftwild.schema import Between
 from liftwild.training.stage import MAX_STEPS, Stage
 
 PHOTOS, PHOTOS_VAL = "photos", "photos_val"  # stores that --photos fills; they need no path of their own
+MAX_PARAMETERS = 500_000_000  # 35 times the paper's; with their gradients and averages about 10 GB
 Seed = Annotated[int, Between(0, 2**62)]
 Positive = Annotated[float, Between(0, 1e9, above=True)]
 BelowOne = Annotated[float, Between(0, 1 - 1e-9)]
@@ -47,7 +48,7 @@ class Optimizer:
 
     name: Literal["rmsprop", "adamw"] = "rmsprop"
     alpha: BelowOne = 0.99
-    eps: Annotated[float, Between(0, 1)] = 1e-8
+    eps: Annotated[float, Between(0, 1, above=True)] = 1e-8
     beta1: BelowOne = 0.9
     beta2: BelowOne = 0.999
     weight_decay: Annotated[float, Between(0, 1e3)] = 0.0
@@ -93,6 +94,8 @@ class Recipe:
 
 def check_recipe(recipe: Recipe) -> None:
     """Ranges, and whether the stages can run on the stores there are."""
+    if (size := parameters(recipe.network)) > MAX_PARAMETERS:
+        raise ValueError(f"network has {size:,} parameters, more than {MAX_PARAMETERS:,}: make it smaller")
     uses = {entry.use for entry in recipe.stores.values()}
     for name, entry in recipe.stores.items():
         if (entry.use == "poses") != (entry.render == "poses") and entry.render:

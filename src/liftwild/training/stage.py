@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from liftwild.network.posenet import PoseNetConfig
-from liftwild.schema import Between, check_fields
+from liftwild.schema import Between, FileName, check_fields
 
 MAX_STEPS = 10**9
-MAX_BATCH_BYTES = 16e9
+MAX_BATCH_BYTES = 16e9  # of pictures and heatmaps; layers take several times as much
 Share = Annotated[float, Between(0, 1)]
 Weight = Annotated[float, Between(0, 1e6)]
 
@@ -39,7 +39,7 @@ class Stage:
     - ``freeze_norm``: batch norm keeps its statistics and uses them. ``clip``: largest gradient norm (0: none).
     """
 
-    name: str
+    name: Annotated[str, FileName()]
     iterations: Annotated[int, Between(1, MAX_STEPS)]
     lr: Annotated[float, Between(0, 1e3, above=True)]
     batch_size: Annotated[int, Between(1, 65_536)] = 6
