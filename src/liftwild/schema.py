@@ -14,13 +14,18 @@ import os
 import re
 import stat
 import types
+import zipfile
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 from liftwild.errors import LiftwildError
 from liftwild.files import reading
 
+MAX_ARRAYS_GB = 16  # of an .npz file, unpacked
 MAX_JSON_MB = 1024  # of any JSON file; COCO's largest labels have half of it
 MAX_SHOWN = 60  # letters of a wrong value that a message repeats
 MAX_NUMBERS = 10_000  # in a list of any length
@@ -210,3 +215,38 @@ def read_limited(path: str | Path, most_mb: int = MAX_JSON_MB) -> bytes:
     if data is None or len(data) > most_mb << 20:
         raise LiftwildError(f"{path} has more than {most_mb:,} MB, too much for what it should hold")
     return data
+
+
+def load_arrays(
+    path: str | Path, names: Sequence[str] | None = None, optional: Sequence[str] = ()
+) -> dict[str, np.ndarray]:
+    """The arrays ``names`` of an .npz file and those of ``optional`` that it has; names None: all. Nothing is
+    unpickled.
+
+    LiftwildError if it cannot be read, lacks an array, is cut short or damaged, holds Python objects, or unpacks to
+    too much.
+    """
+    found: dict[str, np.ndarray] = {}
+    name = ""
+    with reading(path), open(path, "rb") as file:
+        try:
+            size = sum(entry.file_size for entry in zipfile.ZipFile(file).infolist())
+            if size > MAX_ARRAYS_GB << 30:
+                raise ValueError(f"it unpacks to {size / 2**30:,.0f} GB, more than {MAX_ARRAYS_GB}")
+            with np.load(file, allow_pickle=False) as arrays:
+                lacking = [name for name in names or () if name not in arrays.files]
+                if lacking:
+                    raise LiftwildError(f"{path} lacks {', '.join(lacking)}; it holds {', '.join(arrays.files)}")
+                for name in arrays.files:
+                    if names is None or name in (*names, *optional):
+                        found[name] = arrays[name]
+        except LiftwildError:
+            raise
+        except Exception as error:  # zipfile, zlib and numpy raise whatever a broken file leads them to
+            if "pickle" in str(error):
+                raise LiftwildError(
+                    f"{path}: {name} holds Python objects, which are never unpickled; save it as plain numbers"
+                ) from None
+            why = shorter(str(error), 200) or type(error).__name__
+            raise LiftwildError(f"{path} is no .npz file, or damaged: {why}") from None
+    return found

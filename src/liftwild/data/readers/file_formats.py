@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,32 +55,6 @@ def open_hdf5(path: Path) -> Iterator[Any]:
         raise LiftwildError(f"{path} lacks a field: {error.args[0]}") from None
     except OSError as error:
         raise LiftwildError(f"{path} cannot be read, perhaps a half download: {error}") from None
-
-
-def load_npz(path: Path, names: Sequence[str], optional: Sequence[str] = ()) -> dict[str, np.ndarray]:
-    """The arrays ``names`` of an npz file, and those of ``optional`` that it has.
-
-    LiftwildError if it is missing, cut short, none such, lacks an array, or holds one as Python objects.
-    """
-    _need_file(path)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            lacking = [name for name in names if name not in file.files]
-            if lacking:
-                raise LiftwildError(f"{path} lacks {', '.join(lacking)}; it holds {', '.join(file.files)}")
-            found = {}
-            for name in (*names, *(name for name in optional if name in file.files)):
-                try:
-                    found[name] = file[name]
-                except ValueError as error:
-                    if "pickle" not in str(error):
-                        raise
-                    raise LiftwildError(
-                        f"{path}: {name} holds Python objects, which are never unpickled; save it as plain numbers"
-                    ) from None
-            return found
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise LiftwildError(f"{path} cannot be read as npz, perhaps a half download: {error}") from None
 
 
 def load_cdf(path: Path, variable: str = "Pose") -> np.ndarray:

@@ -30,12 +30,12 @@ from liftwild.crop import BOX_MARGIN
 from liftwild.data.dataset import Dataset
 from liftwild.data.labels import Skip, labelled_sample, positions
 from liftwild.data.readers.common import blocks, mostly_in_photo, need_photos, photos_of
-from liftwild.data.readers.file_formats import load_npz
 from liftwild.data.readers.h36m import ACTIONS, ALIASES, CAMERA_IDS
 from liftwild.data.readers.h36m import JOINTS as H36M_JOINTS
 from liftwild.data.readers.mpi_inf_3dhp import TEST_JOINTS, UNUSED
 from liftwild.errors import LiftwildError
 from liftwild.sample import Sample
+from liftwild.schema import load_arrays
 
 PERSON_PX = 200.0  # the side of a crop is so many px times its scale
 SPIN_JOINTS = (
@@ -117,7 +117,7 @@ def npz_labels(labels: str | Path, images: str | Path, allow_missing: bool = Fal
 
 def read_rows(path: Path) -> NpzPeople:
     """The people of an npz file; LiftwildError if it is none of the layouts above."""
-    arrays = load_npz(path, ("imgname", "center", "scale"), ("part", "S"))
+    arrays = load_arrays(path, ("imgname", "center", "scale"), ("part", "S"))
     names = [name.decode() if isinstance(name, bytes) else str(name) for name in np.ravel(arrays["imgname"]).tolist()]
     people = len(names)
     shapes = {name: values.shape for name, values in arrays.items()}
