@@ -15,7 +15,8 @@ import re
 import stat
 import types
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -196,7 +197,9 @@ def parse_json(text: str | bytes, where: str) -> Any:
     except RecursionError:
         raise LiftwildError(f"{where} is not JSON that can be read: lists in lists, hundreds deep") from None
     except ValueError as error:  # JSON, UTF-8, an int of thousands of digits
-        raise LiftwildError(f"{where} is not JSON: {shorter(str(error).partition(';')[0])}") from None
+        raise LiftwildError(
+            f"{where} is not JSON, or not all of it: {shorter(str(error).partition(';')[0], 200)}"
+        ) from None
 
 
 def load_json(path: str | Path, most_mb: int = MAX_JSON_MB) -> Any:
@@ -215,6 +218,16 @@ def read_limited(path: str | Path, most_mb: int = MAX_JSON_MB) -> bytes:
     if data is None or len(data) > most_mb << 20:
         raise LiftwildError(f"{path} has more than {most_mb:,} MB, too much for what it should hold")
     return data
+
+
+@contextmanager
+def understood(path: str | Path, what: str) -> Iterator[None]:
+    """LiftwildError, which says that the file ``path`` is not ``what``, in place of whatever its content leads to."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        why = f"it lacks {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
+        raise LiftwildError(f"{path} is not {what}, or damaged: {shorter(why, 200)}") from None
 
 
 def load_arrays(

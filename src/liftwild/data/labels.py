@@ -14,7 +14,6 @@ from liftwild.skeleton import MADE_UP_JOINTS, MPII_16, match_names
 
 # A joint may lie this far outside its photo: labelling tools round, and clicks on the border land beside it.
 OUTSIDE_TOLERANCE_PX = 1.0
-FARTHEST_MM = 1e6  # no joint of anybody lies so far away
 
 
 @dataclass(frozen=True)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 
 from liftwild.camera import Camera
-from liftwild.errors import LiftwildError
 from liftwild.joint_mapping import joint_notes
 from liftwild.placement.floor import Levelled
 from liftwild.pose import ARRAYS, Recording
-from liftwild.schema import ArrayOf, Between, checked, shorter
+from liftwild.schema import ArrayOf, Between, checked
 from liftwild.skeleton import MPII_16, SKELETONS, Skeleton
 
 Joint = Annotated[int, Between(-1, 1000)]
+POSES = "a file of poses of liftwild"
 FRAME = {
     "unit": "mm",
     "zero": "pelvis of each person",
@@ -103,16 +100,6 @@ def skeleton_from_metadata(document: dict[str, Any]) -> Skeleton:
     if len(set(names)) < len(names) or parents.count(-1) != 1 or len(depth) != len(parents) + 1:
         raise ValueError("joint_names and parents are no tree of joints")
     return Skeleton(names, parents)
-
-
-@contextmanager
-def described(path: str | Path) -> Iterator[None]:
-    """LiftwildError, which names the file ``path``, in place of whatever what it holds leads to."""
-    try:
-        yield
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-        why = f"{type(error).__name__}: {shorter(str(error), 200)}"
-        raise LiftwildError(f"{path} does not hold poses of liftwild, or is damaged: {why}; write it again") from None
 
 
 def check_recording(recording: Recording) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from liftwild.errors import LiftwildError
-from liftwild.io.description import described, metadata, skeleton_from_metadata, with_metadata
+from liftwild.io.description import POSES, metadata, skeleton_from_metadata, with_metadata
 from liftwild.io.format import File, Format
 from liftwild.pose import PoseTrack, Recording
-from liftwild.schema import load_json, shown
+from liftwild.schema import load_json, shown, understood
 from liftwild.skeleton import Skeleton
 
 PHOTO_KIND = "liftwild-pose"
@@ -155,7 +155,7 @@ def read_json(path: str | Path) -> Recording:
     if document.get("version") != VERSION:
         version = shown(document.get("version"))
         raise LiftwildError(f"{path} has version {version}; this liftwild reads version {VERSION}")
-    with described(path):
+    with understood(path, POSES):
         return _recording(document, found == CLIP_KIND)
 
 

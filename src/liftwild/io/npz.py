@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from liftwild.errors import LiftwildError
-from liftwild.io.description import described, metadata, skeleton_from_metadata, with_metadata
+from liftwild.io.description import POSES, metadata, skeleton_from_metadata, with_metadata
 from liftwild.io.format import File, Format
 from liftwild.pose import PoseTrack, Recording
-from liftwild.schema import load_arrays, parse_json, shown
+from liftwild.schema import load_arrays, parse_json, shown, understood
 from liftwild.skeleton import Skeleton
 
 KIND = "liftwild-npz"
@@ -87,7 +87,7 @@ def read_npz(path: str | Path) -> Recording:
     found = (note.get("format"), note.get("version")) if isinstance(note, dict) else None
     if found != (KIND, VERSION):
         raise LiftwildError(f"{path} is {shown(found)}; this liftwild reads {KIND} version {VERSION}")
-    with described(path):
+    with understood(path, POSES):
         return _recording(arrays, note)
 
 

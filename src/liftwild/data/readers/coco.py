@@ -18,9 +18,8 @@ from typing import Any
 import numpy as np
 
 from liftwild.boxes import joints_box
-from liftwild.camera import MIN_SPAN_MM, REPROJECTION_TOLERANCE, Camera
+from liftwild.camera import FARTHEST_MM, MIN_SPAN_MM, REPROJECTION_TOLERANCE, Camera
 from liftwild.data.labels import (
-    FARTHEST_MM,
     LabelledPerson,
     Skip,
     to_mpii,

@@ -62,6 +62,8 @@ def need_photos(folder: Path, names: Iterable[str], title: str, what: str, allow
     """
     need_folder(folder, what)
     wanted = {name: _inside(folder, name, title) for name in names}
+    if not wanted:
+        raise LiftwildError(f"{title} names no photo of {folder}: nobody to read")
     there = {parent: set(os.listdir(parent)) if parent.is_dir() else set() for parent in
              {path.parent for path in wanted.values()}}  # fmt: skip
     missing = [name for name, path in wanted.items() if path.name not in there[path.parent]]

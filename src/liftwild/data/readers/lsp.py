@@ -66,9 +66,9 @@ def lsp(source: str | Path, split: str, allow_missing: bool = False) -> Dataset:
 
 def read_lsp_joints(path: Path) -> tuple[str, np.ndarray, np.ndarray]:
     """ "LSP" or "LSPET" by the order of axes, joints (N, 14, 2) in px, and which are labelled (N, 14)."""
-    joints = np.asarray(load_mat(path).get("joints"))
+    joints = np.asarray(load_mat(path, names=["joints"]).get("joints"))
     shape = joints.shape
-    if len(shape) != 3 or shape[:2] not in ((3, len(JOINTS)), (len(JOINTS), 3)):
+    if joints.dtype.kind not in "iuf" or len(shape) != 3 or shape[:2] not in ((3, len(JOINTS)), (len(JOINTS), 3)):
         raise LiftwildError(f"{path} does not hold joints of LSP (3, 14, N) or LSPET (14, 3, N), but {shape}")
     if shape[0] == 3:
         people = np.transpose(joints, (2, 1, 0)).astype(np.float64)
