@@ -63,6 +63,21 @@ def test_the_file_carries_what_protocols_need(studio: Path, tiny_weights: Path, 
     assert (read.group, read.subject) == (found.group, found.subject)
 
 
+def test_a_store_of_another_scale_is_said(
+    tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for scale in ("true", "universal", ""):
+        path, out = tmp_path / f"3dhp{scale}.arrow", tmp_path / f"{scale}-p.arrow"
+        with StoreWriter(path, scale) as writer:
+            row = stored_row(dotted_person(np.random.default_rng(0), 0, True))
+            writer.add({**row, "group": "TS1"})
+        assert Store(path).scale == scale
+        tables = evaluate_stores(str(tiny_weights), [path], "mpi-inf-3dhp", out=out, any_count=True)
+        says = "3D joints at the true scale instead of the universal one"
+        assert (says in tables) == (says in capsys.readouterr().err) == (scale == "true")
+        assert read_predictions(out).stores[0].scale == scale and (says in report([out])) == (scale == "true")
+
+
 def test_evaluate_refuses_other_people(studio: Path, tiny_weights: Path, tmp_path: Path) -> None:
     out = tmp_path / "p.arrow"
     with pytest.raises(

@@ -24,6 +24,7 @@ from liftwild.data.arrow_file import checksum, image_checksums, read_arrow, writ
 from liftwild.errors import LiftwildError
 from liftwild.files import atomic_path, check_output, writing
 from liftwild.sample import Sample
+from liftwild.schema import shown
 from liftwild.skeleton import MPII_16, SCALE_BONES
 
 try:
@@ -63,6 +64,7 @@ SCHEMA = pa.schema(
     metadata={"liftwild_store": str(VERSION), "joint_names": json.dumps(MPII_16.names)},
 )
 
+SCALES = ("", "true", "universal")
 # Columns that older stores lack, and what they then hold.
 DEFAULTS: dict[str, Any] = {
     "subject": "", "group": "", "head_size_px": None, "visibility": None, "photo": None, "spine_3d": None,
@@ -116,13 +118,14 @@ class StoreWriter:
     """Writes rows to a hidden file beside ``path``; the store appears, whole, when the ``with`` block ends without an
     error.
 
-    LiftwildError if it cannot be written, if another process is writing the same store, or if ``path`` holds anything
-    but a store.
+    ``scale`` as in ``Store``. LiftwildError if it cannot be written, if another process is writing the same store, or
+    if ``path`` holds anything but a store.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, scale: str = "") -> None:
         self.path = Path(path)
         self.rows = 0
+        self._schema = SCHEMA.with_metadata({**SCHEMA.metadata, b"scale": scale.encode()})
         self._pending: list[dict[str, Any]] = []
 
     def __enter__(self) -> StoreWriter:
@@ -132,7 +135,7 @@ class StoreWriter:
         with writing(self.path), ExitStack() as stack:
             part = stack.enter_context(atomic_path(self.path, durable=True, alone=True))
             file = stack.enter_context(pa.OSFile(str(part), "wb"))
-            self._writer = pa.ipc.new_file(file, SCHEMA)
+            self._writer = pa.ipc.new_file(file, self._schema)
             self._open = stack.pop_all()
         return self
 
@@ -191,6 +194,7 @@ def is_store(path: Path) -> bool:
 class Store:
     """Read access to a store by row. Cheap to copy to worker processes: only the path travels.
 
+    ``scale``: of its 3D joints: "true" or "universal" (everybody scaled to one height) of MPI-INF-3DHP, else "".
     LiftwildError if the file is missing, is not a store, or a picture in it is broken.
     """
 
@@ -216,6 +220,9 @@ class Store:
         for name in missing:
             field = SCHEMA.field(name)
             self._table = self._table.append_column(field, pa.array([DEFAULTS[name]] * len(self._table), field.type))
+        self.scale = about.get(b"scale", b"").decode("ascii", "replace")
+        if self.scale not in SCALES:
+            raise LiftwildError(f"{self.path} is damaged: its scale is {shown(self.scale)}; prepare it again")
         self._check_values()
 
     def _check_values(self) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -79,6 +79,7 @@ class StoreNote:
     name: Name
     people: Annotated[int, Between(1, 1e9)]
     fingerprint: str
+    scale: Literal["", "true", "universal"] = ""
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,9 @@ class About:
 class StorePredictions:
     """Predictions on one store, N people in its order.
 
-    ``name``, ``fingerprint``: of the store; ``source`` (N) photos' files, ``annotation_id`` (N,) int; ``subject``,
-    ``group`` (N) as in ``Sample``; ``head_size_px`` (N,) px of the network's input, NaN: unknown; ``pred_2d_picture``
-    (N, J, 2): the predicted joints in px of the stored picture; ``measured``: the rest.
+    ``name``, ``fingerprint``, ``scale``: of the store; ``source`` (N) photos' files, ``annotation_id`` (N,) int;
+    ``subject``, ``group`` (N) as in ``Sample``; ``head_size_px`` (N,) px of the network's input, NaN: unknown;
+    ``pred_2d_picture`` (N, J, 2): the predicted joints in px of the stored picture; ``measured``: the rest.
     """
 
     name: str
@@ -117,6 +118,7 @@ class StorePredictions:
     head_size_px: np.ndarray
     pred_2d_picture: np.ndarray
     measured: Measured
+    scale: str = ""
 
     @property
     def has_3d(self) -> bool:
@@ -197,14 +199,16 @@ def predict_store(
     source, ids, subject, group, head = zip(*labels, strict=True)
     return StorePredictions(
         store.path.stem, store.fingerprint(), source, np.array(ids, dtype=np.int64), subject, group,
-        np.array(head) * measured.input_px, np.stack(in_picture), measured,
+        np.array(head) * measured.input_px, np.stack(in_picture), measured, store.scale,
     )  # fmt: skip
 
 
 def encode(predictions: Predictions) -> bytes:
     """The content of a predictions file."""
     stores = [
-        {"name": each.name, "people": len(each.source), "fingerprint": each.fingerprint} for each in predictions.stores
+        {"name": each.name, "people": len(each.source), "fingerprint": each.fingerprint}
+        | ({"scale": each.scale} if each.scale else {})
+        for each in predictions.stores
     ]
     about = {
         "liftwild_predictions": str(VERSION),
@@ -337,7 +341,7 @@ def _store(table: pa.Table, about: About, own: StoreNote) -> StorePredictions:
     return StorePredictions(
         own.name, own.fingerprint, tuple(rows["source"].to_pylist()), rows["annotation_id"].to_numpy(),
         tuple(rows["subject"].to_pylist()), tuple(rows["group"].to_pylist()),
-        rows["head_size_px"].to_numpy().astype(np.float64), array("pred_2d_picture"), measured,
+        rows["head_size_px"].to_numpy().astype(np.float64), array("pred_2d_picture"), measured, own.scale,
     )  # fmt: skip
 
 

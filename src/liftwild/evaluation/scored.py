@@ -45,7 +45,8 @@ def score(
     protocol = find_protocol(about["protocol"])
     given = {name: value for name, value in (switches or {}).items() if name in protocol.switches}
     chosen = protocol.chosen({**about.get("switches", {}), **given})
-    note = protocol.check_people(predictions.counts, any_count or about.get("any_count", False))
+    others = protocol.check_people(predictions.counts, any_count or about.get("any_count", False))
+    note = "; ".join(filter(None, [others, protocol.scale_note(store.scale for store in predictions.stores)]))
     odd = [f"{name}={value}" for name, value in chosen.items() if value != protocol.switches[name][0]]
     odd += (["flip test"] if about["flip_test"] else []) + ([note] if note else [])
     weights = about["weights"]["name"]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from liftwild.data.dataset import Part
-from liftwild.data.labels import Skip, within
+from liftwild.data.labels import Skip
 from liftwild.errors import LiftwildError
 from liftwild.media.photo import read_photo
 from liftwild.sample import Sample
@@ -35,17 +35,6 @@ def photos_of(folder: Path, names: Iterable[str]) -> Iterator[np.ndarray | Skip]
             except LiftwildError as error:
                 last = name, Skip(name, None, "photo cannot be read", str(error))
         yield last[1]
-
-
-def mostly_in_photo(one: Sample | Skip) -> Sample | Skip:
-    """``one``, or why not: most of the labelled joints lie outside the photo, as where photos were made smaller."""
-    if isinstance(one, Skip) or not one.joints_2d_valid.any():
-        return one
-    height, width = one.image.shape[:2]
-    if within(one.joints_2d[one.joints_2d_valid], (width, height)).mean() >= 0.5:
-        return one
-    detail = f"it is {width}x{height} px; labels need the photos in their first size"
-    return Skip(one.source, one.annotation_id, "most joints outside the photo", detail)
 
 
 def need_folder(path: Path, what: str) -> Path:

@@ -16,7 +16,7 @@ import numpy as np
 
 from liftwild.data.dataset import Dataset
 from liftwild.data.labels import Skip, labelled_sample, positions
-from liftwild.data.readers.common import blocks, mostly_in_photo, need_folder, need_photos, photos_of
+from liftwild.data.readers.common import blocks, need_folder, need_photos, photos_of
 from liftwild.data.readers.file_formats import load_mat
 from liftwild.errors import LiftwildError
 from liftwild.sample import Sample
@@ -53,11 +53,10 @@ def lsp(source: str | Path, split: str, allow_missing: bool = False) -> Dataset:
             if isinstance(image, Skip):
                 yield Skip(image.file_name, number, image.reason, image.detail)
                 continue
-            person = labelled_sample(
+            yield labelled_sample(
                 image, positions(JOINTS), joints[number - 1], valid=valid[number - 1], source=files[number],
                 annotation_id=number,
             )  # fmt: skip
-            yield mostly_in_photo(person)
 
     settings = {"source": str(source.resolve()), "split": split}
     count = PUBLISHED[name, split]

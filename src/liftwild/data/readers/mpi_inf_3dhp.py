@@ -91,7 +91,7 @@ def mpi_inf_3dhp_test(source: str | Path, scale: str = "universal", allow_missin
     lacking = [name for name in SEQUENCES if name not in here]
     warnings = [f"MPI-INF-3DHP test: {', '.join(lacking)} not there"] if lacking else []
     warnings += [f"MPI-INF-3DHP test: {', '.join(odd)}"] if odd else []
-    return Dataset("MPI-INF-3DHP test", parts, settings, (PUBLISHED_TEST, PUBLISHED_TEST), warnings)
+    return Dataset("MPI-INF-3DHP test", parts, settings, (PUBLISHED_TEST, PUBLISHED_TEST), warnings, scale)
 
 
 def read_test_annotations(path: Path, field: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -161,7 +161,7 @@ def mpi_inf_3dhp_train(source: str | Path, scale: str = "true", every: int = EVE
         )
         if there != published
     ]
-    return Dataset("MPI-INF-3DHP train", parts, settings, (expected, expected), warnings)
+    return Dataset("MPI-INF-3DHP train", parts, settings, (expected, expected), warnings, scale)
 
 
 def _sequence(folder: Path) -> str:

@@ -80,7 +80,7 @@ def mpi_inf_3dhp_crops(source: str | Path, scale: str = "universal") -> Dataset:
         files = " and ".join(str(path) for path in _flat_files(source, flat_lacking[0]))
         warnings.append(f"no 2D joints of {', '.join(flat_lacking)}: {files} would have them")
     settings = {"source": str(source.resolve()), "split": "test", "crops": CROP_PX, "flat": flat_lacking}
-    return Dataset("MPI-INF-3DHP test (crops)", parts, settings, (PUBLISHED_TEST, PUBLISHED_TEST), warnings)
+    return Dataset("MPI-INF-3DHP test (crops)", parts, settings, (PUBLISHED_TEST, PUBLISHED_TEST), warnings, scale)
 
 
 def _flat_files(source: Path, name: str) -> tuple[Path, Path]:

@@ -28,7 +28,7 @@ import numpy as np
 from liftwild.boxes import Box
 from liftwild.data.dataset import Dataset
 from liftwild.data.labels import Skip, labelled_sample, positions
-from liftwild.data.readers.common import blocks, mostly_in_photo, need_folder, need_photos, photos_of
+from liftwild.data.readers.common import blocks, need_folder, need_photos, photos_of
 from liftwild.data.readers.file_formats import load_hdf5, load_mat
 from liftwild.errors import LiftwildError
 from liftwild.sample import Sample
@@ -103,11 +103,10 @@ def box(centre: np.ndarray, scale: float) -> Box:
 def _sample(row: Row, image: np.ndarray) -> Sample | Skip:
     if not (np.isfinite(row.centre).all() and 0 < row.scale < math.inf):
         return Skip(row.image, row.number, "no centre or scale")
-    person = labelled_sample(
+    return labelled_sample(
         image, positions(JOINTS), row.joints - ONE_BASED, valid=row.valid, source=row.image, annotation_id=row.number,
         box=box(row.centre, row.scale), head_size_px=row.head_size_px,
     )  # fmt: skip
-    return mostly_in_photo(person)
 
 
 def _read(source: Path, split: str) -> tuple[Path, list[Row], list[Path], list[str]]:
