@@ -20,7 +20,7 @@ from liftwild.data.store import SCHEMA, StoreWriter, stored_row
 from liftwild.errors import LiftwildError
 from liftwild.sample import Sample
 
-MAX_OUTSIDE = 0.05  # of the people: with more whose joints lie outside their photos, the photos are of another size
+MAX_OUTSIDE = 0.2  # of the people: with more whose joints lie outside their photos, the photos are of another size
 
 
 @dataclass(frozen=True)

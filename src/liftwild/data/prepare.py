@@ -14,6 +14,7 @@ from typing import Any
 
 import cv2
 
+from liftwild.console import printable
 from liftwild.data.labels import LabelledPerson, Skip, box_fault, within
 from liftwild.data.readers.coco import read_labels
 from liftwild.data.store import StoreWriter, stored_row
@@ -126,7 +127,9 @@ def write_skips(done: Prepared, output: str | Path) -> Path | None:
     if not done.skips:
         path.unlink(missing_ok=True)
         return None
-    write_whole(path, (SKIPS_MARK + "".join(f"{skip}\n" for skip in done.skips)).encode("utf-8", "backslashreplace"))
+    write_whole(
+        path, (SKIPS_MARK + "".join(f"{printable(skip)}\n" for skip in done.skips)).encode("utf-8", "backslashreplace")
+    )
     return path
 
 

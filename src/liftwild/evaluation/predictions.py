@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any
 
 import numpy as np
 
@@ -15,12 +15,12 @@ from liftwild.data.arrow_file import read_arrow, write_batch
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.evaluation import measure
+from liftwild.evaluation.about import About, StoreNote
 from liftwild.evaluation.measure import Measured, Watch
 from liftwild.network.posenet import PoseNet
 from liftwild.sample import Sample
-from liftwild.schema import ArrayOf, Between, build, parse_json, shorter
-from liftwild.skeleton import MPII_16, SCALE_BONES
-from liftwild.weights import Length
+from liftwild.schema import build, parse_json, shorter
+from liftwild.skeleton import MPII_16
 
 try:
     import pyarrow as pa
@@ -61,43 +61,6 @@ WIDTHS = {
     if pa.types.is_fixed_size_list(field.type) and field.type.list_size >= J
 }
 OWN = ("pred_2d_picture", "pred_3d")  # columns that ``Measured`` does not keep
-Name = Annotated[str, Between(1, 1000)]
-
-
-@dataclass(frozen=True)
-class WeightsNote:
-    """Which weights predicted."""
-
-    name: Name
-    sha256: str
-
-
-@dataclass(frozen=True)
-class StoreNote:
-    """A store that was predicted on."""
-
-    name: Name
-    people: Annotated[int, Between(1, 1e9)]
-    fingerprint: str
-    scale: Literal["", "true", "universal"] = ""
-
-
-@dataclass(frozen=True)
-class About:
-    """What a predictions file says of itself."""
-
-    liftwild: Name
-    weights: WeightsNote
-    protocol: Name
-    flip_test: bool
-    input_px: Annotated[int, Between(64, 2048)]
-    sum_length_mm: Length
-    bone_length_mm: Annotated[Any, ArrayOf(len(SCALE_BONES))] | None
-    mean_pose_mm: Annotated[Any, ArrayOf(J, 3)] | None
-    stores: list[StoreNote]
-    switches: dict[str, str] = field(default_factory=dict)
-    any_count: bool = False
-    others_allowed: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, eq=False)
