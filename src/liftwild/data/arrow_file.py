@@ -67,10 +67,10 @@ def _labels_checksum(batch: pa.RecordBatch) -> str:
         column = batch[name]
         if name == IMAGE:
             continue
-        crc = zlib.crc32(np.packbits(column.is_valid().to_numpy(zero_copy_only=False)), crc)
+        crc = zlib.crc32(np.packbits(column.is_valid().to_numpy(zero_copy_only=False)).data, crc)
         if pa.types.is_string(column.type):
             crc = zlib.crc32(repr(column.to_pylist()).encode("utf-8", "surrogateescape"), crc)
             continue
         flat = column.flatten() if pa.types.is_fixed_size_list(column.type) else column.drop_null()
-        crc = zlib.crc32(np.ascontiguousarray(flat.to_numpy(zero_copy_only=False)), crc)
+        crc = zlib.crc32(np.ascontiguousarray(flat.to_numpy(zero_copy_only=False)).data, crc)
     return f"{crc:08x}"

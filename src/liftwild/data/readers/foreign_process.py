@@ -34,7 +34,7 @@ def read_apart(function: Callable[..., Found], path: Path, *arguments: Any) -> F
             _reader = _Reader()
         try:
             size_mb = os.path.getsize(path) / 1e6
-            return _reader.ask((function, path, *arguments), LIMIT_S + LIMIT_S_PER_MB * size_mb)  # type: ignore[no-any-return]
+            return _reader.ask((function, path, *arguments), LIMIT_S + LIMIT_S_PER_MB * size_mb)
         except _ReaderError as error:
             raise LiftwildError(f"{path} cannot be read, perhaps a half download: {error}") from None
         except BaseException:  # Ctrl-C: its answer would be taken for that of the next question
