@@ -65,10 +65,12 @@ def photos(folder: Path, count: int) -> list[Path]:
 class Finds:
     """A detector that is a function of the picture."""
 
+    min_score = 0.35
+
     def __init__(self, people_in: Callable[[np.ndarray], list[Detection]]) -> None:
         self.people_in = people_in
 
-    def detect(self, image: np.ndarray, most: int | None = None) -> list[Detection]:
+    def detect(self, image: np.ndarray, most: int | None = None, min_score: float | None = None) -> list[Detection]:
         return self.people_in(image)
 
     def fingerprint(self) -> str:

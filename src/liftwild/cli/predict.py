@@ -66,6 +66,7 @@ class PredictOptions:
     box_score: float | None
     min_score: float | None
     people: int
+    min_track_s: float | None
     at: tuple[float, float] | None
     whole: bool
     raw: bool
@@ -125,6 +126,7 @@ class PredictOptions:
         """Whom to look at; LiftwildError on broken labels, or where the detector cannot be used."""
         from liftwild.data.external_boxes import MIN_SCORE, ExternalBoxes
         from liftwild.pipeline.person_selection import PersonSelection
+        from liftwild.tracking.track_selection import MIN_TRACK_S
 
         if self.boxes is not None:
             least = MIN_SCORE if self.box_score is None else self.box_score
@@ -132,7 +134,8 @@ class PredictOptions:
         # A photo's own box needs no detector; whoever is followed through a clip may be lost and looked for.
         needs_detector = not self.whole and (has_clips or self.box is None)
         detector = make_detector(self) if needs_detector else None
-        return PersonSelection(self.box, None, detector, self.people or None, self.at)
+        least = MIN_TRACK_S if self.min_track_s is None else self.min_track_s
+        return PersonSelection(self.box, None, detector, self.people or None, self.at, least)
 
 
 def make_detector(options: PredictOptions) -> PersonDetector:
@@ -160,7 +163,15 @@ def make_detector(options: PredictOptions) -> PersonDetector:
 @click.option("--photo-ids", type=click.Path(path_type=Path), help="COCO labels that say which photo a result's id is.")
 @click.option("--box-score", type=click.FloatRange(0, 1), help="Leave out less sure results.  [default: 0.3]")
 @click.option("--min-score", type=click.FloatRange(0, 1), help="Of the detector: leave out who scores less.")
-@click.option("--people", default="all", show_default=True, type=CountOrAll(), help="The largest N people, or all.")
+@click.option(
+    "--people",
+    default="all",
+    show_default=True,
+    type=CountOrAll(),
+    help="The largest N people, in a clip those seen best.",
+)
+@click.option("--min-track-s", type=click.FloatRange(min=0),
+              help="Of clips: leave out who is seen for a shorter time.  [default: 0.5]")  # fmt: skip
 @click.option("--at", type=Numbers("x,y", "px"), help="The one person under this point.")
 @click.option("--whole", is_flag=True, help="Look for nobody: one person fills each photo, or the first frame.")
 @click.option("--raw", is_flag=True, help="Of clips: smooth nothing.")

@@ -203,13 +203,14 @@ def _write_clip(recording: Recording, out: Path, stem: str, wanted: OutputOption
     visible = _visible(recording, wanted)
     notes = []
     if wanted.overlay and frames is not None:
-        notes.append(write_overlay(out / f"{stem}.overlay.mp4", visible, frames())[1])
+        write_overlay(out / f"{stem}.overlay.mp4", visible, frames())
     if wanted.view:
         from liftwild.viz.viewer_html import write_viewer
 
         write_viewer(out / f"{stem}.html", visible, None if frames is None else frames())
-        notes.append("" if frames else f"{stem}.html shows the poses only: a stream cannot be read again for pictures")
-    return [note for note in notes if note]
+        if frames is None:
+            notes.append(f"{stem}.html shows the poses only: a stream cannot be read again for pictures")
+    return notes
 
 
 def _visible(recording: Recording, wanted: OutputOptions) -> Recording:

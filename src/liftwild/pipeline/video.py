@@ -16,15 +16,12 @@ from liftwild.console import printable, say
 from liftwild.errors import LiftwildError
 from liftwild.inference.estimator import Estimator
 from liftwild.media.video import Clip, Frame, read_ahead
-from liftwild.pipeline.frame_log import LoggedClip, MemoryLog, observations_of, read_log
+from liftwild.pipeline.frame_log import MemoryLog, observations_of, read_log
 from liftwild.pipeline.options import PoseOptions
 from liftwild.pipeline.person_selection import PersonSelection, in_picture
 from liftwild.pipeline.postprocess import postprocess_clip
 from liftwild.pipeline.spool import Spool
-from liftwild.pose import PoseTrack, Recording
-
-MIN_FRAMES = 3  # a track of fewer is a detector's slip ...
-OF_FRAMES = 10  # ... in a clip of at least so many
+from liftwild.pose import Recording
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ def predict_video(
     if not frames:
         log.remove()
         raise LiftwildError(f"{name}: none of its frames can be read" + (f": {fault}" if fault else ""))
-    tracks = _worth_keeping(found)
+    tracks = selection.tracks(found.tracks, found.times_s)
     if not tracks:
         raise LiftwildError(f"{name}: nobody was found in its {frames} frames; --box says where the person is")
     recording = Recording(
@@ -174,9 +171,3 @@ class _FirstPass:
             return ""
         again = "" if self.clip.rereadable else ", sent the stream again,"
         return f"; {self.log.frames} frames are kept in {self.log.path}, the same command{again} goes on from there"
-
-
-def _worth_keeping(found: LoggedClip) -> tuple[PoseTrack, ...]:
-    """The tracks without those of a frame or two, unless the clip is not much longer."""
-    least = MIN_FRAMES if len(found.times_s) >= OF_FRAMES else 1
-    return tuple(track for track in found.tracks if len(track) >= least)

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from liftwild.data.readers import binary_files
@@ -64,18 +63,19 @@ def video_frames(path: Path, wanted: Sequence[int]) -> Iterator[tuple[int, np.nd
     Ends early where the video does. LiftwildError if it is missing or not a single frame can be read.
     """
     _need(path)
-    video = cv2.VideoCapture(str(path))
+    from liftwild.media.video_file import VideoFile  # loads FFmpeg, which other formats do not need
+
+    one_read = False
     try:
-        at = 0
-        for number in wanted:
-            while at < number and video.grab():
-                at += 1
-            there, frame = video.read() if at == number else (False, None)
-            if not there or frame is None:
-                if number == wanted[0]:
-                    raise LiftwildError(f"{path} cannot be read as a video, perhaps a half download")
+        video = VideoFile(path)
+        for frame in video.frames(wanted=frozenset(wanted)):
+            if video.missing() or frame.image is None:  # what cannot be decoded has no number: later ones are wrong
+                break
+            one_read = True
+            yield frame.number, frame.image
+            if frame.number == wanted[-1]:
                 return
-            at += 1
-            yield number, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-    finally:
-        video.release()
+    except LiftwildError as error:
+        raise LiftwildError(f"{path} cannot be read as a video, perhaps a half download: {error}") from None
+    if not one_read:
+        raise LiftwildError(f"{path} cannot be read as a video, perhaps a half download")
