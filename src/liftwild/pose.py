@@ -234,15 +234,16 @@ class Recording:
             found += [track.pose(int(i)) for i in np.flatnonzero(track.frames == frame)[:1]]
         return found
 
-    def save(self, path: str | Path) -> list[Path]:
+    def save(self, path: str | Path, rig: str = "plain") -> list[Path]:
         """Write one file in the format that its name ends in (x.json, x.csv, x.bvh, ...); the files written.
 
-        Formats of one person each (BVH, TRC) give x.person0.bvh, x.person1.bvh, ... where there are several.
+        Formats of one person each (BVH, TRC) give x.person0.bvh, x.person1.bvh, ... where there are several. ``rig``:
+        the joints of animations, "plain" or "mixamo".
         LiftwildError on an unknown ending, or where it cannot be written.
         """
         from liftwild.io.formats import save
 
-        return save(self, Path(path))
+        return save(self, Path(path), rig)
 
     def to_dataframe(self) -> Any:
         """A row for each joint of each person in each frame, as pandas has it: the columns of the CSV (docs/files.md).

@@ -18,7 +18,8 @@ from liftwild.io.json_file import read_json
 from liftwild.network.posenet import Outputs
 from liftwild.pipeline import outputs
 from liftwild.pipeline.options import OutputOptions, PoseOptions
-from liftwild.pipeline.outputs import Counts, OutputGuard, write_photos
+from liftwild.pipeline.output_guard import OutputGuard
+from liftwild.pipeline.outputs import Counts, write_photos
 from liftwild.pipeline.person_selection import PersonSelection
 from liftwild.pipeline.photos import predict_photos
 from liftwild.pose import Recording

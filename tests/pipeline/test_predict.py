@@ -205,7 +205,7 @@ def test_the_public_names_and_signatures() -> None:
         liftwild.Detector.detect: "self photo most min_score",
         liftwild.Tracker: "estimator detect most box at sure_score",
         liftwild.Tracker.step: "self image time_s external name",
-        liftwild.Recording.save: "self path",
+        liftwild.Recording.save: "self path rig",
         liftwild.Pose.plot: "self photo",
     }
     for public, names in wanted.items():

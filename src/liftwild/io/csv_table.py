@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from liftwild.console import csv_text
+from liftwild.errors import LiftwildError
+from liftwild.files import reading
 from liftwild.io.description import metadata
 from liftwild.io.format import File, Format
 from liftwild.pose import PoseTrack, Recording
@@ -91,6 +93,41 @@ def _lines(columns: dict[str, np.ndarray], names: np.ndarray) -> Iterator[str]:
         yield text.replace(",nan,", ",,").replace(",nan,", ",,")  # twice: neighbours share a comma
 
 
+def read_csv(path: str | Path) -> Recording:
+    """The recording in a file of the format ``csv``: poses to the rounding; without the camera and what else the file
+    does not hold (``table_reader``).
+
+    LiftwildError if it cannot be read or holds something else.
+    """
+    from liftwild.io.table_reader import recording_of_table
+
+    path = Path(path)
+    with reading(path):
+        lines = path.read_bytes().decode("utf-8", "replace").splitlines()
+    names = lines[0].split(",") if lines else []
+    missing = [name for name in COLUMNS if name not in names]
+    if missing:
+        raise LiftwildError(f"{path} is no csv of poses: its first row has no {', '.join(missing)}")
+    rows = [line.split(",") for line in lines[1:] if line]
+    wrong = next((number for number, row in enumerate(rows, 2) if len(row) != len(names)), None)
+    if wrong is not None:
+        raise LiftwildError(f"{path}, line {wrong}: not {len(names)} cells; is the file cut short?")
+    cells = dict(zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=True))
+    joints = list(dict.fromkeys(cells[JOINT]))
+    columns = {}
+    for name, form in COLUMNS.items():
+        try:
+            if name == JOINT:
+                columns[name] = np.array([joints.index(cell) for cell in cells[name]], dtype=np.int64)
+            elif form == "%d":
+                columns[name] = np.array([int(cell) for cell in cells[name]], dtype=np.int64)
+            else:
+                columns[name] = np.array([float(cell or "nan") for cell in cells[name]], dtype=np.float64)
+        except ValueError as error:
+            raise LiftwildError(f"{path}: column {name} holds something else than numbers: {error}") from None
+    return recording_of_table(columns, joints, str(path))
+
+
 def _write(recording: Recording, skeleton: Skeleton, stem: str) -> Iterator[File]:
     yield File(f"{stem}.csv", csv_bytes(recording, skeleton))
 
@@ -115,4 +152,4 @@ def _describe(recording: Recording, skeleton: Skeleton) -> list[str]:
     ]
 
 
-FORMAT = Format("csv", "a table, one row a joint", (".csv",), _write, _recognise, _describe)
+FORMAT = Format("csv", "a table, one row a joint", (".csv",), _write, _recognise, _describe, read=read_csv)

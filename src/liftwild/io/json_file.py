@@ -212,4 +212,4 @@ def _recognise(path: Path, head: bytes) -> bool:
     return any(f'"format": "{kind}"'.encode() in head[:200] for kind in (PHOTO_KIND, CLIP_KIND))
 
 
-FORMAT = Format("json", "everything, rounded to 0.01 px and 0.1 mm", (".json",), _write, _recognise)
+FORMAT = Format("json", "everything, rounded to 0.01 px and 0.1 mm", (".json",), _write, _recognise, read=read_json)

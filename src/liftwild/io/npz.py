@@ -137,4 +137,4 @@ def _recognise(path: Path, head: bytes) -> bool:
     return head.startswith(b"PK") and METADATA.encode() + b".npy" in head[:100]
 
 
-FORMAT = Format("npz", "everything as NumPy arrays, not rounded", (".npz",), _write, _recognise)
+FORMAT = Format("npz", "everything as NumPy arrays, not rounded", (".npz",), _write, _recognise, read=read_npz)

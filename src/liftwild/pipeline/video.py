@@ -162,7 +162,7 @@ class _FirstPass:
         boxes = self.selection.external.of_frame(self.clip.name, index, self.clip.path_of(index))
         kept, faults = in_picture(boxes, image, f"{self.name}, frame {index}")
         if faults and not self.warned:
-            say(f"warning: {faults[0]}, here and in other frames", err=True)
+            say(f"warning: {faults[0]}, as are others like it", err=True)
             self.warned = True
         return [(key, box) for key, box in kept] or None
 

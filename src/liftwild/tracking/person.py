@@ -143,7 +143,7 @@ class Person:
             return False
         if self.lost and detected:
             return self.could_be(seen, time_s)
-        if colour_distance(self.colours, seen.colours) > ALIKE_COLOUR:
+        if self.jump(seen.pose, time_s) > STILL_JUMP and colour_distance(self.colours, seen.colours) > ALIKE_COLOUR:
             return False
         reach = CROWD_REACH if self.crowded else REACH
         reach += 0.0 if self.lost else REACH_PER_S * (time_s - self.time_s)

@@ -24,7 +24,8 @@ from liftwild.inference.estimator import Estimator
 from liftwild.media.video import Frame
 from liftwild.network.posenet import Decoded
 from liftwild.pipeline.options import OutputOptions, PoseOptions
-from liftwild.pipeline.outputs import OutputGuard, write_clip
+from liftwild.pipeline.output_guard import OutputGuard
+from liftwild.pipeline.outputs import write_clip
 from liftwild.pipeline.person_selection import PersonSelection
 from liftwild.pipeline.video import VideoResult
 from liftwild.pose import Pose
