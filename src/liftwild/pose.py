@@ -15,6 +15,7 @@ from liftwild.errors import LiftwildError
 from liftwild.skeleton import MPII_16, Skeleton
 
 if TYPE_CHECKING:
+    from liftwild.kinematics.angles import JointAngles
     from liftwild.viz.picture import Picture
 
 # Fields that a pose and a track have both, for one pose and for all.
@@ -253,6 +254,13 @@ class Recording:
         from liftwild.io.dataframe import to_dataframe
 
         return to_dataframe(self)
+
+    def angles(self, min_confidence: float = EVEN) -> tuple[JointAngles, ...]:
+        """The joint angles of each person, track by track, degrees (docs/angles.md); NaN where a joint of an angle has
+        a confidence under ``min_confidence``, is hidden, or is rather outside the photo."""
+        from liftwild.kinematics.angles import angles_of
+
+        return angles_of(self, min_confidence)
 
     def to_dict(self) -> dict[str, Any]:
         """What the JSON file holds (docs/files.md)."""

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from liftwild import __version__
+from liftwild.cli.angles import angles_command
 from liftwild.cli.calibrate import calibrate_command
 from liftwild.cli.convert import convert_command
 from liftwild.cli.evaluate import evaluate_command
@@ -68,8 +69,8 @@ def cli() -> None:
 
 
 COMMANDS = (
-    predict_command, view_command, convert_command, info_command, train_command, evaluate_command, report_command,
-    calibrate_command, export_command, prepare_command, render_command,
+    predict_command, view_command, convert_command, info_command, angles_command, train_command, evaluate_command,
+    report_command, calibrate_command, export_command, prepare_command, render_command,
 )  # fmt: skip
 for command in COMMANDS:
     cli.add_command(command)

@@ -22,6 +22,7 @@ from liftwild.io import (
     csv_wide,
     glb,
     json_file,
+    mot,
     npz,
     opensim_markers,
     parquet,
@@ -36,7 +37,20 @@ from liftwild.skeleton import MPII_16, Skeleton
 
 FORMATS: dict[str, Format] = {
     module.FORMAT.name: module.FORMAT
-    for module in (json_file, csv_table, npz, parquet, coco_results, bvh, trc, opensim_markers, c3d_file, glb, csv_wide)
+    for module in (
+        json_file,
+        csv_table,
+        npz,
+        parquet,
+        coco_results,
+        bvh,
+        trc,
+        mot,
+        opensim_markers,
+        c3d_file,
+        glb,
+        csv_wide,
+    )
 }
 ABOUT_SUFFIX = ".about.txt"  # the text beside files that cannot say what they hold
 ABOUT_MARK = "Poses by liftwild"
@@ -183,6 +197,11 @@ def is_ours(path: Path) -> bool:
         return suffix is not None and by_suffix()[suffix].recognise(path, head)
     except OSError:
         return False
+
+
+def person_path(path: Path, person_id: int) -> Path:
+    """The file of one person where ``path`` would hold several: x.mot becomes x.person3.mot."""
+    return path.with_name(f"{path.stem}.person{person_id}{path.suffix}")
 
 
 def by_suffix() -> dict[str, Format]:
