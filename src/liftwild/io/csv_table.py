@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from liftwild.console import csv_text
 from liftwild.errors import LiftwildError
 from liftwild.files import reading
 from liftwild.io.description import metadata
@@ -70,7 +71,7 @@ def table(recording: Recording) -> dict[str, np.ndarray]:
 def csv_bytes(recording: Recording, skeleton: Skeleton) -> bytes:
     """The CSV file of a recording in the joints of ``skeleton``: 2D to 0.01 px, 3D to 0.1 mm, confidence, score and
     chances to 0.001; the unknown is empty."""
-    names = np.array(skeleton.names, dtype=object)
+    names = np.array([csv_text(name) for name in skeleton.names], dtype=object)
     pieces = [HEADER + "\n"]
     for track in recording.tracks:
         pieces.extend(_lines(track_table(recording, track), names))

@@ -8,6 +8,7 @@ from typing import Any
 
 from liftwild.errors import LiftwildError
 from liftwild.pipeline.recordings import recording_lines
+from liftwild.schema import understood
 
 NOT_SAID = "not said"
 
@@ -32,11 +33,16 @@ def describe_file(name: str) -> list[str]:
 
 
 def _weights_lines(name: str) -> list[str]:
-    from liftwild.weights import FORMAT, VERSION, find_weights, read_weights_json
+    from liftwild.weights import FORMAT, VERSION, WeightsCard, find_weights, read_weights_json
 
     path = find_weights(name)
-    card = read_weights_json(path, FORMAT, VERSION)
+    _, card = read_weights_json(path, FORMAT, VERSION, WeightsCard)
     size = sum(file.stat().st_size for file in path.parent.glob(f"{glob.escape(path.stem)}*.safetensors"))
+    with understood(path.with_suffix(".json"), "the json of weights"):
+        return _card_lines(path, card, size)
+
+
+def _card_lines(path: Path, card: dict[str, Any], size: int) -> list[str]:
     return [
         f"{path}: weights {card.get('name', path.stem)}, {size / 1e6:.1f} MB",
         f"licence: {card.get('licence') or NOT_SAID}",
@@ -67,4 +73,5 @@ def _store_lines(path: Path) -> list[str]:
         f"{path}: a store of {len(store)} people in {photos} photos{grouped}, {path.stat().st_size / 1e6:.1f} MB",
         f"with 3D joints: {int(depth.any(axis=1).sum())} people",
         f"2D joints known: {labelled.mean():.0%}",
+        *([f"3D joints at the {store.scale} scale"] if store.scale else []),
     ]

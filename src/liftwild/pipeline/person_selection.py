@@ -11,16 +11,17 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from liftwild.boxes import Box
-from liftwild.data.external_boxes import ExternalBoxes
+from liftwild.data.external_boxes import Boxes, ExternalBoxes
 from liftwild.detection.detector import largest, under
 from liftwild.errors import LiftwildError
-from liftwild.inference.estimator import Estimator
+from liftwild.inference.estimator import Estimator, checked_box
 from liftwild.pose import PoseTrack
 from liftwild.tracking.track_selection import MIN_TRACK_S, check_min_track, worth_keeping
 from liftwild.tracking.tracker import Detected, Tracker
 
 UNSURE_SCORE = 0.15  # of the detector: enough to find again who is known
 SPARE_PEOPLE = 2  # followed beside those that are wanted, until the whole clip says who they are
+LEFT_OUT = "; left out"
 
 
 class PersonDetector(Protocol):
@@ -36,11 +37,13 @@ class PersonDetector(Protocol):
 
 
 class SelectedPeople(NamedTuple):
-    """The people of a photo: ``boxes`` (None: one person fills the photo), ids of their labels, detector's scores."""
+    """The people of a photo: ``boxes`` (None: one person fills the photo), ids of their labels, detector's scores;
+    ``warnings``: boxes that were left out, and why."""
 
     boxes: list[Box] | None
     annotation_ids: list[int] | None
     scores: list[float | None]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,12 @@ class PersonSelection:
         if self.box is not None:
             return SelectedPeople([self.box], None, [None])
         if self.external is not None:
-            found = self.external.of(path or Path())
+            found, warnings = in_picture(self.external.of(path or Path()), image, str(path or "photo"))
+            if warnings and not found:
+                raise LiftwildError(warnings[0].removesuffix(LEFT_OUT))
             ids = [annotation_id for annotation_id, _ in found]
-            return SelectedPeople([box for _, box in found], ids, [self.external.score_of(key) for key in ids])
+            scores = [self.external.score_of(key) for key in ids]
+            return SelectedPeople([box for _, box in found], ids, scores, warnings)
         if self.detector is None:
             return SelectedPeople(None, None, [None])
         people = self.detector.detect(image, None)
@@ -111,6 +117,18 @@ class PersonSelection:
             told["--boxes"] = self.external.fingerprint
         told["detector"] = "none" if self.detector is None else self.detector.fingerprint()
         return told
+
+
+def in_picture(boxes: Boxes, image: np.ndarray, name: str) -> tuple[list[tuple[int, Box]], tuple[str, ...]]:
+    """Those of external boxes that can be of somebody in a picture (H, W, 3), and of the others why not; ``name``: what
+    messages call it."""
+    kept, faults = [], []
+    for key, box in boxes:
+        try:
+            kept.append((key, checked_box(box, image.shape[1], image.shape[0], name)))
+        except LiftwildError as error:
+            faults.append(f"{error}{LEFT_OUT}")
+    return kept, tuple(faults)
 
 
 def _nobody(image: np.ndarray, most: int | None = None) -> Sequence[Detected]:

@@ -18,7 +18,7 @@ from liftwild.inference.estimator import Estimator
 from liftwild.media.video import Clip, Frame, read_ahead
 from liftwild.pipeline.frame_log import MemoryLog, observations_of, read_log
 from liftwild.pipeline.options import PoseOptions
-from liftwild.pipeline.person_selection import PersonSelection
+from liftwild.pipeline.person_selection import PersonSelection, in_picture
 from liftwild.pipeline.postprocess import postprocess_clip
 from liftwild.pipeline.spool import Spool
 from liftwild.pose import Recording
@@ -108,7 +108,7 @@ class _FirstPass:
         self.clip, self.selection, self.log, self.name = clip, selection, log, name
         self.tracker = selection.tracker(estimator)
         self.size: tuple[int, int] | None = None
-        self.fault = ""
+        self.fault, self.warned = "", False
 
     def run(self) -> str:
         """Go through the frames that the log does not hold; what was wrong with the first broken one."""
@@ -149,18 +149,22 @@ class _FirstPass:
             self.fault = self.fault or fault
             self.log.add(frame.number, frame.time_s, None, [])
             return
-        found = self.tracker.step(image, frame.time_s, self._external(frame.number), self.name)
+        found = self.tracker.step(image, frame.time_s, self._external(frame.number, image), self.name)
         if self.selection.external is not None:
             scores = [self.selection.external.score_of(each.pose.annotation_id) for each in found]
             found = [each.scored(score) for each, score in zip(found, scores, strict=True)]
         self.log.add(frame.number, frame.time_s, size, found)
 
-    def _external(self, index: int) -> list[tuple[int | None, Box]] | None:
+    def _external(self, index: int, image: np.ndarray) -> list[tuple[int | None, Box]] | None:
         """The boxes that labels have for a frame; None where they have none."""
         if self.selection.external is None:
             return None
         boxes = self.selection.external.of_frame(self.clip.name, index, self.clip.path_of(index))
-        return [(key, box) for key, box in boxes] or None
+        kept, faults = in_picture(boxes, image, f"{self.name}, frame {index}")
+        if faults and not self.warned:
+            say(f"warning: {faults[0]}, as are others like it", err=True)
+            self.warned = True
+        return [(key, box) for key, box in kept] or None
 
     def _kept(self) -> str:
         if not self.log.frames or self.log.path is None:
