@@ -11,6 +11,7 @@ from liftwild.boxes import body_box
 from liftwild.pose import PoseTrack
 from liftwild.tracking.filters import GAP_S
 
+LIMBS = ("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle")
 # What it costs to take a second of a clip as exchanged, in sides of the body's box that joints jump: so long a stretch
 # is put right only where its ends jump enough.
 COST_PER_S = 0.15
@@ -20,26 +21,30 @@ MIN_JUMP = 0.03  # what an end of such a stretch must gain, so that limbs that c
 def put_sides_right(track: PoseTrack, times_s: np.ndarray) -> tuple[PoseTrack, int]:
     """``track`` with left and right exchanged back where they jumped, and in how many frames they were.
 
-    Of the two readings of each frame, as it is and exchanged, those that make joints move least over the clip, by
-    dynamic programming; a reading as exchanged costs ``COST_PER_S``. Nothing is compared across gaps. ``times_s`` (F,):
-    when each frame of the clip is shown, s.
+    Arms and legs are looked at on their own, since a network exchanges either. Of the two readings of each frame, as it
+    is and exchanged, those are taken that make joints move least over the clip, by dynamic programming; a reading as
+    exchanged costs ``COST_PER_S``. Nothing is compared across gaps. ``times_s`` (F,): when each frame of the clip is
+    shown, s.
     """
     flip = np.array(track.skeleton.flip_index)
-    lateral = np.flatnonzero(flip != np.arange(len(flip)))
-    if len(track) < 3 or not len(lateral):
+    if len(track) < 3:
         return track, 0
     times = np.asarray(times_s, dtype=np.float64)[track.frames]
-    exchanged = _exchanged(track, times, flip, lateral)
-    if not exchanged.any():
+    order, ever = np.tile(np.arange(len(flip)), (len(track), 1)), np.zeros(len(track), dtype=bool)
+    for limb in LIMBS:
+        lateral = np.flatnonzero([name.partition("_")[2] in limb for name in track.skeleton.names])
+        if len(lateral):
+            exchanged = _exchanged(track, times, flip, lateral)
+            order[np.ix_(exchanged, lateral)] = flip[lateral]
+            ever |= exchanged
+    if not ever.any():
         return track, 0
     changed: dict[str, Any] = {}
     for name in ("joints_2d", "joints_3d", "confidence", "depth_sd_mm", "inside", "visible"):
         values = getattr(track, name)
         if values is not None:
-            mirrored = np.array(values)
-            mirrored[exchanged] = values[exchanged][:, flip]
-            changed[name] = mirrored
-    return replace(track, **changed), int(exchanged.sum())
+            changed[name] = values[np.arange(len(track))[:, None], order]
+    return replace(track, **changed), int(ever.sum())
 
 
 def _exchanged(track: PoseTrack, times: np.ndarray, flip: np.ndarray, lateral: np.ndarray) -> np.ndarray:
