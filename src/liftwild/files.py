@@ -139,6 +139,12 @@ def staging(path: Path, alone: bool = False) -> Iterator[Path]:
             os.close(handle)  # and with it the lock
 
 
+def remove_folder(folder: Path) -> None:
+    """Remove ``folder`` with all that is in it, at once: whatever ends the program, none of it is left half there."""
+    with writing(folder), staging(folder) as stage:
+        os.replace(folder, stage / folder.name)
+
+
 def remove_leftovers(folder: Path, key: str = "") -> list[Path]:
     """Remove the staging folders that killed processes left in ``folder``; those in use. ``key``: of one name only."""
     used = []

@@ -1,0 +1,125 @@
+"""Commands that are ended from outside, each in a process of its own without seconds of imports: all are forked from
+one that has them loaded.
+
+Reads a job a line, JSON ``{"arguments", "folder", "said", "signal", "after_s"}``: runs ``liftwild ARGUMENTS`` in
+FOLDER, all that it says going into the file SAID, and sends it the signal after so long. Answers each with JSON
+``{"code", "seconds", "orphans"}``: its exit code as ``subprocess`` gives it, how long it ran, and the command lines of
+what it started and left alive.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import gc
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+ORPHANS_AFTER_S = 2.0
+
+if __name__ == "__main__":  # not in the rendering processes, which import this file too
+    import numpy as np
+    import openvino  # noqa: F401  (not of liftwild: what its commands import late)
+    import pandas  # noqa: F401
+    import torch.utils.tensorboard  # noqa: F401
+
+    import liftwild.cli.main
+    import liftwild.data.prepare
+    import liftwild.data.readers.h36m_layouts
+    import liftwild.detection.detector
+    import liftwild.evaluation.report
+    import liftwild.evaluation.run
+    import liftwild.inference.export
+    import liftwild.pipeline.outputs
+    import liftwild.synthetic.render.write
+    import liftwild.training.train
+    import liftwild.viz.plots
+    import liftwild.viz.viewer_html
+    from liftwild.inference import export_file
+
+
+def be_the_command(job: dict[str, Any]) -> None:
+    """In a forked process: ``liftwild ARGUMENTS``, in a session of its own; never comes back."""
+    os.setsid()
+    os.chdir(job["folder"])
+    said = os.open(job["said"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(said, 1)
+    os.dup2(said, 2)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    code = 1
+    try:
+        liftwild.cli.main.cli(job["arguments"], prog_name="liftwild")
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    except BaseException:
+        traceback.print_exc()
+    # What a program does at its end, but for taking down modules, which would copy all that was imported.
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def end(process: int, job: dict[str, Any]) -> dict[str, Any]:
+    """Wait for the forked process, with the signal on its way; the answer to the job."""
+    begun = time.monotonic()
+    until = begun + job["after_s"] if job["signal"] else float("inf")
+    ended, status = os.waitpid(process, os.WNOHANG)
+    while not ended and time.monotonic() < until:
+        time.sleep(0.002)
+        ended, status = os.waitpid(process, os.WNOHANG)
+    if not ended:
+        os.kill(process, job["signal"])
+        _, status = os.waitpid(process, 0)
+    seconds = time.monotonic() - begun
+    return {"code": os.waitstatus_to_exitcode(status), "seconds": seconds, "orphans": orphans_of(process)}
+
+
+def orphans_of(session: int) -> list[str]:
+    """The command lines of what still lives of a session after a while; it is ended."""
+    until = time.monotonic() + ORPHANS_AFTER_S
+    while (alive := members(session)) and time.monotonic() < until:
+        time.sleep(0.02)
+    found = []
+    for process in alive:
+        with contextlib.suppress(OSError):
+            found.append(Path(f"/proc/{process}/cmdline").read_text().replace("\0", " "))
+            os.kill(process, signal.SIGKILL)
+    return found
+
+
+def members(session: int) -> list[int]:
+    """The living processes of a session."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            state, _, _, of_session = (folder / "stat").read_text().rpartition(") ")[2].split()[:4]
+            if int(of_session) == session and state not in "ZX":
+                found.append(int(folder.name))
+    return found
+
+
+def serve() -> None:
+    """Answer until the caller goes."""
+    # It would render people for seconds, and write nothing meanwhile.
+    export_file.trial_crops = lambda side: np.zeros((2, side, side, 3), np.uint8)
+    gc.freeze()  # else each collection in a forked process copies what was imported
+    print("ready", flush=True)
+    for line in sys.stdin:
+        job = json.loads(line)
+        process = os.fork()
+        if not process:
+            be_the_command(job)
+        print(json.dumps(end(process, job)), flush=True)
+
+
+if __name__ == "__main__":
+    serve()
