@@ -30,13 +30,13 @@ from tests.support.training import tiny_recipe, to_toml
 from tests.support.videos import BOX, write_video
 
 NETWORK = "--weights IN/tiny.safetensors --runtime torch --device cpu"
-# By name: what is typed, where IN is the folder of the inputs and PROCESSES a number; results go into this folder.
+# By name: what is typed, where IN is the folder of the inputs and COUNT a number; results go into this folder.
 COMMANDS = {
     "predict photos": f"predict IN/photos --whole {NETWORK} --format json,csv -o out",
     "predict clip": f"predict IN/clip.mp4 --box {BOX} {NETWORK} --format json,npz,bvh,trc,overlay --view -o out",
     "prepare coco": "prepare coco IN/labels.json IN/photos -o x.arrow",
     "prepare h36m": "prepare h36m IN/h36m -o x.arrow --split test",
-    "render": "render wild -n 9 --size 64 --processes PROCESSES --pictures people --sheet x.png -o x.arrow",
+    "render": "render wild -n COUNT --size 64 --processes 2 --pictures people --sheet x.png -o x.arrow",
     "train": "train IN/tiny.toml --out run --resume --accelerator cpu --precision 32-true --workers 1",
     "evaluate": "evaluate IN/tiny.safetensors IN/three.arrow -o x.arrow --card x.md --page page",
     "export onnx": "export IN/tiny.safetensors --to onnx -o x.onnx",

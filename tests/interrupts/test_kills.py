@@ -60,8 +60,8 @@ def figures() -> Iterator[None]:
 def test_ended_at_any_moment(name: str, inputs: Path, server: Server, tmp_path: Path) -> None:
     """After the signal nothing lives on and no file is half there; the same command then leaves the same bytes as one
     that was let alone."""
-    processes = "2" if LONG else "1"  # they take seconds to start
-    typed = COMMANDS[name].replace("PROCESSES", processes).replace("IN/", f"{inputs}/").split(" ")
+    count = "9" if LONG else "4"  # for more than a batch processes are started, which takes seconds
+    typed = COMMANDS[name].replace("COUNT", count).replace("IN/", f"{inputs}/").split(" ")
     (tmp_path / "whole").mkdir()
     answer, said = server.run(typed, tmp_path / "whole")
     assert answer["code"] == 0, said

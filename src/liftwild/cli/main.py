@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
@@ -33,6 +37,9 @@ class _Commands(click.Group):
         except LiftwildError as error:
             say(f"error: {error}", err=True)
             ctx.exit(1)
+        except _EndedError as error:
+            say(f"ended by {signal.Signals(error.number).name}", err=True)
+            raise
         except click.ClickException as error:
             error.message = printable(error.message)  # type: ignore[misc]  # it may hold the name of a file
             raise
@@ -43,19 +50,46 @@ class _Commands(click.Group):
 
 def _end_tidily(ctx: click.Context) -> None:
     """Have SIGTERM and SIGHUP end the program as Ctrl-C does, so that no half file is left."""
-    if threading.current_thread() is threading.main_thread():  # others may not
-        for name in ("SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)  # Windows has no SIGHUP
-            if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup is left alone
-                signal.signal(number, _end)
-                ctx.call_on_close(lambda number=number: signal.signal(number, signal.SIG_DFL))
+    if threading.current_thread() is not threading.main_thread():  # others may not
+        return
+    before = sys.unraisablehook
+    sys.unraisablehook = partial(_end_all_the_same, before)
+    ctx.call_on_close(lambda: setattr(sys, "unraisablehook", before))
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup is left alone
+            signal.signal(number, _end)
+            ctx.call_on_close(lambda number=number: signal.signal(number, signal.SIG_DFL))
+
+
+class _EndedError(SystemExit):
+    """A signal said to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.number = number
 
 
 def _end(number: int, frame: Any) -> None:
     """The same signal again ends at once."""
     signal.signal(number, signal.SIG_DFL)
-    say(f"ended by {signal.Signals(number).name}", err=True)
-    raise SystemExit(128 + number)
+    raise _EndedError(number)
+
+
+def _end_all_the_same(otherwise: Callable[[Any], Any], ignored: Any) -> None:
+    """Where Python ignores that we are to end, as the signal came within a destructor: send it once more, from beside.
+
+    ``otherwise``: what is done with any other exception that is ignored.
+    """
+    error = ignored.exc_value
+    if not isinstance(error, _EndedError | KeyboardInterrupt):
+        otherwise(ignored)
+        return
+    number = signal.SIGINT
+    if isinstance(error, _EndedError):
+        number = signal.Signals(error.number)
+        signal.signal(number, _end)
+    threading.Timer(0.01, os.kill, (os.getpid(), number)).start()
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
