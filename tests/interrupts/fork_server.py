@@ -54,9 +54,10 @@ def be_the_command(job: dict[str, Any]) -> None:
     os.dup2(said, 1)
     os.dup2(said, 2)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.argv[1:] = job["arguments"]
     code = 1
     try:
-        liftwild.cli.main.cli(job["arguments"], prog_name="liftwild")
+        liftwild.cli.main.main()
     except SystemExit as ended:
         code = int(ended.code or 0)
     except BaseException:

@@ -108,4 +108,8 @@ for command in COMMANDS:
 
 def main() -> None:
     """Entry point of the ``liftwild`` command."""
-    cli(prog_name="liftwild")
+    try:
+        cli(prog_name="liftwild")
+    finally:  # libraries take a while to end, where Ctrl-C would be a traceback
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
