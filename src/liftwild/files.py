@@ -49,7 +49,7 @@ def writing(path: str | Path) -> Iterator[None]:
 def reason_of_os(error: OSError) -> str:
     """Why the system refused, in its words; Arrow puts them at the end of a longer message."""
     hint = "; allow more with 'ulimit -n'" if error.errno == errno.EMFILE else ""
-    return (error.strerror or str(error).rpartition("] ")[2]) + hint
+    return (error.strerror or str(error)).rpartition("] ")[2] + hint
 
 
 def make_folder(path: Path) -> None:

@@ -1,10 +1,12 @@
 """Commands that are ended from outside, each in a process of its own without seconds of imports: all are forked from
 one that has them loaded.
 
-Reads a job a line, JSON ``{"arguments", "folder", "said", "signal", "after_s"}``: runs ``liftwild ARGUMENTS`` in
-FOLDER, all that it says going into the file SAID, and sends it the signal after so long. Answers each with JSON
-``{"code", "seconds", "orphans"}``: its exit code as ``subprocess`` gives it, how long it ran, and the command lines of
-what it started and left alive.
+Reads a job a line, JSON ``{"arguments", "folder", "said"}``: runs ``liftwild ARGUMENTS`` in FOLDER, all that it says
+going into the file SAID. Answers each with JSON ``{"codes", "seconds", "orphans"}``: its exit code as ``subprocess``
+gives it, how long it ran, and the command lines of what it started and left alive. A job may also have ``signal`` and
+``after_s``: it is sent after so long; ``together``: so many at once, of which the first gets the signal; ``limits``: by
+the name that ``resource`` has for each; ``stdout``: "closed", or "broken", a pipe that nobody reads;
+``no_temporary_folder``.
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ import contextlib
 import gc
 import json
 import os
+import resource
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -23,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 ORPHANS_AFTER_S = 2.0
+TOO_LONG_S = 120.0  # then it is killed
 
 if __name__ == "__main__":  # not in the rendering processes, which import this file too
     import numpy as np
@@ -53,6 +58,18 @@ def be_the_command(job: dict[str, Any]) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(said, 1)
     os.dup2(said, 2)
+    if job.get("stdout") == "closed":
+        os.close(1)
+    elif job.get("stdout") == "broken":
+        reads, writes = os.pipe()
+        os.dup2(writes, 1)
+        os.close(reads)
+        os.close(writes)
+    if job.get("no_temporary_folder"):
+        tempfile.tempdir = None
+        tempfile._candidate_tempdir_list = lambda: ["/nowhere"]  # type: ignore[attr-defined]
+    for name, most in job.get("limits", {}).items():
+        resource.setrlimit(getattr(resource, name), (most, most))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv[1:] = job["arguments"]
     code = 1
@@ -69,19 +86,22 @@ def be_the_command(job: dict[str, Any]) -> None:
     os._exit(code)
 
 
-def end(process: int, job: dict[str, Any]) -> dict[str, Any]:
-    """Wait for the forked process, with the signal on its way; the answer to the job."""
+def end(processes: list[int], job: dict[str, Any]) -> dict[str, Any]:
+    """Wait for the forked processes, with the signal on its way; the answer to the job."""
     begun = time.monotonic()
-    until = begun + job["after_s"] if job["signal"] else float("inf")
-    ended, status = os.waitpid(process, os.WNOHANG)
+    until = begun + job.get("after_s", TOO_LONG_S)
+    ended, status = os.waitpid(processes[0], os.WNOHANG)
     while not ended and time.monotonic() < until:
         time.sleep(0.002)
-        ended, status = os.waitpid(process, os.WNOHANG)
+        ended, status = os.waitpid(processes[0], os.WNOHANG)
     if not ended:
-        os.kill(process, job["signal"])
-        _, status = os.waitpid(process, 0)
+        os.kill(processes[0], job.get("signal", signal.SIGKILL))
+        _, status = os.waitpid(processes[0], 0)
     seconds = time.monotonic() - begun
-    return {"code": os.waitstatus_to_exitcode(status), "seconds": seconds, "orphans": orphans_of(process)}
+    others = [os.waitpid(process, 0)[1] for process in processes[1:]]
+    codes = [os.waitstatus_to_exitcode(each) for each in (status, *others)]
+    orphans = [orphan for process in processes for orphan in orphans_of(process)]
+    return {"codes": codes, "seconds": seconds, "orphans": orphans}
 
 
 def orphans_of(session: int) -> list[str]:
@@ -116,10 +136,12 @@ def serve() -> None:
     print("ready", flush=True)
     for line in sys.stdin:
         job = json.loads(line)
-        process = os.fork()
-        if not process:
-            be_the_command(job)
-        print(json.dumps(end(process, job)), flush=True)
+        processes = []
+        for _ in range(job.get("together", 1)):
+            processes.append(os.fork())
+            if not processes[-1]:
+                be_the_command(job)
+        print(json.dumps(end(processes, job)), flush=True)
 
 
 if __name__ == "__main__":

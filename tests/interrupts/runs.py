@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,17 @@ COMMANDS = {
 GROWING = re.compile(r"out/clip\.spool|run/log\.jsonl|run/tensorboard/.*")
 DATED = re.compile(r"run/(weights|stages/\w+)\.json")
 STAGE = ".liftwild-"
+MOMENTS = int(os.environ.get("LIFTWILD_KILLS", "3"))  # at which each command is ended
+LONG = MOMENTS > 3
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """A command, ``typed`` in words; the files that it leaves where nobody disturbs it, and how long it takes."""
+
+    typed: list[str]
+    files: dict[str, bytes]
+    seconds: float
 
 
 def make_inputs(folder: Path) -> None:
@@ -72,17 +85,16 @@ class Server:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
 
-    def run(
-        self, arguments: Sequence[str], folder: Path, signal: int = 0, after_s: float = 0.0
-    ) -> tuple[dict[str, Any], str]:
-        """The server's answer, and what the command said."""
+    def run(self, arguments: Sequence[str], folder: Path, **how: Any) -> tuple[dict[str, Any], str]:
+        """The server's answer to a job, ``code`` the exit code of the first, and what was said."""
         assert self.process.stdin is not None and self.process.stdout is not None
         said = folder.with_name(f"{folder.name}.said")
         said.unlink(missing_ok=True)
-        job = {"arguments": arguments, "folder": str(folder), "said": str(said), "signal": signal, "after_s": after_s}
+        job = {"arguments": arguments, "folder": str(folder), "said": str(said), **how}
         self.process.stdin.write(json.dumps(job) + "\n")
         self.process.stdin.flush()
         answer = json.loads(self.process.stdout.readline())
+        answer["code"] = answer["codes"][0]
         return answer, said.read_text(errors="replace") if said.exists() else ""
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -24,6 +25,7 @@ from liftwild.cli.report import report_command
 from liftwild.cli.train import train_command
 from liftwild.console import printable, say
 from liftwild.errors import LiftwildError
+from liftwild.files import reason_of_os
 
 
 class _Commands(click.Group):
@@ -40,6 +42,11 @@ class _Commands(click.Group):
         except _EndedError as error:
             say(f"ended by {signal.Signals(error.number).name}", err=True)
             raise
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever read what we say has read enough; click ends without a word
+                raise
+            say(f"error: {error.filename or 'standard output'}: {reason_of_os(error)}", err=True)
+            ctx.exit(1)
         except click.ClickException as error:
             error.message = printable(error.message)  # type: ignore[misc]  # it may hold the name of a file
             raise
@@ -108,8 +115,32 @@ for command in COMMANDS:
 
 def main() -> None:
     """Entry point of the ``liftwild`` command."""
+    _open_closed_streams()
     try:
         cli(prog_name="liftwild")
     finally:  # libraries take a while to end, where Ctrl-C would be a traceback
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
+        _flush()
+
+
+def _open_closed_streams() -> None:
+    """Where standard streams are closed: else the next file is one of them, and libraries write into it."""
+    for handle in (0, 1, 2):
+        try:
+            os.fstat(handle)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115  (for ever)
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def _flush() -> None:
+    """Write out what was said; exit code 1 if nobody takes it, in place of Python's own lines about that."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if error.errno != errno.EPIPE:
+            say(f"error: standard output: {reason_of_os(error)}", err=True)
+        raise SystemExit(1) from None
