@@ -23,9 +23,8 @@ from liftwild.cli.prepare import prepare_command
 from liftwild.cli.render import render_command
 from liftwild.cli.report import report_command
 from liftwild.cli.train import train_command
-from liftwild.console import printable, say
-from liftwild.errors import LiftwildError
-from liftwild.files import reason_of_os
+from liftwild.console import discard, discarded, printable, say
+from liftwild.errors import LiftwildError, reason_of_os
 
 
 class _Commands(click.Group):
@@ -140,7 +139,8 @@ def _flush() -> None:
     try:
         sys.stdout.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        discard(sys.stdout)
         if error.errno != errno.EPIPE:
             say(f"error: standard output: {reason_of_os(error)}", err=True)
-        raise SystemExit(1) from None
+    if discarded:
+        raise SystemExit(1)

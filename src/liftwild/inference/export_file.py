@@ -16,7 +16,7 @@ import numpy as np
 
 from liftwild import __version__
 from liftwild.crop import BOX_MARGIN, Crop
-from liftwild.errors import LiftwildError
+from liftwild.errors import LiftwildError, reason_of
 from liftwild.files import staging, writing
 from liftwild.inference.onnx_graph import CROPS, INSIDE, JOINTS, LOG_SPREAD, VISIBLE
 from liftwild.inference.openvino_runtime import openvino_core
@@ -202,7 +202,10 @@ def _write_openvino(path: Path, graph: bytes, told: Mapping[str, str]) -> None:
     except ImportError as error:
         raise LiftwildError(f"--to openvino needs OpenVINO ({error}): pip install 'liftwild[openvino]'") from None
     model = openvino_core().read_model(graph)
-    openvino.save_model(model, path, compress_to_fp16=False)
-    digest = hashlib.sha256(path.with_suffix(".bin").read_bytes()).hexdigest()
-    model.set_rt_info({**told, "bin_sha256": digest}, "liftwild")
-    openvino.save_model(model, path, compress_to_fp16=False)
+    try:
+        openvino.save_model(model, path, compress_to_fp16=False)
+        digest = hashlib.sha256(path.with_suffix(".bin").read_bytes()).hexdigest()
+        model.set_rt_info({**told, "bin_sha256": digest}, "liftwild")
+        openvino.save_model(model, path, compress_to_fp16=False)
+    except RuntimeError as error:
+        raise LiftwildError(f"{path.name}: cannot be written: {reason_of(error)}; is the disk full?") from None

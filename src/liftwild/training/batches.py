@@ -53,8 +53,8 @@ def stage_batches(
         if "DataLoader worker" not in str(error):
             raise
         raise LiftwildError(
-            "a process that loads data came to its end; is there memory for it, and room in /dev/shm? --workers 0 does "
-            "without such processes"
+            "a process that loads data came to its end; is there memory for it, room in /dev/shm, a temporary folder? "
+            "--workers 0 does without such processes"
         ) from None
 
 
