@@ -15,14 +15,18 @@ from typing import Any
 import click
 
 from liftwild import __version__
+from liftwild.cli.angles import angles_command
 from liftwild.cli.calibrate import calibrate_command
+from liftwild.cli.convert import convert_command
 from liftwild.cli.evaluate import evaluate_command
 from liftwild.cli.export import export_command
+from liftwild.cli.info import info_command
 from liftwild.cli.predict import predict_command
 from liftwild.cli.prepare import prepare_command
 from liftwild.cli.render import render_command
 from liftwild.cli.report import report_command
 from liftwild.cli.train import train_command
+from liftwild.cli.view import view_command
 from liftwild.console import discard, discarded, printable, say
 from liftwild.errors import LiftwildError, reason_of_os
 
@@ -44,7 +48,8 @@ class _Commands(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE:  # whoever read what we say has read enough; click ends without a word
                 raise
-            say(f"error: {error.filename or 'standard output'}: {reason_of_os(error)}", err=True)
+            where = f"{error.filename}: " if error.filename else ""
+            say(f"error: {where}{reason_of_os(error)}", err=True)
             ctx.exit(1)
         except click.ClickException as error:
             error.message = printable(error.message)  # type: ignore[misc]  # it may hold the name of a file
@@ -105,8 +110,8 @@ def cli() -> None:
 
 
 COMMANDS = (
-    predict_command, train_command, evaluate_command, report_command, calibrate_command, export_command,
-    prepare_command, render_command,
+    predict_command, view_command, convert_command, info_command, angles_command, train_command, evaluate_command,
+    report_command, calibrate_command, export_command, prepare_command, render_command,
 )  # fmt: skip
 for command in COMMANDS:
     cli.add_command(command)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from liftwild.console import say
+from liftwild.console import file_stem, say
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.evaluation.cost import cost_table
@@ -97,11 +97,11 @@ def write_report(
         files = []
         for table in tables:
             for suffix, content in ((".tex", as_latex(table)), (".csv", as_csv(table))):
-                files.append(stage / (table.key.replace("/", "-") + suffix))
+                files.append(stage / (file_stem(table.key.replace("/", "-")) + suffix))
                 files[-1].write_bytes(content.encode())
         pictures = _charts(stage, found)
         for store in opened:
-            pictures.append(stage / f"people-{store.path.stem}.jpg")
+            pictures.append(stage / f"people-{file_stem(store.path.stem)}.jpg")
             pictures[-1].write_bytes(small_jpeg(_side_by_side(store, found, seed)))
         shown = [f"![{path.stem}]({path.name})" for path in pictures]
         text = comparison_text(found, notes) + ("\n" + "\n\n".join(shown) + "\n" if shown else "")
@@ -143,7 +143,7 @@ def _charts(folder: Path, found: Sequence[Scored]) -> list[Path]:
                 for label, runs in shown.items()
             }
             joints = {label: np.mean([poses.joint_errors() for poses in runs], axis=0) for label, runs in shown.items()}
-            pck, errors = folder / f"pck-{name}.png", folder / f"joints-{name}.png"
+            pck, errors = folder / f"pck-{file_stem(name)}.png", folder / f"joints-{file_stem(name)}.png"
             write_pck_curves(pck, f"PCK on {name}", CURVE_MM, curves)
             write_joint_errors(errors, f"Mean error by joint on {name}", MPII_16.names, joints)
             written += [pck, errors]
