@@ -46,7 +46,7 @@ def test_a_damaged_checkpoint_is_replaced_by_the_older_one(
     assert said.count("; going on from an older checkpoint\n") == 1 and str(newer) in said
     for path in checkpoints.list_checkpoints(folder):
         (path / "state.json").unlink()
-    with pytest.raises(LiftwildError, match="none of the checkpoints in .* is whole; train into another --out"):
+    with pytest.raises(LiftwildError, match=r"none of the checkpoints in .* is whole; train into another --out"):
         run(tiny_recipe(*stores), tmp_path / "run", resume=True)
 
 
@@ -56,7 +56,7 @@ def test_two_trainings_in_one_folder(stores: tuple[Path, Path], tmp_path: Path) 
 
     with run_folder(tmp_path / "run", First()):  # type: ignore[arg-type]
         for resume in (False, True):
-            with pytest.raises(LiftwildError, match="another process is writing .*checkpoints; wait for it"):
+            with pytest.raises(LiftwildError, match=r"another process is writing .*checkpoints; wait for it"):
                 run(tiny_recipe(*stores), tmp_path / "run", resume=resume)
     assert run(tiny_recipe(*stores), tmp_path / "run", stop_after=1).steps == 1
 
