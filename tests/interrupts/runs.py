@@ -17,6 +17,7 @@ import torch
 
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
+from liftwild.io.formats import FORMATS
 from liftwild.network.posenet import PoseNet
 from liftwild.training.checkpoint import check_whole
 from liftwild.weights import save_weights
@@ -32,10 +33,11 @@ from tests.support.training import tiny_recipe, to_toml
 from tests.support.videos import BOX, write_video
 
 NETWORK = "--weights IN/tiny.safetensors --runtime torch --device cpu"
+EVERYTHING = ",".join((*FORMATS, "overlay"))
 # By name: what is typed, where IN is the folder of the inputs and COUNT a number; results go into this folder.
 COMMANDS = {
     "predict photos": f"predict IN/photos --whole {NETWORK} --format json,csv -o out",
-    "predict clip": f"predict IN/clip.mp4 --box {BOX} {NETWORK} --format json,npz,bvh,trc,overlay --view -o out",
+    "predict clip": f"predict IN/clip.mp4 --box {BOX} {NETWORK} --format {EVERYTHING} --view -o out",
     "prepare coco": "prepare coco IN/labels.json IN/photos -o x.arrow",
     "prepare h36m": "prepare h36m IN/h36m -o x.arrow --split test",
     "render": "render wild -n COUNT --size 64 --processes 2 --pictures people --sheet x.png -o x.arrow",

@@ -116,7 +116,7 @@ def worker_init(_: int) -> None:
     """One thread a loader worker: the workers are the parallelism. It ends with its parent, and where a batch cannot be
     handed over."""
     end_with_parent()
-    multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_give_up)  # type: ignore[method-assign]
+    multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_give_up)  # type: ignore[attr-defined]
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
 
