@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.interrupts.runs import COMMANDS, LONG, Server, Undisturbed, contents, make_inputs, started_server
+from tests.support.disturbed_commands import COMMANDS, LONG, Server, Undisturbed, contents, make_inputs, started_server
 
 
 @pytest.fixture(scope="package")

@@ -13,7 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.interrupts.runs import COMMANDS, LONG, MOMENTS, STAGE, Server, Undisturbed, differences, half_files
+from tests.support.disturbed_commands import (
+    COMMANDS,
+    LONG,
+    MOMENTS,
+    STAGE,
+    Server,
+    Undisturbed,
+    differences,
+    half_files,
+)
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)  # in turn
 CODES = {signal.SIGKILL: {-9}, signal.SIGTERM: {143, -15}, signal.SIGINT: {130, 1, -2}}

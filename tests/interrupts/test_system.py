@@ -13,7 +13,16 @@ from typing import Any
 
 import pytest
 
-from tests.interrupts.runs import COMMANDS, LONG, STAGE, Server, Undisturbed, contents, differences, half_files
+from tests.support.disturbed_commands import (
+    COMMANDS,
+    LONG,
+    STAGE,
+    Server,
+    Undisturbed,
+    contents,
+    differences,
+    half_files,
+)
 
 Find = Callable[[str], Undisturbed]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import multiprocessing.queues
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -117,6 +118,7 @@ def worker_init(_: int) -> None:
     handed over."""
     end_with_parent()
     multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_give_up)  # type: ignore[attr-defined]
+    sys.excepthook = lambda *_: None  # its errors go to its parent; others, as that the parent was killed, to nobody
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
 

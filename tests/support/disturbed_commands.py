@@ -105,7 +105,7 @@ def started_server() -> Iterator[Server]:
     """A server that is ready, until the block ends."""
     environment = {**ENVIRONMENT, "PYTHONPATH": f"{ENVIRONMENT['PYTHONPATH']}:{ROOT}"}
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.interrupts.fork_server"],
+        [sys.executable, "-m", "tests.support.fork_server"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
     ) as process:  # fmt: skip
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
