@@ -18,7 +18,7 @@ from liftwild import __version__
 from liftwild.crop import BOX_MARGIN, Crop
 from liftwild.errors import LiftwildError
 from liftwild.inference.onnx_graph import CROPS, INSIDE, JOINTS, LOG_SPREAD, VISIBLE
-from liftwild.inference.openvino_runtime import openvino_core
+from liftwild.inference.openvino_runtime import import_openvino, openvino_core
 from liftwild.inference.runtime import Runtime, find_device, infer_crops
 from liftwild.inference.runtimes import FORMAT, VERSION, open_runtime
 from liftwild.inference.torch_runtime import TorchRuntime
@@ -196,10 +196,7 @@ def _write_onnx(path: Path, graph: bytes, told: Mapping[str, str]) -> None:
 
 
 def _write_openvino(path: Path, graph: bytes, told: Mapping[str, str]) -> None:
-    try:
-        import openvino
-    except ImportError as error:
-        raise LiftwildError(f"--to openvino needs OpenVINO ({error}): pip install 'liftwild[openvino]'") from None
+    openvino = import_openvino()
     model = openvino_core().read_model(graph)
     openvino.save_model(model, path, compress_to_fp16=False)
     digest = hashlib.sha256(path.with_suffix(".bin").read_bytes()).hexdigest()
