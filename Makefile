@@ -20,11 +20,12 @@ endif
 export PHOTO
 
 MAKEFLAGS += --no-print-directory
-.PHONY: help demo test check bench bench-ablation wheel clean
+.PHONY: help demo test fuzz check bench bench-ablation wheel clean
 
 help:
 	@echo "make demo    3D pose of one photo (PHOTO=examples/person.jpg) into out/demo"
 	@echo "make test    run the tests"
+	@echo "make fuzz    read N=10000 damaged files of all kinds"
 	@echo "make check   formatting, lint and types"
 	@echo "make bench   run the benchmarks (BENCH=\"--photos FOLDER\"; benchmarks/README.md)"
 	@echo "make bench-peers  set up MediaPipe in .venv-peers, for make bench to compare with"
@@ -47,6 +48,12 @@ endif
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+# What fails is kept in tests/fuzz/cases. Another SEED gives other cases.
+N ?= 10000
+SEED ?= 1
+fuzz: $(READY)
+	$(BIN)/python -m tests.support.fuzz.hunt $(N) --seed $(SEED)
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -79,16 +80,18 @@ class Hunt:
         elif case.name is not None:
             os.rename(file, os.path.join(file.parent, case.name))
         asked = {"command": kind.command, "folder": str(folder), "keeps": kind.keeps}
-        worker = self._started()
+        worker = self.started()
         assert worker.stdin is not None and worker.stdout is not None
-        worker.stdin.write(json.dumps(asked) + "\n")
-        worker.stdin.flush()
+        with suppress(BrokenPipeError):  # it has ended: seen below
+            worker.stdin.write(json.dumps(asked) + "\n")
+            worker.stdin.flush()
         ready = select.select([worker.stdout], [], [], 5 * LIMIT_S)[0]
         if ready and (line := worker.stdout.readline()):
             return json.loads(line)
         return self._ended(worker, bool(ready))
 
-    def _started(self) -> subprocess.Popen[str]:
+    def started(self) -> subprocess.Popen[str]:
+        """The process, which is started where there is none."""
         if self._worker is None:
             command = [sys.executable, "-m", "tests.support.fuzz.worker", str(self.trace)]
             environment = {**ENVIRONMENT, "PYTHONPATH": f"{ROOT}:{ENVIRONMENT['PYTHONPATH']}"}
@@ -106,7 +109,7 @@ class Hunt:
         trace = self.trace.read_text(errors="replace")
         places = [line.strip() for line in trace.splitlines() if "liftwild" in line][:2]
         how = "takes too long" if "Timeout" in trace or not ready else f"ends the process ({code})"
-        return {"fault": f"{how}: {' < '.join(places)}", "said": trace[-2000:]}
+        return {"fault": f"{how}: {' < '.join(places)}", "code": str(code), "said": trace[-2000:]}
 
     def close(self) -> None:
         """End the process."""
@@ -119,11 +122,9 @@ class Hunt:
 
 
 def _close(stream: IO[Any] | None) -> None:
-    if stream is not None:
-        try:
+    with suppress(BrokenPipeError):
+        if stream is not None:
             stream.close()
-        except BrokenPipeError:
-            pass
 
 
 def main() -> None:

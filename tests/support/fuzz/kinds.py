@@ -30,9 +30,11 @@ from tests.support.h36m_layouts import (
 )
 from tests.support.images import encode, jpeg_with_exif, picture, png_with_exif, write_photo
 from tests.support.label_files import CAMERA, annotation, annotation_3d, labels, write_labels
-from tests.support.motion_files import AMC, ASF, TINY
+from tests.support.motion_files import AMC, ASF
 from tests.support.networks import TINY as TINY_NETWORK
 from tests.support.npz_layouts import write_3dhp_crops, write_npz
+from tests.support.placed_clips import recording as clip_recording
+from tests.support.poses import STANDING
 from tests.support.recordings import photo as photo_recording
 from tests.support.stores import write_store
 from tests.support.training import tiny_recipe, to_toml
@@ -186,8 +188,13 @@ def _recording(suffix: str) -> Seeds:
     return write
 
 
-def _text(name: str, content: str) -> Seeds:
-    return lambda folder: (folder / name).write_text(content) and None  # type: ignore[func-returns-value]
+def _nothing(_: object) -> None:
+    """What a lambda gives that writes."""
+
+
+def _bvh(folder: Path) -> None:
+    joints = STANDING + np.random.default_rng(0).normal(0, 15, (4, *STANDING.shape))
+    clip_recording(joints, np.tile([0.0, 0.0, 3000.0], (4, 1)), np.arange(4) / 25).save(folder / "x.bvh")
 
 
 def _asf(folder: Path) -> None:
@@ -220,16 +227,30 @@ def _3dhp_train(folder: Path) -> None:
 
 
 def _npz(kind: str) -> Seeds:
-    return lambda folder: write_npz(folder / "labels.npz", kind, ["a.png", "b.png"]) and None  # type: ignore[func-returns-value]
+    names = [f"S1/S1_Directions_1.54138969/S1_Directions_1.54138969_00000{number}.jpg" for number in (1, 6)]
+    return lambda folder: _nothing(write_npz(folder / "labels.npz", kind, names))
 
 
 def _prepare(*arguments: str) -> tuple[str, ...]:
     return ("prepare", *arguments, "-o", f"{OUT}/x.arrow")
 
 
-RESUME = ("train", "tiny.toml", "--out", "run", "--resume", "--workers", "0", "--accelerator", "cpu", "--stop-after", "3")
+RESUME = (
+    "train",
+    "tiny.toml",
+    "--out",
+    "run",
+    "--resume",
+    "--workers",
+    "0",
+    "--accelerator",
+    "cpu",
+    "--stop-after",
+    "3",
+)
 CALIBRATED = ("evaluate", "tiny.safetensors", "x.arrow", "--device", "cpu")
 TRAIN = ("train", "tiny.toml", "--out", f"{OUT}/run", "--workers", "0", "--accelerator", "cpu", "--stop-after", "1")
+CHECKPOINT = "run/checkpoints/step-00000002"
 H36M_KEY = (9, 2, 1, 1)
 
 KINDS: dict[str, Kind] = {
@@ -249,27 +270,27 @@ KINDS: dict[str, Kind] = {
     "results": Kind(_results, "results.json",
                     ("predict", "photos", "--boxes", "results.json", "--photo-ids", "labels.json",
                      *(option for option in QUICK if option != "--whole")), "json"),
-    "mpii-json": Kind(lambda folder: write_mpii(folder, "json") and None, "annot/valid.json",
+    "mpii-json": Kind(lambda folder: _nothing(write_mpii(folder, "json")), "annot/valid.json",
                       _prepare("mpii", ".", "--split", "val", "--allow-missing"), "json"),
-    "mpii-h5": Kind(lambda folder: write_mpii(folder, "h5") and None, "annot/valid.h5",
+    "mpii-h5": Kind(lambda folder: _nothing(write_mpii(folder, "h5")), "annot/valid.h5",
                     _prepare("mpii", ".", "--split", "val", "--allow-missing")),
-    "mpii-mat": Kind(lambda folder: write_mpii(folder, "mat", "train") and None, "mpii_human_pose_v1_u12_1.mat",
+    "mpii-mat": Kind(lambda folder: _nothing(write_mpii(folder, "mat", "train")), "mpii_human_pose_v1_u12_1.mat",
                      _prepare("mpii", ".", "--allow-missing")),
-    "lsp-mat": Kind(lambda folder: write_lsp(folder, "LSP", 2) and None, "joints.mat",
+    "lsp-mat": Kind(lambda folder: _nothing(write_lsp(folder, "LSP", 2)), "joints.mat",
                     _prepare("lsp", ".", "--allow-missing")),
-    "h36m-mat": Kind(lambda folder: write_h36m_folder(folder, H36M_KEY, 6) and None,
+    "h36m-mat": Kind(lambda folder: _nothing(write_h36m_folder(folder, H36M_KEY, 6)),
                      "s_09_act_02_subact_01_ca_01/matlab_meta.mat", _prepare("h36m", ".", "--split", "test")),
     "h36m-cdf": Kind(_h36m_videos, "S9/MyPoseFeatures/D3_Positions_mono/Directions.54138969.cdf",
                      _prepare("h36m", ".", "--split", "test", "--every", "2")),
     "h36m-xml": Kind(_h36m_videos, "metadata.xml", _prepare("h36m", ".", "--split", "test", "--every", "2"), "words"),
-    "h36m-fetch": Kind(lambda folder: write_h36m_fetch(folder, 9, "Directions-1", 2, [0, 5]) and None,
+    "h36m-fetch": Kind(lambda folder: _nothing(write_h36m_fetch(folder, 9, "Directions-1", 2, [0, 5])),
                        "S9/Directions-1/annot.h5", _prepare("h36m", ".", "--split", "test")),
     "h36m-annot": Kind(
-        lambda folder: write_h36m_annot(folder, "annotSampleTest.h5", [(H36M_KEY, 0), (H36M_KEY, 5)]) and None,
+        lambda folder: _nothing(write_h36m_annot(folder, "annotSampleTest.h5", [(H36M_KEY, 0), (H36M_KEY, 5)])),
         "annotSampleTest.h5", _prepare("h36m", ".", "--split", "test")),
-    "h36m-csv": Kind(lambda folder: write_h36m_challenge(folder, "Val", 2) and None, "Val/POSE/00001.csv",
+    "h36m-csv": Kind(lambda folder: _nothing(write_h36m_challenge(folder, "Val", 2)), "Val/POSE/00001.csv",
                      _prepare("h36m", ".", "--split", "test", "--keypoints", "../Val.coco.json"), "words"),
-    "3dhp-test": Kind(lambda folder: write_3dhp_test(folder, "TS1", 3) and None, "TS1/annot_data.mat",
+    "3dhp-test": Kind(lambda folder: _nothing(write_3dhp_test(folder, "TS1", 3)), "TS1/annot_data.mat",
                       _prepare("mpi-inf-3dhp", ".", "--split", "test")),
     "3dhp-train": Kind(_3dhp_train, "S1/Seq1/annot.mat", _prepare("mpi-inf-3dhp", ".", "--every", "1")),
     "3dhp-camera": Kind(_3dhp_train, "S1/Seq1/camera.calibration", _prepare("mpi-inf-3dhp", ".", "--every", "1"),
@@ -277,35 +298,42 @@ KINDS: dict[str, Kind] = {
     "npz-mmpose": Kind(_npz("mmpose h36m"), "labels.npz", _prepare("npz", "labels.npz", "images", "--allow-missing"),
                        "zip"),
     "npz-spin": Kind(_npz("spin"), "labels.npz", _prepare("npz", "labels.npz", "images", "--allow-missing"), "zip"),
-    "3dhp-crops": Kind(lambda folder: write_3dhp_crops(folder, "TS1", 1) and None, "TS1/bb_cropped_data.mat",
+    "3dhp-crops": Kind(lambda folder: _nothing(write_3dhp_crops(folder, "TS1", 1)), "TS1/bb_cropped_data.mat",
                        _prepare("mpi-inf-3dhp", ".", "--split", "test")),
     "store": Kind(_store, "x.arrow", CALIBRATED),
     "predictions": Kind(_predictions, "kept.arrow", ("report", "kept.arrow", "--any-count")),
     "weights": Kind(_store, "tiny.safetensors", CALIBRATED, "safetensors"),
     "weights-json": Kind(_store, "tiny.json", CALIBRATED, "json"),
     "recipe": Kind(_recipe, "tiny.toml", TRAIN, "toml"),
-    "checkpoint-state": Kind(_checkpoint, "run/checkpoints/step-00000002/state.json", RESUME, "json", keeps=True),
-    "checkpoint-optimizer": Kind(_checkpoint, "run/checkpoints/step-00000002/optimizer.safetensors", RESUME, "safetensors", keeps=True),
-    "checkpoint-net": Kind(_checkpoint, "run/checkpoints/step-00000002/net.safetensors", RESUME, "safetensors", keeps=True),
+    "checkpoint-state": Kind(_checkpoint, f"{CHECKPOINT}/state.json", RESUME, "json", keeps=True),
+    "checkpoint-optimizer": Kind(_checkpoint, f"{CHECKPOINT}/optimizer.safetensors", RESUME, "safetensors", keeps=True),
+    "checkpoint-net": Kind(_checkpoint, f"{CHECKPOINT}/net.safetensors", RESUME, "safetensors", keeps=True),
     "training-log": Kind(_checkpoint, "run/log.jsonl", RESUME, "words", keeps=True),
     "recording-json": Kind(_recording(".json"), "r.json", ("read_json", "r.json"), "json"),
     "recording-npz": Kind(_recording(".npz"), "r.npz", ("read_npz", "r.npz"), "zip"),
-    "bvh": Kind(_text("x.bvh", TINY), "x.bvh", ("prepare", "poses", "x.bvh", "-o", f"{OUT}/x.npy"), "words"),
+    "bvh": Kind(_bvh, "x.bvh", ("prepare", "poses", "x.bvh", "-o", f"{OUT}/x.npy"), "words"),
     "asf": Kind(_asf, "x.asf", ("prepare", "poses", "x.amc", "-o", f"{OUT}/x.npy"), "words"),
     "amc": Kind(_asf, "x.amc", ("prepare", "poses", "x.amc", "-o", f"{OUT}/x.npy"), "words"),
     "poses": Kind(_poses, "x.npy", ("read_poses", "x.npy")),
     "cost": Kind(_cost, "cost.json", ("report", "kept.arrow", "--any-count", "--bench", "cost.json"), "json"),
     "onnx": Kind(_exported, "tiny.onnx",
-                 ("predict", "photos", "--weights", "tiny.onnx", "--whole", "--no-figure", "-o", OUT)),
+                 ("predict", "photos", "--weights", "tiny.onnx", "--runtime", "onnx", "--whole", "--no-figure",
+                  "-o", OUT)),
 }  # fmt: skip
 
 
 def write_seeds(folder: Path, names: tuple[str, ...] = ()) -> None:
     """The seeds of each kind in ``folder/NAME/in``."""
+    written: dict[Seeds, str] = {}
     for name in names or KINDS:
-        (folder / name / "in").mkdir(parents=True)
-        KINDS[name].write(folder / name / "in")
-        assert (folder / name / "in" / KINDS[name].file).is_file(), f"{name}: no {KINDS[name].file}"
+        kind = KINDS[name]
+        if kind.write in written:
+            shutil.copytree(folder / written[kind.write], folder / name)
+        else:
+            (folder / name / "in").mkdir(parents=True)
+            kind.write(folder / name / "in")
+            written[kind.write] = name
+        assert (folder / name / "in" / kind.file).is_file(), f"{name}: no {kind.file}"
 
 
 def fresh(seeds: Path, kind: str, work: Path) -> Path:

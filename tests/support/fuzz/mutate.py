@@ -108,9 +108,9 @@ def _damaged_json(data: bytes, rng: random.Random) -> bytes:
         case 0:
             del container[key]
         case 1 if isinstance(container, dict):
-            container[str(_hostile(rng, ""))] = container.pop(key)
+            container[rng.choice(TEXTS)] = container.pop(key)
         case 1 | 2 if isinstance(old, list):
-            container[key] = rng.choice((old * 2, old[:-1], old[:1], [old], old + [_hostile(rng)]))
+            container[key] = rng.choice((old * 2, old[:-1], old[:1], [old], [*old, _hostile(rng)]))
         case _:
             container[key] = _hostile(rng, old)
     return _dumped(document)

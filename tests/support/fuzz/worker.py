@@ -1,8 +1,8 @@
 """The process that reads damaged files: ``python -m tests.support.fuzz.worker TRACE``.
 
 Reads a line of JSON for each case, {"command": [...], "folder": ..., "keeps": whether the folder may change}, and
-answers with a line, {"fault": "" or what was wrong, "said": ...}. A crash or a case that takes too long ends it; then
-TRACE holds where it was.
+answers with a line, {"fault": "" or what was wrong, "code": that of the exit, "said": ...}. A crash, or a case that
+takes too long, ends it; then TRACE holds where it was.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 
 LIMIT_S = 20.0
 LIMIT_BYTES = 2 * 2**30  # of memory, above what the process has before the first case
-MAX_LINES = 40  # that a case may say
+MAX_LINES = 20  # that a case may say on stderr
 ACTS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]")
 
 
@@ -65,8 +65,8 @@ def _listing(folder: Path) -> list[tuple[str, int]]:
     return sorted((str(path), path.lstat().st_size) for path in folder.rglob("*") if not path.is_dir())
 
 
-def _judged(code: int, said: str, noise: str, warned: list[str]) -> str:
-    """What is wrong with how a case ended, or ""."""
+def judged(code: int, out: str, said: str, noise: str, warned: list[str]) -> str:
+    """What is wrong with how a case ended, or ""; ``out``, ``said``: what stood on stdout and stderr."""
     errors = [line for line in said.splitlines() if line.lstrip("\r").startswith("error:")]
     if "please report this" in said or "Traceback" in said:
         return "not foreseen: " + next(line for line in said.splitlines() if "please report" in line or "Trace" in line)
@@ -74,7 +74,7 @@ def _judged(code: int, said: str, noise: str, warned: list[str]) -> str:
         return f"noise of a library: {noise.strip().splitlines()[0][:200]}"
     if warned:
         return f"warning: {warned[0][:200]}"
-    if found := ACTS.search(said):
+    if found := ACTS.search(out + said):
         return f"control character {found[0]!r} printed"
     if code not in (0, 1):
         return f"exit code {code}: {said.strip().splitlines()[-1:]}"
@@ -82,11 +82,11 @@ def _judged(code: int, said: str, noise: str, warned: list[str]) -> str:
         return f"{len(errors)} lines of error"
     if code == 0 and errors:
         return f"exit code 0 after {errors[0][:200]}"
-    return "too many lines" if said.count("\n") > MAX_LINES else ""
+    return f"{said.count(chr(10))} lines on stderr" if said.count("\n") > MAX_LINES else ""
 
 
 def _case(asked: dict[str, Any], calls: dict[str, Callable[[Path], Any]], base: int) -> dict[str, str]:
-    folder, out = Path(asked["folder"]), io.StringIO()
+    folder, out, err = Path(asked["folder"]), io.StringIO(), io.StringIO()
     os.chdir(folder)
     before = _listing(folder)
     Path("/proc/self/clear_refs").write_text("5")  # the highest memory begins anew
@@ -95,7 +95,7 @@ def _case(asked: dict[str, Any], calls: dict[str, Callable[[Path], Any]], base: 
         kept = os.dup(2)
         os.dup2(real.fileno(), 2)
         try:
-            with redirect_stdout(out), redirect_stderr(out):
+            with redirect_stdout(out), redirect_stderr(err):
                 code = _run(asked["command"], calls)
             fault = ""
         except BaseException as error:
@@ -107,13 +107,15 @@ def _case(asked: dict[str, Any], calls: dict[str, Callable[[Path], Any]], base: 
             os.close(kept)
         real.seek(0)
         noise = real.read().decode("utf-8", "replace")
-    lines = [str(one.message) for one in warned if "liftwild" in one.filename or issubclass(one.category, RuntimeWarning)]
-    fault = fault or _judged(code, out.getvalue(), noise, lines)
+    lines = [
+        str(one.message) for one in warned if "liftwild" in one.filename or issubclass(one.category, RuntimeWarning)
+    ]
+    fault = fault or judged(code, out.getvalue(), err.getvalue(), noise, lines)
     if not fault and (grown := _status("VmHWM") - base) > LIMIT_BYTES:
         fault = f"{grown / 2**20:.0f} MiB of memory"
     if not fault and not asked["keeps"] and _listing(folder) != before:
         fault = f"writes outside its output: {sorted(set(_listing(folder)) ^ set(before))[:2]}"
-    return {"fault": fault, "said": out.getvalue()[-2000:] + noise[-500:]}
+    return {"fault": fault, "code": str(code), "said": err.getvalue()[-2000:] + out.getvalue()[-1000:] + noise[-500:]}
 
 
 def main() -> None:
