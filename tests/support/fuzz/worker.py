@@ -35,6 +35,7 @@ def _status(name: str) -> int:
 
 def _python_calls() -> dict[str, Callable[[Path], Any]]:
     """What only the Python API reads, by the word that stands first in a command."""
+    import liftwild.media.video  # noqa: F401 - before anything opens a video: it has FFmpeg keep quiet
     from liftwild.io.json_file import read_json
     from liftwild.io.npz import read_npz
     from liftwild.synthetic.poses.pose_bank import read_poses
