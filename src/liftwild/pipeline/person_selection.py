@@ -53,6 +53,11 @@ class PersonSelection:
         if self.max_people is not None and self.max_people < 1:
             raise LiftwildError(f"the most people must be 1 or more, not {self.max_people}")
 
+    @property
+    def may_repeat(self) -> bool:
+        """Whether somebody may be in several boxes of a photo: those of the detector, not those that were given."""
+        return self.box is None and self.external is None and self.detector is not None
+
     def in_photo(self, image: np.ndarray, path: Path | None = None) -> SelectedPeople:
         """The people of a photo (H, W, 3) uint8 RGB; ``path``: by which external boxes know it."""
         if self.box is not None:
