@@ -31,6 +31,7 @@ help:
 	@echo "make bench   run the benchmarks (BENCH=\"--photos FOLDER\"; benchmarks/README.md)"
 	@echo "make bench-peers  set up MediaPipe in .venv-peers, for make bench to compare with"
 	@echo "make bench-ablation  the paper's four ablations on rendered people and photos, small: runs/ablation (docs/paper-tables.md)"
+	@echo "make check-opensim, make check-blender  have OpenSim and Blender read files of the example clip"
 	@echo "make wheel   build the wheel into dist/ and try it in an empty environment"
 	@echo "make clean   remove .venv, .venv-peers, .venv-lowest, dist/, out/demo and caches"
 
@@ -97,6 +98,37 @@ bench-peers: .venv-peers/.ready
 	.venv-peers/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r benchmarks/peers.txt
 	@touch $@
 
+# OpenSim and Blender read what is written, each in an environment of its own; neither is needed for anything else.
+# Blender's package has wheels for Python 3.11 (4.5) and 3.13 (5.3).
+CHECKED := out/check-files
+.PHONY: check-opensim check-blender check-files
+check-opensim: check-files .venv-opensim/.ready
+	@# It leaves its log where it runs.
+	cd $(CHECKED) && $(CURDIR)/.venv-opensim/bin/python $(CURDIR)/scripts/check_opensim.py .
+
+check-blender: check-files .venv-blender/.ready
+	.venv-blender/bin/python scripts/check_blender.py $(CHECKED)
+	@echo "Look at $(CHECKED)/blender.png"
+
+check-files: $(READY)
+	@rm -rf $(CHECKED)
+	$(BIN)/python scripts/make_files_to_check.py $(CHECKED)
+
+.venv-opensim/.ready:
+	$(PYTHON) -m venv --clear .venv-opensim
+	@echo '*' > .venv-opensim/.gitignore
+	.venv-opensim/bin/python -m pip install -qq --disable-pip-version-check opensim==4.6
+	@touch $@
+
+.venv-blender/.ready:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if v in ((3, 11), (3, 13)) else \
+	    "bpy has no wheel for Python %d.%d; choose 3.11 or 3.13: make PYTHON=python3.11 check-blender" % v)'
+	$(PYTHON) -m venv --clear .venv-blender
+	@echo '*' > .venv-blender/.gitignore
+	.venv-blender/bin/python -m pip install -qq --disable-pip-version-check 'bpy==4.5.15; python_version == "3.11"' \
+	    'bpy==5.3.0; python_version == "3.13"'
+	@touch $@
+
 # ABLATION="--photos labels.json photos/ --real pose2sim.arrow --seeds 5": experiments/ablation.py --help
 bench-ablation: $(READY)
 	$(BIN)/python experiments/ablation.py --out runs/ablation $(ABLATION)
@@ -105,7 +137,7 @@ wheel: $(READY)
 	scripts/check_wheel.sh dist
 
 clean:
-	rm -rf $(VENV) .venv-peers $(LOWEST) dist out/demo .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-peers .venv-opensim .venv-blender $(LOWEST) dist out/demo $(CHECKED) .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src tests benchmarks scripts -name __pycache__ -type d -exec rm -rf {} +
 
 # The mark is removed first and written last: a set-up that was interrupted starts over.
@@ -115,5 +147,5 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (once, takes a few minutes)"
 	@rm -f $@
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[train,datasets,figures,openvino,onnx,heic,dev]'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[train,datasets,figures,openvino,onnx,heic,c3d,dev]'
 	@touch $@

@@ -18,10 +18,10 @@ from collections.abc import Sequence
 from itertools import chain, cycle, islice
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from liftwild.boxes import body_box
+from liftwild.media.video_writer import VideoWriter
 from liftwild.synthetic.render.clip import render_clip
 
 FPS, DISTINCT, SIZE, EVERY_S = 25, 250, 320, 0.1
@@ -50,13 +50,10 @@ def make_clip(path: Path, minutes: int) -> str:
     frames = list(render_clip(DISTINCT, 5, fps=FPS, size=SIZE))
     box = body_box(frames[0].joints_2d[0], np.ones(16, dtype=bool))
     assert box is not None
-    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), FPS, (SIZE, SIZE))
-    if not writer.isOpened():
-        sys.exit("error: this OpenCV cannot write mp4")
     there_and_back = cycle(chain(range(DISTINCT), range(DISTINCT - 2, 0, -1)))
-    for number in islice(there_and_back, minutes * 60 * FPS):
-        writer.write(cv2.cvtColor(frames[number].image, cv2.COLOR_RGB2BGR))
-    writer.release()
+    with path.open("wb") as file, VideoWriter(file, SIZE, SIZE, FPS, path) as writer:
+        for number, shown in enumerate(islice(there_and_back, minutes * 60 * FPS)):
+            writer.write(frames[shown].image, number / FPS, (number + 1) / FPS)
     return ",".join(f"{value:.1f}" for value in box)
 
 

@@ -21,7 +21,8 @@ from liftwild.evaluation.tables import markdown_table
 from liftwild.inference.runtime import Runtime
 from liftwild.media.photo import load_photo, read_photo
 from liftwild.pipeline.options import OutputOptions, PoseOptions
-from liftwild.pipeline.outputs import OutputGuard, write_photo, write_photos
+from liftwild.pipeline.output_guard import OutputGuard
+from liftwild.pipeline.outputs import write_photo, write_photos
 from liftwild.pipeline.person_selection import PersonSelection
 from liftwild.pipeline.photos import PhotoResult
 from liftwild.pipeline.postprocess import postprocess_photo

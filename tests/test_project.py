@@ -43,7 +43,10 @@ FORBIDDEN = (
     ("liftwild.synthetic", "liftwild.data.readers"),
 )
 # Methods of what a user holds (``recording.save``, ``pose.plot``) reach up when they are called: (importer, imported).
-REACHES_UP = (("liftwild.pose", "liftwild.io"), ("liftwild.pose", "liftwild.viz"))
+REACHES_UP = (
+    ("liftwild.pose", "liftwild.kinematics"), ("liftwild.pose", "liftwild.io"), ("liftwild.pose", "liftwild.viz"),
+    ("liftwild.kinematics.angles", "liftwild.io"), ("liftwild.kinematics.angles", "liftwild.viz"),
+)  # fmt: skip
 # Rooms that a plain install runs: nothing in them may need an extra when it is imported.
 PLAIN = ("inference", "detection", "tracking", "placement", "kinematics", "media", "pipeline", "cli")
 EXTRAS = RUNTIME_LIBRARIES | OTHER_LIBRARIES

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -54,9 +56,9 @@ def test_a_missing_shard_is_named(tiny_weights: Path, tmp_path: Path) -> None:
     with pytest.raises(LiftwildError, match=f"{files[1].name} is missing, one of the {len(files)} files"):
         load_weights(tmp_path / "net.safetensors")
     card = json.loads((tmp_path / "net.json").read_text())
-    for wrong in ("net.safetensors", ["../net.safetensors"]):
+    for wrong, said in (("net.safetensors", "must be a list"), (["../net.safetensors"], "is not a list of file names")):
         (tmp_path / "net.json").write_text(json.dumps({**card, "files": wrong}))
-        with pytest.raises(LiftwildError, match=r"^[^:]*: files is not a list of file names"):
+        with pytest.raises(LiftwildError, match=rf"^[^:]*: files {said}"):
             load_weights(tmp_path / "net.safetensors")
 
 
@@ -98,3 +100,56 @@ def test_what_fp16_cannot_hold_stays_fp32(tiny_weights: Path, tmp_path: Path) ->
     assert kept[name].dtype == torch.float32 and (kept[name] == 1e5).all()
     assert all(tensor.dtype != torch.float32 for other, tensor in kept.items() if other != name)
     assert torch.equal(load_weights(tmp_path / "wide.safetensors")[0].state_dict()[name], net.state_dict()[name])
+
+
+HUGE = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"sum_length_mm": 4000.0', '"sum_length_mm": NaN', "sum_length_mm must be a number"),
+        ('"sum_length_mm": 4000.0', '"sum_length_mm": Infinity', "sum_length_mm must be a number"),
+        ('"sum_length_mm": 4000.0', '"sum_length_mm": -4000', "sum_length_mm must be a number"),
+        ('"sum_length_mm": 4000.0', '"sum_length_mm": true', "sum_length_mm must be a number"),
+        ('"sum_length_mm": 4000.0', f'"sum_length_mm": {HUGE}', "is not JSON"),
+        ('"sum_length_mm": 4000.0', f'"sum_length_mm": 1{"0" * 400}', "sum_length_mm must be a number"),
+        ('"sum_length_mm": 4000.0', '"x": ' + "[" * 100_000, "lists in lists"),
+        (
+            '"sum_length_mm": 4000.0',
+            '"sum_length_mm": 4000.0, "mean_pose_mm": [[1, 2, 3], [1]]',
+            "mean_pose_mm must be",
+        ),
+        ('"sum_length_mm": 4000.0', '"sum_length_mm": 4000.0, "bone_length_mm": "long"', "bone_length_mm must be 14"),
+        ('"sum_length_mm": 4000.0', '"sum_length_mm": 4000.0, "name": ["a"]', "name must be text"),
+        ('"stacks": 1', '"stacks": 100000', "network.stacks must be a whole number from 1 to 16, not 100000"),
+        ('"stacks": 1', '"stacks": 16', "does not hold the network"),
+        ('"features": 16', '"features": 2048', "does not hold the network"),
+        ('"input_px": 64', '"input_px": 640000', "network.input_px must be"),
+        ('"lifter": 0', '"lifter": 1e400', "network.lifter must be"),
+        ('"network": ', '"network": 3, "x": ', "network must be a table"),
+    ],
+)
+def test_hostile_cards_are_one_line_at_once(tiny_weights: Path, tmp_path: Path, old: str, new: str, said: str) -> None:
+    """Shapes are compared before a tensor is made: 16 stacks or 2,048 channels of a tiny file take no memory."""
+    for file in tiny_weights.parent.glob("tiny.*"):
+        shutil.copy(file, tmp_path)
+    beside = tmp_path / "tiny.json"
+    text = beside.read_text().replace("\n", " ")
+    text = re.sub(r'"sum_length_mm": [\d.]+', '"sum_length_mm": 4000.0', text)
+    assert old in text
+    beside.write_text(text.replace(old, new, 1))
+    with pytest.raises(LiftwildError, match=re.escape(said)) as caught:
+        load_weights(tmp_path / "tiny.safetensors")
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+def test_a_path_that_is_no_file_is_one_line(tiny_weights: Path, tmp_path: Path) -> None:
+    shutil.copy(tiny_weights, tmp_path)
+    (tmp_path / "tiny.json").mkdir()
+    (tmp_path / "circle.safetensors").symlink_to("circle.safetensors")
+    (tmp_path / "zero.safetensors").touch()
+    (tmp_path / "zero.json").symlink_to("/dev/zero")
+    for name in ("tiny", "circle", "zero", "x" * 5000, "x/" * 5000 + "x"):
+        with pytest.raises(LiftwildError):
+            load_weights(tmp_path / f"{name}.safetensors")

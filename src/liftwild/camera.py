@@ -155,6 +155,7 @@ def in_unit(joints_2d: np.ndarray, depth: np.ndarray, input_px: int) -> np.ndarr
 
 # A fitted camera may miss its points by so much (median): lenses distort, and labels are rounded.
 FIT_TOLERANCE_PX = 5.0
+FARTHEST_PX, FARTHEST_MM = 1e6, 1e6  # no joint of anybody lies so far away
 
 
 def fit_camera(points_2d: np.ndarray, points_3d: np.ndarray) -> Camera | None:
@@ -163,7 +164,8 @@ def fit_camera(points_2d: np.ndarray, points_3d: np.ndarray) -> Camera | None:
     None if they do not determine one, or if it misses them by more than ``FIT_TOLERANCE_PX`` (median).
     """
     points_2d, points_3d = points_2d.reshape(-1, 2), points_3d.reshape(-1, 3)
-    usable = np.isfinite(points_2d).all(axis=1) & np.isfinite(points_3d).all(axis=1) & (points_3d[:, 2] > 0)
+    low, high = np.abs(points_2d).max(axis=1, initial=0), np.abs(points_3d).max(axis=1, initial=0)
+    usable = (low < FARTHEST_PX) & (high < FARTHEST_MM) & (points_3d[:, 2] > 1)  # NaN is none of these
     points_2d, points_3d = points_2d[usable], points_3d[usable]
     slopes = points_3d[:, :2] / points_3d[:, 2:]
     if len(slopes) < 4 or (np.ptp(slopes, axis=0) < 1e-6).any():

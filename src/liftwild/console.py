@@ -1,10 +1,12 @@
-"""Lines for people: the one way by which the program speaks. Names of files and labels cannot act in a terminal."""
+"""Lines for people: the one way by which the program speaks. Names act in no terminal, folder or spreadsheet."""
 
 from __future__ import annotations
 
 import re
 import sys
+import zlib
 
+MAX_STEM = 60  # letters of a file's name made from a label
 # What moves the cursor, ends a line, or changes the direction of writing; and bytes of names that are no UTF-8.
 _ACTS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -12,6 +14,21 @@ _ACTS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u
 def printable(text: object) -> str:
     """``text`` in one line, control characters as ``\\x1b`` and ``\\n``."""
     return _ACTS.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode("ascii"), str(text))
+
+
+def file_stem(label: str) -> str:
+    """A file's name without its ending for a label of whatever letters: letters, digits and ``_.+-`` of it; where that
+    is not all of it, with a checksum, so that labels that differ have names that differ."""
+    kept = re.sub(r"[^\w.+-]", "_", label)[:MAX_STEM].strip(".")
+    checksum = f"{zlib.crc32(label.encode('utf-8', 'surrogatepass')):08x}"
+    return kept if kept == label else f"{kept}-{checksum}"
+
+
+def csv_text(text: str) -> str:
+    """``text`` as a cell of a CSV that no spreadsheet takes for a formula, quoted where it has to be."""
+    text = printable(text)
+    text = f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+    return '"' + text.replace('"', '""') + '"' if set(text) & set(',"') else text
 
 
 def say(line: object, err: bool = False) -> None:

@@ -15,6 +15,7 @@ from liftwild.errors import LiftwildError
 from liftwild.skeleton import MPII_16, Skeleton
 
 if TYPE_CHECKING:
+    from liftwild.kinematics.angles import JointAngles
     from liftwild.viz.picture import Picture
 
 # Fields that a pose and a track have both, for one pose and for all.
@@ -234,15 +235,16 @@ class Recording:
             found += [track.pose(int(i)) for i in np.flatnonzero(track.frames == frame)[:1]]
         return found
 
-    def save(self, path: str | Path) -> list[Path]:
+    def save(self, path: str | Path, rig: str = "plain") -> list[Path]:
         """Write one file in the format that its name ends in (x.json, x.csv, x.bvh, ...); the files written.
 
-        Formats of one person each (BVH, TRC) give x.person0.bvh, x.person1.bvh, ... where there are several.
+        Formats of one person each (BVH, TRC) give x.person0.bvh, x.person1.bvh, ... where there are several. ``rig``:
+        the joints of animations, "plain" or "mixamo".
         LiftwildError on an unknown ending, or where it cannot be written.
         """
         from liftwild.io.formats import save
 
-        return save(self, Path(path))
+        return save(self, Path(path), rig)
 
     def to_dataframe(self) -> Any:
         """A row for each joint of each person in each frame, as pandas has it: the columns of the CSV (docs/files.md).
@@ -252,6 +254,13 @@ class Recording:
         from liftwild.io.dataframe import to_dataframe
 
         return to_dataframe(self)
+
+    def angles(self, min_confidence: float = EVEN) -> tuple[JointAngles, ...]:
+        """The joint angles of each person, track by track, degrees (docs/angles.md); NaN where a joint of an angle has
+        a confidence under ``min_confidence``, is hidden, or is rather outside the photo."""
+        from liftwild.kinematics.angles import angles_of
+
+        return angles_of(self, min_confidence)
 
     def to_dict(self) -> dict[str, Any]:
         """What the JSON file holds (docs/files.md)."""

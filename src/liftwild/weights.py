@@ -6,27 +6,53 @@ Large ones may come in shards instead, ``NAME-00001-of-0000N.safetensors``, whic
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from liftwild.errors import LiftwildError
 from liftwild.files import make_folder, write_whole
 from liftwild.network.posenet import PoseNet, PoseNetConfig
-from liftwild.skeleton import MPII_16
+from liftwild.schema import ArrayOf, Between, build, load_json, shorter
+from liftwild.skeleton import MPII_16, SCALE_BONES
 
 FORMAT = "liftwild-weights"
 VERSION = 1
 SHIPPED = Path(__file__).parent / "pretrained"
 DIGITS = 6  # of floats in the json
+MAX_CARD_MB = 64
 Network = TypeVar("Network", bound=nn.Module)
+Card = TypeVar("Card")
+Length = Annotated[float, Between(1, 1e6)]  # mm
+
+
+@dataclass(frozen=True)
+class WeightsCard:
+    """What the json of pose weights says that liftwild reads; it may say more."""
+
+    joint_names: list[str]
+    sum_length_mm: Length
+    network: PoseNetConfig
+    name: Annotated[str, Between(1, 1000)] | None = None
+    files: list[str] | None = None
+    bone_length_mm: Annotated[Any, ArrayOf(len(SCALE_BONES))] | None = None
+    mean_pose_mm: Annotated[Any, ArrayOf(len(MPII_16), 3)] | None = None
+    calibration: Any = None  # ``inference.confidence`` checks it
+    others_allowed: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.joint_names != list(MPII_16.names):
+            raise ValueError("joint_names are not those of MPII-16")
+        if self.files is not None and not all(name and Path(name).name == name for name in self.files):
+            raise ValueError("files is not a list of file names")
 
 
 def shipped_names() -> list[str]:
@@ -100,18 +126,24 @@ def _rounded(value: Any) -> Any:
     return [_rounded(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def read_weights_json(path: Path, kind: str, version: int) -> dict[str, Any]:
-    """The json beside the weights ``path``; LiftwildError unless it is there and of format ``kind`` and ``version``."""
+def read_weights_json(path: Path, kind: str, version: int, schema: type[Card]) -> tuple[Card, dict[str, Any]]:
+    """The json beside the weights ``path``, as ``schema`` and as it stands; LiftwildError unless it is there, of format
+    ``kind`` and ``version``, and holds what ``schema`` says."""
     beside = path.with_suffix(".json")
-    try:
-        card = json.loads(beside.read_text())
-    except FileNotFoundError:
-        raise LiftwildError(f"{path} has no {beside.name} beside it; the two belong together") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise LiftwildError(f"{beside} is not json: {error}") from None
+    if not os.path.lexists(beside):
+        raise LiftwildError(f"{path} has no {beside.name} beside it; the two belong together")
+    card = load_json(beside, MAX_CARD_MB)
     if not isinstance(card, dict) or card.get("format") != kind or card.get("version") != version:
         raise LiftwildError(f"{beside} is not the json of {kind}, version {version}")
-    return card
+    return as_card(card, schema, beside), card
+
+
+def as_card(card: dict[str, Any], schema: type[Card], where: str | Path) -> Card:
+    """The json of weights as ``schema``; LiftwildError, which begins with ``where``, if it is not what that says."""
+    try:
+        return build(schema, card)
+    except ValueError as error:
+        raise LiftwildError(f"{where}: {error}") from None
 
 
 def check_shards(net: PoseNet, shard_mb: float) -> None:
@@ -159,8 +191,9 @@ def find_weights(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     if str(path) in shipped_names():
         return SHIPPED / f"{path}.safetensors"
-    found = path / "weights.safetensors" if path.is_dir() else path
-    if found.is_file() or (found.suffix == ".safetensors" and found.with_suffix(".json").is_file()):
+    # os.path: a name too long, or links in a circle, are no file; Path raises OSError.
+    found = path / "weights.safetensors" if os.path.isdir(path) else path
+    if os.path.isfile(found) or (found.suffix == ".safetensors" and os.path.isfile(found.with_suffix(".json"))):
         return found
     if found.suffix == ".safetensors" or len(path.parts) > 1:
         raise LiftwildError(f"no weights file {found}")
@@ -176,38 +209,42 @@ def load_weights(name_or_path: str | Path) -> tuple[PoseNet, dict[str, Any]]:
     LiftwildError when a file is missing or broken, or when tensors and json do not agree: nothing is guessed.
     """
     path = find_weights(name_or_path)
-    beside, card = path.with_suffix(".json"), read_weights_json(path, FORMAT, VERSION)
-    if card.get("joint_names") != list(MPII_16.names) or not isinstance(card.get("sum_length_mm"), int | float):
-        raise LiftwildError(f"{beside} lacks the MPII-16 joint_names or sum_length_mm")
-    return filled(lambda: PoseNet(PoseNetConfig(**card["network"])), path, _tensor_files(path, card)), card
+    about, card = read_weights_json(path, FORMAT, VERSION, WeightsCard)
+    return filled(lambda: PoseNet(about.network), path, _tensor_files(path, about.files)), card
 
 
 def filled(make: Callable[[], Network], path: Path, files: Sequence[Path]) -> Network:
     """The network that ``make`` makes of the json beside ``path``, with the tensors of ``files``: fp32, in evaluation
-    mode, on the CPU. LiftwildError if the two do not agree."""
+    mode, on the CPU. LiftwildError if the two do not agree; no memory is taken before the shapes do."""
     try:
-        net = make()
-        state = {
-            name: tensor.float() if tensor.is_floating_point() else tensor
-            for file in files
-            for name, tensor in load_file(file).items()
-        }
-        net.load_state_dict(state, strict=True)
-    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        with torch.device("meta"):
+            net = make()
+        expected = {name: list(tensor.shape) for name, tensor in net.state_dict().items()}
+        state: dict[str, Tensor] = {}
+        for file in files:
+            with safe_open(file, "pt") as tensors:
+                shapes = {name: tensors.get_slice(name).get_shape() for name in tensors.keys()}  # noqa: SIM118
+                strange = next((name for name, shape in shapes.items() if expected.get(name) != shape), None)
+                if strange is not None:
+                    raise ValueError(f"{strange} is {shapes[strange]}, not {expected.get(strange, 'part of it')}")
+                for name in shapes:
+                    found = tensors.get_tensor(name)
+                    state[name] = found.to(torch.float32 if found.is_floating_point() else found.dtype, copy=True)
+        net.load_state_dict(state, strict=True, assign=True)
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         first, beside = (str(error).strip().splitlines() or [""])[0], path.with_suffix(".json").name
-        raise LiftwildError(f"{path} does not hold the network that {beside} describes: {first}") from None
+        raise LiftwildError(
+            f"{path} does not hold the network that {beside} describes: {shorter(first, 200)}"
+        ) from None
     net.eval().requires_grad_(False)
     return net
 
 
-def _tensor_files(path: Path, card: dict[str, Any]) -> list[Path]:
+def _tensor_files(path: Path, names: list[str] | None) -> list[Path]:
     """The files that hold the tensors of ``path``; LiftwildError names one that is missing."""
-    names = card.get("files", [path.name])
-    if not isinstance(names, list) or not all(isinstance(n, str) and n and Path(n).name == n for n in names):
-        raise LiftwildError(f"{path.with_suffix('.json')}: files is not a list of file names")
-    files = [path.with_name(name) for name in names]
+    files = [path] if names is None else [path.with_name(name) for name in names]
     missing = [file for file in files if not file.is_file()]
-    if missing and "files" not in card:
+    if missing and names is None:
         raise LiftwildError(f"no weights file {path}")
     if missing:
         raise LiftwildError(

@@ -82,7 +82,7 @@ def test_from_labels_to_poses(world: Path) -> None:
 def test_errors_are_one_line(world: Path, tiny_weights: Path) -> None:
     (world / "words.txt").write_text("no labels")
     for arguments, words in (
-        (("prepare", "coco", "none.json", "photos", "-o", "x.arrow"), "cannot read labels none.json"),
+        (("prepare", "coco", "none.json", "photos", "-o", "x.arrow"), "none.json: no such file"),
         (("prepare", "coco", "words.txt", "photos", "-o", "x.arrow"), "words.txt is not JSON"),
         (("prepare", "coco", "wild.json", "nowhere", "-o", "x.arrow"), "no folder of photos nowhere"),
         (("evaluate", tiny_weights, "words.txt"), "words.txt is not a store"),

@@ -136,6 +136,12 @@ def test_boxes_from_labels(tmp_path: Path, predict: Callable[..., Result]) -> No
     assert people(out / "im3.json") == [] and (out / "im3.png").exists()
     both = predict(tmp_path / "photos", "--boxes", tmp_path / "labels.json", "--box", "0,0,5,5")
     assert both.exit_code == 2 and "exclude each other" in both.stderr
+    # One of two lies outside: the other is done all the same.
+    labels["annotations"].append({"id": 99, "image_id": 4, "category_id": 1, "bbox": [10, 5, 20, 40]})
+    (tmp_path / "labels.json").write_text(json.dumps(labels))
+    done = predict(where, "--boxes", tmp_path / "labels.json")
+    assert done.exit_code == 0 and [person["annotation_id"] for person in people(out / "im4.json")] == [99]
+    assert f"warning: {where}: box 500,0,9,9 lies outside the photo (80 x 60 px); left out\n" in done.stderr
     (tmp_path / "labels.json").write_text("[")
     done = predict(tmp_path / "photos", "--boxes", tmp_path / "labels.json")
     assert done.exit_code == 1 and f"\nerror: {tmp_path / 'labels.json'} is not JSON" in done.stderr

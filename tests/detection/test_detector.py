@@ -230,7 +230,7 @@ def test_detectors_that_cannot_work(weights: Path, tmp_path: Path) -> None:
     net, about = load_detector(path)
     assert about["min_score"] == 0.3 and net.config == TINY
     for change, message in (
-        ({"min_score": 3}, "lacks a min_score"),
+        ({"min_score": 3}, "min_score must be a number from 0 to 1"),
         ({"format": "liftwild-weights"}, "not the json of liftwild-detector"),
         ({"network": {"stem": 16}}, "does not hold the network"),
         ({"network": {**about["network"], "bins": True}}, "bins must be a whole number"),

@@ -117,8 +117,8 @@ def test_a_box_is_the_mean_of_its_distances(tiny_net: DetectorNet) -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
-    [({"input_px": 100}, "multiple of 32"), ({"stem": 3}, "even"), ({"bins": 0}, "above 0"),
-     ({"blocks": (1, 2)}, "four numbers"), ({"blocks": (1, 2, 0, 1)}, "above 0")],
+    [({"input_px": 100}, "multiple of 32"), ({"stem": 3}, "even"), ({"bins": 0}, "from 1"),
+     ({"blocks": (1, 2)}, "four numbers"), ({"blocks": (1, 2, 0, 1)}, r"blocks\[2\] must be a whole number from 1")],
 )  # fmt: skip
 def test_networks_that_cannot_be(wrong: dict[str, object], said: str) -> None:
     with pytest.raises(ValueError, match=said):

@@ -24,6 +24,7 @@ from liftwild.evaluation.predictions import (
 )
 from liftwild.evaluation.protocols import find_protocol
 from liftwild.skeleton import MPII_16, PELVIS
+from tests.support.files import mutated
 
 J = len(MPII_16)
 
@@ -104,7 +105,7 @@ def test_what_is_no_predictions_file(predictions: Predictions, stores: list[Path
         (stores[0], "is an Arrow file, but not a predictions file"),
         (write_arrow(tmp_path / "new", content, {"liftwild_predictions": "2"}), "of version 2; this liftwild reads 4"),
         (write_arrow(tmp_path / "few", content, {"about": json.dumps(about)}), "does not hold the predictions"),
-        (write_arrow(tmp_path / "odd", content, {"about": "{"}), "does not hold the predictions"),
+        (write_arrow(tmp_path / "odd", content, {"about": "{"}), "the description in .* is not JSON"),
     ):
         with pytest.raises(LiftwildError, match=words) as caught:
             read_predictions(path)
@@ -115,3 +116,46 @@ def test_what_is_no_predictions_file(predictions: Predictions, stores: list[Path
 def test_stores_of_one_name() -> None:
     with pytest.raises(LiftwildError, match=r"a/val.arrow and b/val.arrow have one name, val"):
         check_names([Path("a/val.arrow"), Path("c/other.arrow"), Path("b/val.arrow")])
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("protocol", ["open"], "protocol must be text"),
+        ("switches", None, "switches must be a table"),
+        ("switches", {"a": 5}, "switches.a must be text"),
+        ("weights", 5, "weights must be a table"),
+        ("weights", {"name": 5, "sha256": "a"}, "weights.name must be text"),
+        ("sum_length_mm", "a", "sum_length_mm must be a number"),
+        ("sum_length_mm", float("nan"), "sum_length_mm must be a number"),
+        ("input_px", 10**12, "input_px must be a whole number"),
+        ("mean_pose_mm", [[1, 2], [3]], "mean_pose_mm must be 16 x 3 finite numbers"),
+        ("bone_length_mm", [10**400] * 14, "bone_length_mm must be 14 finite numbers"),
+        ("flip_test", 1, "flip_test must be true or false"),
+        ("stores", "ab", r"stores must be a list"),
+        ("stores", [{"name": "studio"}], r"stores\[0\].people is missing"),
+    ],
+)
+def test_what_a_file_says_of_itself(
+    predictions: Predictions, tmp_path: Path, key: str, value: object, says: str
+) -> None:
+    content = encode(predictions)
+    about = json.loads(pa.ipc.open_file(pa.BufferReader(content)).schema.metadata[b"about"])
+    path = write_arrow(tmp_path / "x.arrow", content, {"about": json.dumps({**about, key: value})})
+    with pytest.raises(LiftwildError, match=says) as caught:
+        read_predictions(path)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_damaged_file_is_read_as_it_was_or_refused(predictions: Predictions, tmp_path: Path) -> None:
+    content, rng, refused, path = encode(predictions), np.random.default_rng(0), 0, tmp_path / "x.arrow"
+    for _ in range(100):
+        path.write_bytes(mutated(content, rng))
+        try:
+            measured = read_predictions(path).measured
+            np.testing.assert_array_equal(measured.pred_2d, predictions.measured.pred_2d)
+            np.testing.assert_array_equal(measured.true_3d, predictions.measured.true_3d)
+        except LiftwildError as error:
+            refused += 1
+            assert str(path) in str(error) and "\n" not in str(error)
+    assert 30 < refused < 100

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from liftwild.evaluation import paper
 from liftwild.evaluation.predictions import Predictions, encode, predict_store, read_predictions
 from liftwild.evaluation.report import REPORT_MARK, report
 from liftwild.evaluation.run import evaluate_stores
-from liftwild.evaluation.tables import Table, as_csv, as_latex, as_markdown, mean_cell
+from liftwild.evaluation.tables import Cell, Table, as_csv, as_latex, as_markdown, mean_cell
 from liftwild.weights import load_weights
 from tests.support.paths import ROOT
 from tests.support.predictions import SEQUENCES, joint, perfect, predictions
@@ -61,6 +62,42 @@ def test_the_file_carries_what_protocols_need(studio: Path, tiny_weights: Path, 
     read = read_predictions(tmp_path / "p.arrow").stores[0]
     np.testing.assert_array_equal(read.head_size_px, found.head_size_px)
     assert (read.group, read.subject) == (found.group, found.subject)
+
+
+def test_names_cannot_act_in_a_report(tmp_path: Path) -> None:
+    store_predictions = predictions(perfect(), "open")
+    name = "../../evil\n\\input{secret}$^$|<b>=1"
+    stores = tuple(dataclasses.replace(store, name=name) for store in store_predictions.stores[:1])
+    (tmp_path / "p.arrow").write_bytes(encode(dataclasses.replace(store_predictions, stores=stores)))
+    report([tmp_path / "p.arrow"], out=tmp_path / "out" / "r", any_count=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "p.arrow"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["r"]
+    for path in (tmp_path / "out" / "r").iterdir():
+        assert re.fullmatch(r"[\w.+-]+", path.name), path
+        if path.suffix == ".tex":
+            lines = path.read_text().split("\n")
+            assert not [line for line in lines if "input{secret}" in line and not line.startswith("%")]
+    assert "<b>" not in (tmp_path / "out" / "r" / "report.md").read_text()
+
+
+def test_cells_of_a_csv_are_no_formulas() -> None:
+    table = Table("k", "t", ("a",), [('=cmd|"x", 1\n2', {"a": Cell(1.5)}), ("@b", {}), ("plain", {"a": Cell(-2.0)})])
+    assert as_csv(table) == ('row,runs,a,a (sd)\n"\'=cmd|""x"", 1\\n2",1,1.5000,\n\'@b,0,,\nplain,1,-2.0000,\n')
+
+
+def test_a_store_of_another_scale_is_said(
+    tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for scale in ("true", "universal", ""):
+        path, out = tmp_path / f"3dhp{scale}.arrow", tmp_path / f"{scale}-p.arrow"
+        with StoreWriter(path, scale) as writer:
+            row = stored_row(dotted_person(np.random.default_rng(0), 0, True))
+            writer.add({**row, "group": "TS1"})
+        assert Store(path).scale == scale
+        tables = evaluate_stores(str(tiny_weights), [path], "mpi-inf-3dhp", out=out, any_count=True)
+        says = "3D joints at the true scale instead of the universal one"
+        assert (says in tables) == (says in capsys.readouterr().err) == (scale == "true")
+        assert read_predictions(out).stores[0].scale == scale and (says in report([out])) == (scale == "true")
 
 
 def test_evaluate_refuses_other_people(studio: Path, tiny_weights: Path, tmp_path: Path) -> None:

@@ -210,7 +210,11 @@ def broken_files(folder: Path) -> Iterator[tuple[Path, str]]:
         ("foreign.onnx", None, "was not written by 'liftwild export'"),
         ("newer.onnx", {"version": "2"}, "was not written by 'liftwild export', version 1"),
         ("nocard.onnx", {"card": "{}"}, "does not say its joints and units"),
-        ("joints.onnx", {"card": json.dumps({"format": "liftwild-weights", "joint_names": ["a"]})}, "does not say its"),
+        (
+            "joints.onnx",
+            {"card": json.dumps({"format": "liftwild-weights", "joint_names": ["a"]})},
+            "sum_length_mm is missing",
+        ),
     ):
         model = onnx.load_from_string(whole)
         about = {each.key: each.value for each in model.metadata_props}

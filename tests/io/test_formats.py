@@ -58,7 +58,7 @@ def test_a_new_format_is_one_file_and_one_line(tmp_path: Path, monkeypatch: pyte
     assert [path.name for path in written] == ["a.person0.toy", "a.person1.toy", "a.json", "a.about.txt"]
     assert written[1].read_bytes() == b"toy 1 17\n" and all(map(is_ours, written))
     text = written[-1].read_text(encoding="utf-8")
-    assert "TOY: 17 joints\na.person0.toy: two sentences" in text and "and TOY: unit m" in text
+    assert "TOY: 17 joints\na.person0.toy: two sentences" in text and "\nTOY: unit m" in text
     assert "zero: on the floor below the camera" in text
 
     (tmp_path / "a.person7.toy").write_bytes(b"mine")
@@ -74,6 +74,7 @@ def test_a_new_format_is_one_file_and_one_line(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)
 def test_every_file_is_known_again(tmp_path: Path, skeleton: Skeleton) -> None:
     pytest.importorskip("pyarrow")
+    pytest.importorskip("c3d")
     written = write_formats(photo(), tmp_path / "new" / "folder", "a.b [1]", [*FORMATS, "json"], skeleton)
     persons = {False: [""], True: [".person0", ".person1"]}
     assert [path.name.removeprefix("a.b [1]") for path in written] == [
@@ -90,6 +91,7 @@ def test_files_of_others_are_known_too(tmp_path: Path) -> None:
     others = {
         "a.json": b'{"shapes": []}', "a.csv": b"x,y\n1,2\n", "a.npz": b"PK\3\4", "a.parquet": b"PAR1PAR1",
         "a.coco.json": b'{"info": {}}', "a.coco-results.json": b'[{"image_id": 1}]', "a.about.txt": b"About me",
+        "a.markers.xml": b"<x/>", "a.person0.c3d": b"\2P\x50", "a.glb": b"glTF", "a.person0.wide.csv": b"frame,x\n",
         "a.person3.bvh": b"HIERARCHY\nROOT Hips\n", "a.person0.trc": b"PathFileType\t4\t(X/Y/Z)\twalk.trc\n",
     }  # fmt: skip
     for name, content in others.items():
@@ -127,6 +129,7 @@ def test_what_the_side_file_says(tmp_path: Path) -> None:
 
 
 def test_unsure_joints_are_hidden_in_every_format(tmp_path: Path) -> None:
+    pytest.importorskip("c3d")
     pq = pytest.importorskip("pyarrow.parquet")
     sure = np.where(np.arange(16) == MPII_16.index("left_wrist"), 0.29, 0.31)[None]
     recording = photo(1)
@@ -179,6 +182,7 @@ def test_a_full_disk_leaves_what_is_done(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_nobody_and_file_names_that_are_no_text(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
+    pytest.importorskip("c3d")
     odd = b"latin-\xe9.jpg".decode("utf-8", "surrogateescape")
     written = write_formats(photo(0, source=odd), tmp_path, "a", FORMATS, H36M_17)
     whole = [suffix for fmt in FORMATS.values() if not fmt.per_person for suffix in fmt.suffixes]
@@ -194,6 +198,7 @@ def test_nobody_and_file_names_that_are_no_text(tmp_path: Path) -> None:
 def test_the_suffix_names_the_format(tmp_path: Path, suffix: str) -> None:
     if suffix == ".parquet":
         pytest.importorskip("pyarrow")
+    pytest.importorskip("c3d")
     path = tmp_path / f"a.b{suffix}"
     path.write_bytes(b"somebody else's")
     assert save(photo(), str(path)) == [path]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from liftwild.io.json_file import read_json
 from liftwild.io.npz import read_npz
 from liftwild.pose import Recording
 from liftwild.skeleton import MPII_16
+from tests.support.files import mutated
 from tests.support.recordings import assert_same, photo, random_recording, random_track, written
 from tests.support.strategies import quick, seeds
 
@@ -63,8 +65,8 @@ def test_a_photo_from_before_there_were_more_keys(tmp_path: Path) -> None:
         (b"\xff\xfe", "is not JSON"),
         (b"[1, 2]", "holds no poses of liftwild"),
         (b'{"format": "liftwild-pose", "version": 2}', "has version 2"),
-        (b'{"format": "liftwild-pose", "version": 1}', "is damaged: KeyError"),
-        (b'{"format": "liftwild-clip", "version": 1, "clip": 3, "joint_names": [], "parents": []}', "is damaged"),
+        (b'{"format": "liftwild-pose", "version": 1}', "or damaged: it lacks 'image'"),
+        (b'{"format": "liftwild-clip", "version": 1, "clip": 3, "joint_names": [], "parents": []}', "or damaged: "),
     ],
 )
 def test_json_of_something_else_is_one_line(tmp_path: Path, content: bytes, says: str) -> None:
@@ -100,3 +102,40 @@ def test_npz_holds_no_objects_and_unpickles_none(tmp_path: Path) -> None:
         with pytest.raises(LiftwildError) as caught:
             read_npz(tmp_path / name)
         assert name in str(caught.value) and "\n" not in str(caught.value)
+
+
+def damaged_json(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Documents of a photo, each with one thing that cannot be."""
+    first = document["people"][0]
+    people = {"joints_2d": float("inf"), "confidence": [1.0], "box": None, "person_id": float("inf")}
+    found = {name: {**document, "people": [{**first, name: value}]} for name, value in people.items()}
+    return found | {
+        "width": {**document, "image": {**document["image"], "width": float("inf")}},
+        "file": {**document, "image": {**document["image"], "file": ["a"]}},
+        "parents": {**document, "parents": [0] * 16},
+        "joint_names": {**document, "joint_names": ["pelvis"] * 16},
+        "camera": {**document, "camera": {"fx": 10**400, "fy": 1, "cx": 1, "cy": 1, "from": "given"}},
+    }
+
+
+def test_json_with_a_value_that_cannot_be_is_one_line(tmp_path: Path) -> None:
+    document = json.loads(written(tmp_path, photo(), "json").read_text(encoding="utf-8"))
+    for name, changed in damaged_json(document).items():
+        (tmp_path / "b.json").write_text(json.dumps(changed), encoding="utf-8")
+        with pytest.raises(LiftwildError, match="is not a file of poses of liftwild, or damaged") as caught:
+            read_json(tmp_path / "b.json")
+        assert "\n" not in str(caught.value) and "b.json" in str(caught.value), name
+
+
+@pytest.mark.parametrize("suffix", ["json", "npz"])
+def test_a_damaged_file_is_read_or_refused_in_one_line(tmp_path: Path, suffix: str) -> None:
+    content, rng, refused = written(tmp_path, photo(), suffix).read_bytes(), np.random.default_rng(0), 0
+    read = read_json if suffix == "json" else read_npz
+    for _ in range(150):
+        (tmp_path / "x").write_bytes(mutated(content, rng))
+        try:
+            read(tmp_path / "x")
+        except LiftwildError as error:
+            refused += 1
+            assert str(tmp_path / "x") in str(error) and "\n" not in str(error)
+    assert refused > 30

@@ -26,7 +26,7 @@ def test_the_twist_is_the_least_and_the_same_for_every_frame() -> None:
 @quick
 @given(seed=seeds)
 def test_pelvis_and_chest_turn_with_the_body(seed: int) -> None:
-    # Hips, spine, shoulders and neck as in the T-pose, turned: then pelvis and thorax have that turn, their bones none.
+    # Hips, spine, shoulders and neck as in the T-pose, turned: so turn pelvis and thorax, and nothing moves.
     rng = np.random.default_rng(seed)
     q = rng.normal(size=4)
     q /= np.linalg.norm(q)
@@ -35,10 +35,11 @@ def test_pelvis_and_chest_turn_with_the_body(seed: int) -> None:
                          13: (170, 480, 0)}.items():  # fmt: skip
         joints[0, joint] = quaternion_rotate(q, np.array(place)) * (1, -1, -1)
     rig = solve(joints * (1e-3, -1e-3, -1e-3), MPII_16, np.zeros(1))
-    for node, rotation in zip(rig.nodes, rig.rotations[0], strict=True):
+    for node, rotation, place in zip(rig.nodes, rig.rotations[0], rig.places[0], strict=True):
         expected = q if node.name == "pelvis" else (1, 0, 0, 0)
-        if node.name in ("pelvis", "thorax") or node.joint is None:
+        if node.name in ("pelvis", "thorax"):
             assert abs(rotation @ expected) == pytest.approx(1, abs=1e-9), node.name
+        np.testing.assert_allclose(place, node.offset, atol=1e-9)
 
 
 def test_no_leaps_where_the_least_twist_has_one() -> None:

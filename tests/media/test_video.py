@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import io
+import itertools
+import re
 import struct
 import threading
 import time
 import wave
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
-import cv2
+import av
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liftwild.errors import LiftwildError
+from liftwild.media import video_file
 from liftwild.media.image_stream import split_images
 from liftwild.media.video import Frame, FrameFolder, FrameStream, is_video_name, open_clip, read_ahead
+from liftwild.media.video_file import VideoFile
 from tests.support.images import encode, picture
 from tests.support.videos import FPS, FRAMES, HEIGHT, WIDTH, frame_of, number_of, write_video
 
@@ -57,13 +63,27 @@ def test_from_a_frame_on(video: Path, start: int) -> None:
         assert np.array_equal(one.image, other.image)  # type: ignore[arg-type]
 
 
-def test_rotation_metadata_turns_the_video_upright(video: Path, tmp_path: Path) -> None:
-    # The matrix of the track header: a quarter turn clockwise, as phones write it.
-    matrix = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
+@pytest.mark.parametrize(
+    ("a", "b", "c", "d", "upright"),
+    [
+        (1, 0, 0, 1, lambda image: image),
+        (-1, 0, 0, 1, lambda image: image[:, ::-1]),
+        (-1, 0, 0, -1, lambda image: image[::-1, ::-1]),
+        (1, 0, 0, -1, lambda image: image[::-1]),
+        (0, 1, 1, 0, lambda image: image.swapaxes(0, 1)),
+        (0, 1, -1, 0, lambda image: np.rot90(image, -1)),  # a quarter turn clockwise, as phones write it
+        (0, -1, -1, 0, lambda image: np.rot90(image, -1)[::-1]),
+        (0, -1, 1, 0, lambda image: np.rot90(image)),
+    ],
+)
+def test_videos_are_turned_and_mirrored_upright(
+    video: Path, tmp_path: Path, a: int, b: int, c: int, d: int, upright: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    matrix = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)  # of the track header
     turned = patched(video, tmp_path / "turned.mp4", b"tkhd", 4 + 20 + 16, matrix)
     frame, plain = next(open_clip(turned).frames()), next(open_clip(video).frames())
-    assert frame.image is not None and frame.image.shape == (WIDTH, HEIGHT, 3)
-    assert np.array_equal(frame.image, np.rot90(plain.image, -1))  # type: ignore[arg-type]
+    assert frame.image is not None and plain.image is not None and frame.image.flags.c_contiguous
+    assert np.array_equal(frame.image, upright(plain.image))
 
 
 def test_the_frame_rate_may_vary(video: Path, tmp_path: Path) -> None:
@@ -86,64 +106,55 @@ def test_the_frame_rate_may_vary(video: Path, tmp_path: Path) -> None:
 
 
 def test_times_rise_where_the_container_says_nothing(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = cv2.VideoCapture
+    told = itertools.cycle([None, 0.0, 0.07, -0.05])
 
-    class Timeless:
-        """A video whose times are all 0, but for one that goes back."""
+    def decoded(*_: object) -> Iterator[av.VideoFrame]:
+        """Frames without a time, or with one that goes back."""
+        for shown in itertools.islice(told, FRAMES):
+            frame = av.VideoFrame(WIDTH, HEIGHT)
+            frame.time_base = Fraction(1, 1000)
+            frame.pts = None if shown is None else round(1000 * shown)
+            yield frame
 
-        def __init__(self, *arguments: object) -> None:
-            self.inner, self.count = real(*arguments), 0  # type: ignore[call-overload]
-
-        def get(self, what: int) -> float:
-            return [0.0, 70.0, -50.0, 0.0][self.count % 4] if what == cv2.CAP_PROP_POS_MSEC else self.inner.get(what)
-
-        def grab(self) -> bool:
-            self.count += 1
-            return bool(self.inner.grab())
-
-        def __getattr__(self, name: str) -> object:
-            return getattr(self.inner, name)
-
-    monkeypatch.setattr(cv2, "VideoCapture", Timeless)
+    monkeypatch.setattr(VideoFile, "_decoded", decoded)
     times = np.array([frame.time_s for frame in open_clip(video).frames()])
     assert len(times) == FRAMES and times[0] == 0 and (np.diff(times) > 0.01).all()
 
 
 def test_what_cannot_be_decoded_is_counted(video: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    whole = write_video(tmp_path / "whole.avi", "MJPG", 60)
+    whole = write_video(tmp_path / "whole.avi", "mjpeg", 60)
     data = whole.read_bytes()
     (tmp_path / "cut.avi").write_bytes(data[: len(data) // 2])
     clip = open_clip(tmp_path / "cut.avi")
     read = sum(1 for frame in clip.frames() if frame.image is not None)
     assert 15 < read < 45 and clip.missing() == 60 - read
-    # One frame in the middle is not a JPEG: its time is a gap.
-    second = data.find(b"\xff\xd8", len(data) // 2)
-    (tmp_path / "one.avi").write_bytes(data[:second] + bytes(200) + data[second + 200 :])
-    clip = open_clip(tmp_path / "one.avi")
-    assert sum(1 for frame in clip.frames() if frame.image is not None) == 59 and clip.missing() == 1
+    # Frames in the middle that are no JPEGs: their times are a gap.
+    begins = [found.start() for found in re.finditer(b"\xff\xd8\xff", data)]
+    for count in (1, 20):
+        torn = bytearray(data)
+        for begin, end in itertools.pairwise(begins[30 : 31 + count]):
+            torn[begin : end - 8] = bytes(end - 8 - begin)  # but for the head of the next
+        (tmp_path / "hole.avi").write_bytes(torn)
+        clip = open_clip(tmp_path / "hole.avi")
+        frames = list(clip.frames())
+        assert len(frames) == 60 - count == 60 - clip.missing() and all(frame.image is not None for frame in frames)
+        np.testing.assert_allclose(frames[30].time_s - frames[29].time_s, (1 + count) / FPS)
     assert capfd.readouterr().err == ""
 
 
-def test_a_frame_that_is_fetched_and_not_decoded(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = cv2.VideoCapture
+def test_a_frame_that_is_decoded_and_not_understood(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Odd:
+        """Cannot make a picture of the fourth and the fifth frame."""
 
-    class Faulty:
-        """A video with two frames that cannot be decoded."""
+        def __init__(self) -> None:
+            self.real, self.numbers = av.video.reformatter.VideoReformatter(), itertools.count()
 
-        def __init__(self, *arguments: object) -> None:
-            self.inner, self.count = real(*arguments), -1  # type: ignore[call-overload]
+        def reformat(self, frame: av.VideoFrame, **how: Any) -> av.VideoFrame:
+            if next(self.numbers) in (3, 4):
+                raise ValueError("unsupported")
+            return self.real.reformat(frame, **how)
 
-        def grab(self) -> bool:
-            self.count += 1
-            return bool(self.inner.grab())
-
-        def retrieve(self) -> tuple[bool, np.ndarray | None]:
-            return (False, None) if self.count in (3, 4) else self.inner.retrieve()
-
-        def __getattr__(self, name: str) -> object:
-            return getattr(self.inner, name)
-
-    monkeypatch.setattr(cv2, "VideoCapture", Faulty)
+    monkeypatch.setattr(video_file, "VideoReformatter", Odd)
     frames = list(open_clip(video).frames())
     assert [frame.number for frame in frames if frame.image is None] == [3, 4] and len(frames) == FRAMES
     assert "frame 3 of" in frames[3].fault and frames[2].fault == ""
@@ -160,7 +171,8 @@ def test_what_is_no_video_is_one_line(tmp_path: Path, video: Path, capfd: pytest
     (tmp_path / "empty.mp4").write_bytes(b"")
     (tmp_path / "cut.mp4").write_bytes(video.read_bytes()[: video.stat().st_size // 2])
     for name, reason in (
-        ("sound.mp4", "no video in it"), ("words.mp4", "no video in it"), ("cut.mp4", "cut short"),
+        ("sound.mp4", "only sound, or cut short; videos are MP4, MOV"), ("words.mp4", "no video; videos are MP4, MOV"),
+        ("cut.mp4", "cut short"),
         ("empty.mp4", "is empty"), ("none.mp4", "no such file"),
     ):  # fmt: skip
         with pytest.raises(LiftwildError, match=reason) as caught:

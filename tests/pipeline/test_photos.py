@@ -18,7 +18,8 @@ from liftwild.io.json_file import read_json
 from liftwild.network.posenet import Outputs
 from liftwild.pipeline import outputs
 from liftwild.pipeline.options import OutputOptions, PoseOptions
-from liftwild.pipeline.outputs import Counts, OutputGuard, write_photos
+from liftwild.pipeline.output_guard import OutputGuard
+from liftwild.pipeline.outputs import Counts, write_photos
 from liftwild.pipeline.person_selection import PersonSelection
 from liftwild.pipeline.photos import predict_photos
 from liftwild.pose import Recording
@@ -65,10 +66,12 @@ def photos(folder: Path, count: int) -> list[Path]:
 class Finds:
     """A detector that is a function of the picture."""
 
+    min_score = 0.35
+
     def __init__(self, people_in: Callable[[np.ndarray], list[Detection]]) -> None:
         self.people_in = people_in
 
-    def detect(self, image: np.ndarray, most: int | None = None) -> list[Detection]:
+    def detect(self, image: np.ndarray, most: int | None = None, min_score: float | None = None) -> list[Detection]:
         return self.people_in(image)
 
     def fingerprint(self) -> str:

@@ -30,7 +30,9 @@ PEOPLE = [Detection((30.0, 4.0, 40.0, 50.0), 0.75), Detection((2.0, 4.0, 24.0, 3
 class FakeDetector:
     """Finds the same two people in every picture."""
 
-    def detect(self, image: np.ndarray, most: int | None = None) -> list[Detection]:
+    min_score = 0.35
+
+    def detect(self, image: np.ndarray, most: int | None = None, min_score: float | None = None) -> list[Detection]:
         return PEOPLE[:most]
 
     def fingerprint(self) -> str:
@@ -200,10 +202,10 @@ def test_the_public_names_and_signatures() -> None:
         liftwild.Estimator.predict: "self photo boxes annotation_ids whole",
         liftwild.Estimator.predict_many: "self photos boxes",
         liftwild.Detector: "weights device min_score batch_size runtime input_px",
-        liftwild.Detector.detect: "self photo most",
-        liftwild.Tracker: "estimator detect most box at",
+        liftwild.Detector.detect: "self photo most min_score",
+        liftwild.Tracker: "estimator detect most box at sure_score",
         liftwild.Tracker.step: "self image time_s external name",
-        liftwild.Recording.save: "self path",
+        liftwild.Recording.save: "self path rig",
         liftwild.Pose.plot: "self photo",
     }
     for public, names in wanted.items():

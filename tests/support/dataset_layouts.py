@@ -205,7 +205,7 @@ def write_3dhp_train(source: Path, cameras: Sequence[int], frames: int, cast: Ca
                   f"  intrinsic   {matrix} ", f"  extrinsic   {matrix}", "  radial      0"]  # fmt: skip
     for camera in cameras:
         pictures = (cast.picture(i + 10 * camera) for i in numbers)
-        encode_video(folder / "imageSequence" / f"video_{camera}.avi", pictures, "MJPG", fps=50.0)
+        encode_video(folder / "imageSequence" / f"video_{camera}.avi", pictures, "mjpeg", fps=50.0)
     savemat(folder / "annot.mat", cells)
     (folder / "camera.calibration").write_text("\n".join(lines) + "\n")
     return folder

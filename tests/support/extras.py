@@ -6,5 +6,5 @@ from __future__ import annotations
 RUNTIME_LIBRARIES = {"onnx", "onnxruntime", "openvino"}
 # What other commands, formats and figures need.
 OTHER_LIBRARIES = {
-    "lightning_fabric", "pyarrow", "tensorboard", "scipy", "h5py", "cdflib", "matplotlib", "pandas",
+    "lightning_fabric", "pyarrow", "tensorboard", "scipy", "h5py", "cdflib", "matplotlib", "pandas", "c3d",
 }  # fmt: skip

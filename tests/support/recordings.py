@@ -13,6 +13,7 @@ from liftwild.placement.floor import Levelled
 from liftwild.pose import PoseTrack, Recording
 from liftwild.skeleton import SKELETONS, Skeleton
 from tests.support.poses import RAISED_RIGHT_HAND
+from tests.support.tracks import moving, track_of
 
 CAMERA = Camera(420.0, 380.0, 150.5, 118.25)
 
@@ -153,3 +154,13 @@ def portrait(inside: float | None = 0.1, visible: float | None = None) -> PoseTr
 def written(folder: Path, recording: Recording, name: str) -> Path:
     """The one file of that format."""
     return write_formats(recording, folder, "a", [name])[0]
+
+
+def clip_of_people(count: int, frames: int = 12) -> Recording:
+    """A clip of ``count`` people who swing their limbs; each is there from one frame later on than the one before."""
+    tracks = []
+    for i in range(count):
+        own = np.arange(i, frames)
+        joints = moving(np.random.default_rng(i), len(own), 0.2)
+        tracks.append(replace(track_of(joints, own), person_id=i))
+    return Recording("clip.mp4", 320, 240, np.arange(frames) / 25, tuple(tracks), is_clip=True)

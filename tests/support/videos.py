@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import Path
 
-import cv2
+import av
 import numpy as np
-import pytest
 
 from tests.support.images import encode
 
 WIDTH, HEIGHT, FRAMES, FPS = 64, 48, 12, 25.0
+# Good enough to count columns in.
+QUALITY = {
+    "mpeg4": {"qmin": "2", "qmax": "2"}, "mjpeg": {"qmin": "2", "qmax": "2"}, "libx264": {"crf": "12"},
+    "libvpx": {"crf": "8", "b": "2M"}, "libvpx-vp9": {"crf": "20", "b": "0"}, "mpeg2video": {"b": "2M"}, "gif": {},
+    "prores": {}, "libx265": {"crf": "12", "x265-params": "log-level=none"},
+    "libsvtav1": {"crf": "10", "preset": "10"},
+}  # fmt: skip
+PIXELS = {"mjpeg": "yuvj420p", "prores": "yuv422p10le"}
 BOX = "10,6,30,36"  # a person's box in them, for --box
 
 
@@ -28,21 +37,31 @@ def number_of(image: np.ndarray) -> int:
     return round(float((image[HEIGHT // 2 :, :, 1] > 130).sum(axis=1).mean() - 2) / 2)
 
 
-def encode_video(path: Path, frames: Iterable[np.ndarray], codec: str = "mp4v", fps: float = FPS) -> Path:
-    """A video of pictures (H, W, 3) uint8 RGB, all of one size."""
+def encode_video(
+    path: Path,
+    frames: Iterable[np.ndarray],
+    codec: str = "mpeg4",
+    fps: float = FPS,
+    options: dict[str, str] | None = None,
+) -> Path:
+    """A video of pictures (H, W, 3) uint8 RGB, all of one size; ``options`` are of FFmpeg's encoder ``codec``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pictures = list(frames)
     height, width = pictures[0].shape[:2]
-    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*codec), fps, (width, height))
-    if not writer.isOpened():
-        pytest.skip(f"this OpenCV cannot write {codec} to make a test video")
-    for frame in pictures:
-        writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
-    writer.release()
+    rate = Fraction(fps).limit_denominator(1001)
+    with av.open(os.fspath(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate, options={**QUALITY[codec], **(options or {})})
+        stream.width, stream.height = width, height
+        stream.pix_fmt = PIXELS.get(codec, "yuv420p")
+        for number, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = number, 1 / rate
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
     return path
 
 
-def write_video(path: Path, codec: str = "mp4v", frames: int = FRAMES) -> Path:
+def write_video(path: Path, codec: str = "mpeg4", frames: int = FRAMES) -> Path:
     """A video of ``frames`` numbered frames."""
     return encode_video(path, map(frame_of, range(frames)), codec)
 

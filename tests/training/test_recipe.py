@@ -1,6 +1,7 @@
 """Recipes: those that ship, stages, schedules, and errors that name the entry."""
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +52,10 @@ def test_a_stage_is_as_long_as_its_images(stores: tuple[Path, Path]) -> None:
     [
         ({"stages": []}, "no [[stages]]"),
         ({"sede": 3}, "unknown entry sede"),
-        ({"seed": "three"}, "seed must be a int"),
+        ({"seed": "three"}, "seed must be a whole number from 0"),
         ({"network": {"size": "huge"}}, "network.size 'huge' is unknown"),
         ({"network": {"stacks": 0}}, "network.stacks"),
-        ({"augment_2d": {"flip_probability": 2}}, "augment_2d: flip_probability"),
+        ({"augment_2d": {"flip_probability": 2}}, "augment_2d.flip_probability must be a number from 0 to 1, not 2"),
         ({"augment_2d": {"brightness": 0.4}}, "unknown entry augment_2d.brightness"),
         ({"network": {"softmax": True}, "stages": [{"name": "a", "iterations": 5, "lr": 1, "foreground_weight": 1}]},
          "stages[0] (a): foreground_weight is for squared error"),
@@ -63,15 +64,15 @@ def test_a_stage_is_as_long_as_its_images(stores: tuple[Path, Path]) -> None:
         ({"stages": [{"name": "a", "lr": 1e-3}]}, "stages[0]: give one of iterations and images, not none"),
         ({"stages": [{"name": "a", "iterations": 5, "images": 20, "lr": 1e-3}]}, "iterations and images, not both"),
         ({"stages": [{"name": "a", "images": 0, "lr": 1e-3}]}, "iterations"),
-        ({"stages": [{"name": "a", "images": 1.5, "lr": 1e-3}]}, "stages[0].images must be a int"),
-        ({"ema_decay": 1.0}, "ema_decay must be at least 0 and below 1"),
+        ({"stages": [{"name": "a", "images": 1.5, "lr": 1e-3}]}, "stages[0].images must be a whole number"),
+        ({"ema_decay": 1.0}, "ema_decay must be a number from 0 to 1, not 1.0"),
         ({"best": "two:pck_torso"}, "best = 'two:pck_torso': no val store 'two'; there is none"),
         ({"stores": {use: {"path": "x", "use": use} for use in ("2d", "3d", "val")}, "best": "val:pck"},
          "no metric 'pck'; metrics are pck_torso"),
         ({"stores": {"two": {"path": "x", "use": "2d", "render": "wild"}}}, "stores.two: render wants a count above 0"),
         ({"stores": {"two": {"path": "x", "use": "2d", "count": 8}}}, "count and backgrounds are for stores with"),
         ({"stores": {"two": {"path": "x", "use": "2d", "render": "zoo"}}}, "two.render must be one of wild, lab"),
-        ({"augment_3d": {"occlusion": 1.5}}, "augment_3d: occlusion"),
+        ({"augment_3d": {"occlusion": 1.5}}, "augment_3d.occlusion"),
         ({"stages": [{"name": "a", "iterations": 5, "lr": 1e-3, "schedule": "stairs"}]}, "stages[0].schedule"),
         ({"stages": [{"name": "a", "iterations": 0, "lr": 1e-3}]}, "iterations"),
         ({"stages": [{"name": "a", "iterations": 5, "lr": 1e-3, "depth_weight": 1, "input_px": 128}]}, "input_px"),
@@ -108,5 +109,69 @@ def test_a_run_computes_as_its_recipe_says(stores: tuple[Path, Path], tmp_path: 
 @pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Stage) if f.name.endswith("_weight")])
 def test_no_weight_is_below_0(stores: tuple[Path, Path], name: str) -> None:
     recipe = recipe_from_dict(tiny_recipe(*stores))
-    with pytest.raises(ValueError, match="a weight or limit is below 0"):
+    with pytest.raises(ValueError, match=f"{name} must be a number from 0"):
         dataclasses.replace(recipe.stages[2], **{name: -0.1}).check(recipe.network, {"3d", "2d"})
+
+
+FULL = [{"name": "a", "iterations": 1, "lr": 1e-3}]
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"seed": -1}, "seed must be a whole number from 0"),
+        ({"seed": 10**400}, "seed must be a whole number"),
+        ({"seed": True}, "seed must be a whole number"),
+        ({"name": 3}, "name must be text"),
+        ({"stores": "lab"}, "stores must be a table of entries, not 'lab'"),
+        ({"stores": {"two": 1e-320}}, "stores.two must be a table"),
+        ({"stores": {"two": {"path": "x", "use": ["2d"]}}}, "stores.two.use must be one of 3d"),
+        ({"stores": {"two": {"path": "x", "use": "2d", "weight": float("nan")}}}, "stores.two.weight must be a number"),
+        ({"optimizer": 3}, "optimizer must be a table"),
+        ({"optimizer": {"name": "adamw", "beta1": 2**63}}, "optimizer.beta1 must be a number from 0"),
+        ({"optimizer": {"name": "adamw", "beta2": 1.5}}, "optimizer.beta2 must be a number from 0"),
+        ({"optimizer": {"name": "adamw", "eps": 0}}, "optimizer.eps must be a number above 0"),
+        ({"augment_2d": {"rotation_deg": "30"}}, "augment_2d.rotation_deg must be a number from 0 to 360"),
+        ({"augment_2d": [[]]}, "augment_2d must be a table"),
+        ({"network": {"joints": 3}}, "network.joints must be one of 16, not 3"),
+        ({"network": {"features": 60_000}}, "network.features must be a whole number from 1 to 2,048"),
+        ({"network": {"stacks": 100_000}}, "network.stacks must be a whole number from 1 to 16"),
+        ({"network": {"size": ["base"]}}, "network.size ['base'] is unknown"),
+        ({"network": {"stacks": 4, "features": 2048, "stem": 2048}}, "parameters, more than 500,000,000"),
+        ({"stages": [FULL[0] | {"batch_size": 10_000_000}]}, "stages[0].batch_size must be a whole number from 1"),
+        ({"stages": [FULL[0] | {"batch_size": 60_000, "ratio_3d": 0, "input_px": 256}]}, "GB, more than 16"),
+        ({"stages": [FULL[0] | {"depth_weight": 2**63}]}, "stages[0].depth_weight must be a number from 0"),
+        ({"stages": [FULL[0] | {"input_px": [{}]}]}, "stages[0].input_px must be a whole number"),
+        ({"stages": [FULL[0] | {"name": "../../x"}]}, "stages[0].name must be a name of at most 60 letters"),
+        ({"stages": [3]}, "stages[0] must be a table"),
+        ({"stages": {"joints": {}}}, "stages must be a list"),
+        ({"best": 3}, "best must be text"),
+        ({"log_every": 0}, "log_every must be a whole number from 1"),
+    ],
+)  # fmt: skip
+def test_every_value_is_checked_before_memory_is_taken(
+    stores: tuple[Path, Path], change: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(LiftwildError) as error:
+        recipe_from_dict(tiny_recipe(*stores, **change), "r.toml")
+    assert str(error.value).startswith("r.toml: ") and words in str(error.value)
+    assert len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a = " + "[" * 5000 + "]" * 5000, "lists in lists, hundreds deep"),
+        ("a = 1" + "0" * 5000, "is not TOML that can be read"),
+        ('name = "\udcff"', "is not TOML that can be read"),
+        ('extends = "small"\nstages = 3', "stages must be a list"),
+        ('extends = "small"\n[stages]\nlifter = 3', "stages must be tables of entries"),
+        ('extends = ["small"]', "extends must be the name or the path of a recipe"),
+        ('extends = "a\\u0000b.toml"', "embedded null byte"),
+    ],
+)
+def test_what_is_no_recipe(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "r.toml"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(LiftwildError, match=re.escape(words)):
+        load_recipe(path)

@@ -10,14 +10,18 @@ from typing import Any
 import click
 
 from liftwild import __version__
+from liftwild.cli.angles import angles_command
 from liftwild.cli.calibrate import calibrate_command
+from liftwild.cli.convert import convert_command
 from liftwild.cli.evaluate import evaluate_command
 from liftwild.cli.export import export_command
+from liftwild.cli.info import info_command
 from liftwild.cli.predict import predict_command
 from liftwild.cli.prepare import prepare_command
 from liftwild.cli.render import render_command
 from liftwild.cli.report import report_command
 from liftwild.cli.train import train_command
+from liftwild.cli.view import view_command
 from liftwild.console import printable, say
 from liftwild.errors import LiftwildError
 
@@ -65,8 +69,8 @@ def cli() -> None:
 
 
 COMMANDS = (
-    predict_command, train_command, evaluate_command, report_command, calibrate_command, export_command,
-    prepare_command, render_command,
+    predict_command, view_command, convert_command, info_command, angles_command, train_command, evaluate_command,
+    report_command, calibrate_command, export_command, prepare_command, render_command,
 )  # fmt: skip
 for command in COMMANDS:
     cli.add_command(command)

@@ -36,6 +36,41 @@ class OwnedChoice(click.ParamType):
         return str(value)
 
 
+def rigs() -> Iterable[str]:
+    """The joints that animations may have."""
+    from liftwild.kinematics.animation import RIGS
+
+    return RIGS
+
+
+class FormatList(click.ParamType):
+    """Names of formats with commas between; ``pictures``: the overlay is one of them."""
+
+    name = "formats"
+
+    def __init__(self, pictures: bool = True) -> None:
+        self.pictures = pictures
+
+    def known(self) -> tuple[str, ...]:
+        """The names that there are."""
+        from liftwild.io.formats import FORMATS
+        from liftwild.pipeline.options import OVERLAY
+
+        return (*FORMATS, OVERLAY) if self.pictures else tuple(FORMATS)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """The names, as click shows a choice."""
+        return ",".join(self.known())
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """As it was given; whether libraries are there is seen when it is read."""
+        known = self.known()
+        for name in str(value).split(","):
+            if name.strip() and name.strip().lower() not in known:
+                self.fail(f"unknown format {name.strip()!r}; known are {', '.join(known)}", param, ctx)
+        return str(value)
+
+
 class Numbers(click.ParamType):
     """Several finite numbers with commas between, as many as ``name`` has."""
 

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from liftwild.cli.option_types import DEVICE_HELP, BoxNumbers, CountOrAll, InputPath, Numbers, wrong_usage
+from liftwild.cli.option_types import (
+    DEVICE_HELP,
+    BoxNumbers,
+    CountOrAll,
+    FormatList,
+    InputPath,
+    Numbers,
+    OwnedChoice,
+    rigs,
+    wrong_usage,
+)
 from liftwild.console import say
 from liftwild.errors import LiftwildError, line_of
 from liftwild.files import make_folder
@@ -22,35 +32,10 @@ from liftwild.threads import wait_kindly
 if TYPE_CHECKING:
     from liftwild.inference.estimator import Estimator
     from liftwild.pipeline.options import OutputOptions, PoseOptions
-    from liftwild.pipeline.outputs import OutputGuard
+    from liftwild.pipeline.output_guard import OutputGuard
     from liftwild.pipeline.person_selection import PersonDetector, PersonSelection
 
 STREAM = "-"
-
-
-def _formats() -> Sequence[str]:
-    from liftwild.io.formats import FORMATS
-    from liftwild.pipeline.options import OVERLAY
-
-    return (*FORMATS, OVERLAY)
-
-
-class FormatList(click.ParamType):
-    """Names of formats with commas between."""
-
-    name = "formats"
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        """The names that there are."""
-        return ",".join(_formats())
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """As it was given; whether libraries are there is seen when it is read."""
-        known = _formats()
-        for name in str(value).split(","):
-            if name.strip() and name.strip().lower() not in known:
-                self.fail(f"unknown format {name.strip()!r}; known are {', '.join(known)}", param, ctx)
-        return str(value)
 
 
 @dataclass(frozen=True)
@@ -66,6 +51,7 @@ class PredictOptions:
     box_score: float | None
     min_score: float | None
     people: int
+    min_track_s: float | None
     at: tuple[float, float] | None
     whole: bool
     raw: bool
@@ -75,6 +61,7 @@ class PredictOptions:
     min_confidence: float
     skeleton: str
     formats: str
+    rig: str
     view: bool
     vector: tuple[str, ...]
     no_figure: bool
@@ -119,12 +106,14 @@ class PredictOptions:
             view=self.view,
             skeleton=SKELETONS[self.skeleton],
             min_confidence=self.min_confidence,
+            rig=self.rig,
         )
 
     def selection(self, has_clips: bool) -> PersonSelection:
         """Whom to look at; LiftwildError on broken labels, or where the detector cannot be used."""
         from liftwild.data.external_boxes import MIN_SCORE, ExternalBoxes
         from liftwild.pipeline.person_selection import PersonSelection
+        from liftwild.tracking.track_selection import MIN_TRACK_S
 
         if self.boxes is not None:
             least = MIN_SCORE if self.box_score is None else self.box_score
@@ -132,7 +121,8 @@ class PredictOptions:
         # A photo's own box needs no detector; whoever is followed through a clip may be lost and looked for.
         needs_detector = not self.whole and (has_clips or self.box is None)
         detector = make_detector(self) if needs_detector else None
-        return PersonSelection(self.box, None, detector, self.people or None, self.at)
+        least = MIN_TRACK_S if self.min_track_s is None else self.min_track_s
+        return PersonSelection(self.box, None, detector, self.people or None, self.at, least)
 
 
 def make_detector(options: PredictOptions) -> PersonDetector:
@@ -160,7 +150,15 @@ def make_detector(options: PredictOptions) -> PersonDetector:
 @click.option("--photo-ids", type=click.Path(path_type=Path), help="COCO labels that say which photo a result's id is.")
 @click.option("--box-score", type=click.FloatRange(0, 1), help="Leave out less sure results.  [default: 0.3]")
 @click.option("--min-score", type=click.FloatRange(0, 1), help="Of the detector: leave out who scores less.")
-@click.option("--people", default="all", show_default=True, type=CountOrAll(), help="The largest N people, or all.")
+@click.option(
+    "--people",
+    default="all",
+    show_default=True,
+    type=CountOrAll(),
+    help="The largest N people, in a clip those seen best.",
+)
+@click.option("--min-track-s", type=click.FloatRange(min=0),
+              help="Of clips: leave out who is seen for a shorter time.  [default: 0.5]")  # fmt: skip
 @click.option("--at", type=Numbers("x,y", "px"), help="The one person under this point.")
 @click.option("--whole", is_flag=True, help="Look for nobody: one person fills each photo, or the first frame.")
 @click.option("--raw", is_flag=True, help="Of clips: smooth nothing.")
@@ -172,6 +170,8 @@ def make_detector(options: PredictOptions) -> PersonDetector:
               help="Which joints are written.")  # fmt: skip
 @click.option("--format", "formats", default="json", show_default=True, type=FormatList(),
               help="One or more, with commas between.")  # fmt: skip
+@click.option("--rig", default="plain", show_default=True, type=OwnedChoice(rigs),
+              help="Joints of animations: those found, or the names of Mixamo.")  # fmt: skip
 @click.option("--view", is_flag=True, help="Also a page for the browser, x.html.")
 @click.option("--figure", "vector", multiple=True, type=click.Choice(["pdf", "svg"]), help="Also a photo's figure so.")
 @click.option("--no-figure", is_flag=True, help="Write no picture x.png of a photo.")
@@ -197,7 +197,8 @@ def predict_command(ctx: click.Context, sources: tuple[Path, ...], **given: Any)
     from liftwild.inference.estimator import Estimator
     from liftwild.inference.runtime import find_device
     from liftwild.media.photo import find_photos
-    from liftwild.pipeline.outputs import OutputGuard, write_photos
+    from liftwild.pipeline.output_guard import OutputGuard
+    from liftwild.pipeline.outputs import write_photos
 
     with wrong_usage():
         poses = options.pose_options()
@@ -215,6 +216,7 @@ def predict_command(ctx: click.Context, sources: tuple[Path, ...], **given: Any)
         failed = True
         say(f"error: {line}", err=True)
 
+    photos = [photo for photo in photos if not _holds_poses(photo, fail)]
     found = find_photos(photos, fail, lambda line: say(f"note: {line}", err=True))
     if not found and not clips:
         ctx.exit(1)
@@ -235,6 +237,19 @@ def predict_command(ctx: click.Context, sources: tuple[Path, ...], **given: Any)
             fail(line_of(error, clip))
     if failed:
         ctx.exit(1)
+
+
+def _holds_poses(path: Path, fail: Callable[[object], object]) -> bool:
+    """Whether the file holds poses already; ``fail`` is told what to do with it."""
+    from liftwild.io.formats import is_recording
+
+    if not is_recording(path):
+        return False
+    fail(
+        f"{path} holds poses, no photo: 'liftwild view {path}' shows them, "
+        f"'liftwild convert {path} --format bvh -o OUT' writes other formats"
+    )
+    return True
 
 
 def _photos_and_clips(sources: Sequence[Path], as_clip: bool) -> tuple[list[Path], list[Path]]:

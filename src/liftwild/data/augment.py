@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
@@ -11,7 +12,10 @@ from liftwild.boxes import clipped
 from liftwild.camera import Camera
 from liftwild.crop import BOX_MARGIN, Crop, blackened, grown, transform
 from liftwild.sample import Sample
+from liftwild.schema import Between, check_fields
 from liftwild.skeleton import MPII_16
+
+Probability = Annotated[float, Between(0, 1)]
 
 
 @dataclass(frozen=True)
@@ -24,23 +28,17 @@ class Augmentation:
     covered (``cover``), and ``cut``: that the photo ends within the person (``cut_off``), which the paper does not do.
     """
 
-    scale_octaves: float = 0.0
-    rotation_deg: float = 0.0
-    rotation_probability: float = 0.0
-    flip_probability: float = 0.0
-    shift: float = 0.0
-    colour: float = 0.0
-    occlusion: float = 0.0
-    cut: float = 0.0
+    scale_octaves: Annotated[float, Between(0, 4)] = 0.0
+    rotation_deg: Annotated[float, Between(0, 360)] = 0.0
+    rotation_probability: Probability = 0.0
+    flip_probability: Probability = 0.0
+    shift: Annotated[float, Between(0, 4)] = 0.0
+    colour: Probability = 0.0
+    occlusion: Probability = 0.0
+    cut: Probability = 0.0
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < np.inf:
-                raise ValueError(f"{field.name} must be a number of 0 or more, not {value!r}")
-        for name in ("rotation_probability", "flip_probability", "colour", "occlusion", "cut"):
-            if getattr(self, name) > 1:
-                raise ValueError(f"{name} must lie between 0 and 1, not {getattr(self, name)}")
+        check_fields(self)
 
 
 # method.md, "Augmentation of 2D data"; the authors' code does none on 3D data.

@@ -14,11 +14,13 @@ from typing import Any
 
 import cv2
 
-from liftwild.data.labels import Skip
+from liftwild.data.labels import OUTSIDE, Skip
 from liftwild.data.prepare import Prepared, check_skips, windowed
 from liftwild.data.store import SCHEMA, StoreWriter, stored_row
 from liftwild.errors import LiftwildError
 from liftwild.sample import Sample
+
+MAX_OUTSIDE = 0.2  # of the people: with more whose joints lie outside their photos, the photos are of another size
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Dataset:
 
     ``title`` for messages; ``settings`` (what JSON holds) tell one preparation from another; ``published``: (least,
     most) people that it has according to its documents, or None; ``warnings``: what differs from them already.
+    ``scale``: of the 3D joints, as ``Store.scale`` tells it.
     """
 
     title: str
@@ -42,6 +45,7 @@ class Dataset:
     settings: dict[str, Any]
     published: tuple[int, int] | None = None
     warnings: Sequence[str] = ()
+    scale: str = ""
 
 
 class _StoppedError(Exception):
@@ -65,7 +69,7 @@ def prepare_dataset(
     skips: list[Skip] = []
     photos: set[str] = set()
     check_skips(output)
-    with StoreWriter(output) as writer, ThreadPoolExecutor() as pool:
+    with StoreWriter(output, dataset.scale) as writer, ThreadPoolExecutor() as pool:
         _claim(folder, dataset)
         stop = threading.Event()
         try:
@@ -80,6 +84,13 @@ def prepare_dataset(
             raise
         for part in dataset.parts:
             photos |= writer.add_store(_path(folder, part))
+        outside = [skip for skip in skips if skip.reason == OUTSIDE]
+        if len(outside) > MAX_OUTSIDE * (writer.rows + len(outside)):
+            shutil.rmtree(folder)
+            raise LiftwildError(
+                f"{dataset.title}: {len(outside):,} of {writer.rows + len(outside):,} people have {OUTSIDE}, the first "
+                f"is {outside[0]}"
+            )
         if writer.rows == 0:
             shutil.rmtree(folder)
             example = f", {len(skips)} left out; the first: {skips[0]}" if skips else ""

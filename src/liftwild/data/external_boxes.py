@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 import re
 import zlib
@@ -13,12 +12,20 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from liftwild.boxes import Box
-from liftwild.data.readers.coco_file import box_in, boxes_of, coco_tables, key_of, read_document
+from liftwild.data.readers.coco_file import (
+    box_in,
+    boxes_of,
+    coco_tables,
+    is_number,
+    key_of,
+    people_categories,
+    read_document,
+)
 from liftwild.errors import LiftwildError
+from liftwild.schema import shown
 
 MIN_SCORE = 0.3  # of results: what a detector is less sure of is nobody
 PERSON_ID = 1  # category_id of people in COCO
-PEOPLE = {"person", "people", "human", "pedestrian"}  # as labels call their category
 
 _NUMBERED = re.compile(r"(?:COCO_\w+_)?(\d{1,15})", re.ASCII)
 
@@ -74,7 +81,7 @@ class ExternalBoxes:
             raise LiftwildError(
                 f"{path} holds neither COCO labels (it has no list 'images') nor COCO results (it is no bare list)"
             )
-        return cls(boxes_of(path, document, _people(document)))
+        return cls(boxes_of(path, document, people_categories(document)))
 
     def of(self, photo: Path) -> Boxes:
         """The boxes of a photo; empty if there are none."""
@@ -123,13 +130,6 @@ class ExternalBoxes:
         return None
 
 
-def _people(labels: Any) -> set[Any] | None:
-    """Ids of the categories whose name is that of people; None if none has such a name."""
-    categories = labels.get("categories") if isinstance(labels, dict) else None
-    rows = [row for row in categories if isinstance(row, dict)] if isinstance(categories, list) else []
-    return {key_of(row.get("id")) for row in rows if str(row.get("name")).strip().lower() in PEOPLE} or None
-
-
 def _of_results(
     path: Path, rows: list[Any], photo_ids: str | Path | None, labels: Any, least_score: float
 ) -> ExternalBoxes:
@@ -137,7 +137,7 @@ def _of_results(
     for place, row in enumerate(rows, 1):
         if not isinstance(row, dict) or not ({"image_id", "file_name"} & row.keys()):
             raise LiftwildError(f"{path}: entry {place} is no COCO result: it has no image_id")
-    wanted = _people(labels) or _category_of(path, rows)
+    wanted = people_categories(labels) or _category_of(path, rows)
     by_name: defaultdict[str, list[tuple[int, Box]]] = defaultdict(list)
     by_id: defaultdict[int, list[tuple[int, Box]]] = defaultdict(list)
     scores: dict[int, float] = {}
@@ -145,8 +145,8 @@ def _of_results(
     for place, row in enumerate(rows, 1):
         where = f"{path}: result {place}"
         score = row.get("score", 1.0)
-        if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score):
-            raise LiftwildError(f"{where}: its score is no number: {score!r}")
+        if not is_number(score):
+            raise LiftwildError(f"{where}: its score is no number: {shown(score)}")
         if score < least_score or (wanted is not None and key_of(row.get("category_id")) not in wanted):
             continue
         box = box_in(row, where)

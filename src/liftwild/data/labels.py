@@ -12,9 +12,14 @@ from liftwild.camera import Camera
 from liftwild.sample import Sample
 from liftwild.skeleton import MADE_UP_JOINTS, MPII_16, match_names
 
+MIN_JOINTS = 2  # labelled joints of a person: one tells no size
+MIN_BOX_PX = 8.0  # the longer side of a person's box
+LARGEST_BOX = 4.0  # a box with a side so many times that of its photo is no person's
+OUTSIDE = "joints outside the photo"  # why somebody is left out; most people so, and the photos are of another size
 # A joint may lie this far outside its photo: labelling tools round, and clicks on the border land beside it.
 OUTSIDE_TOLERANCE_PX = 1.0
-FARTHEST_MM = 1e6  # no joint of anybody lies so far away
+FAR_OUTSIDE = 0.05  # of the photo's longer side: no joint that was clicked lies so far outside
+MIN_INSIDE = 0.5  # of the joints of somebody whose joints were measured in 3D, who may leave the photo
 
 
 @dataclass(frozen=True)
@@ -73,10 +78,19 @@ def to_mpii(match: list[int | None], joints: np.ndarray, valid: np.ndarray) -> t
     return out, known
 
 
-def within(joints_2d: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Which of joints (..., 2) lie in a photo of ``size`` (width, height) px, give or take a pixel."""
-    low, high = -OUTSIDE_TOLERANCE_PX, np.array(size) + OUTSIDE_TOLERANCE_PX
-    return np.all((joints_2d >= low) & (joints_2d <= high), axis=-1)
+def within(joints_2d: np.ndarray, size: tuple[int, int], slack_px: float = OUTSIDE_TOLERANCE_PX) -> np.ndarray:
+    """Which of joints (..., 2) lie in a photo of ``size`` (width, height) px, or at most ``slack_px`` beside it."""
+    return np.all((joints_2d >= -slack_px) & (joints_2d <= np.array(size) + slack_px), axis=-1)
+
+
+def box_fault(box: Box, size: tuple[int, int]) -> str:
+    """Why a box cannot be that of a person in a photo of ``size`` (width, height); "" if it can."""
+    x, y, w, h = box
+    if x >= size[0] or y >= size[1] or x + w <= 0 or y + h <= 0:
+        return "bbox outside the photo"
+    if max(w, h) > LARGEST_BOX * max(size):
+        return "bbox far larger than the photo"
+    return "bbox too small for a person" if max(w, h) < MIN_BOX_PX else ""
 
 
 def labelled_sample(
@@ -98,7 +112,8 @@ def labelled_sample(
     """A sample from joints (K, 2) in px and (K, 3) in mm of a joint set that ``match`` maps (``positions``).
 
     ``joints_2d`` None: only the 3D joints are known. ``valid`` (K,) bool: which 2D joints are known, all that are
-    finite by default. Without ``box`` it is that of the labelled joints. The rest as in ``Sample``.
+    finite by default. Without ``box`` it is that of the labelled joints. The rest as in ``Sample``. A ``Skip`` for
+    somebody whose joints or box cannot be of this photo.
     """
     here, seen = np.zeros((len(match), 2)), np.zeros(len(match), dtype=bool)
     if joints_2d is not None:
@@ -108,8 +123,15 @@ def labelled_sample(
     if joints_3d is not None:
         space, depth_valid = to_mpii(match, joints_3d, np.isfinite(joints_3d).all(axis=1))
     box = box or joints_box(here[seen])
-    if box is None or not (seen.any() or depth_valid.any()):
+    if box is None or max(seen.sum(), depth_valid.sum()) < MIN_JOINTS:
         return Skip(source, annotation_id, "too few joints labelled")
+    height, width = image.shape[:2]
+    is_inside = within(here[seen], (width, height), FAR_OUTSIDE * max(width, height))
+    if seen.any() and is_inside.mean() < (MIN_INSIDE if depth_valid.any() else 1.0):
+        detail = f"it is {width}x{height} px; labels need the photos in their first size"
+        return Skip(source, annotation_id, OUTSIDE, detail)
+    if fault := box_fault(box, (width, height)):
+        return Skip(source, annotation_id, fault, f"photo is {width}x{height}")
     return Sample(
         image, here, seen, space, depth_valid, camera, box, source, annotation_id, subject, group, head_size_px,
         spine_3d=spine_3d,

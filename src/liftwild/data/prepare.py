@@ -14,7 +14,8 @@ from typing import Any
 
 import cv2
 
-from liftwild.data.labels import LabelledPerson, Skip, within
+from liftwild.console import printable
+from liftwild.data.labels import LabelledPerson, Skip, box_fault, within
 from liftwild.data.readers.coco import read_labels
 from liftwild.data.store import StoreWriter, stored_row
 from liftwild.errors import LiftwildError
@@ -22,8 +23,6 @@ from liftwild.files import check_output, starts_with, write_whole
 from liftwild.media.photo import read_photo
 from liftwild.sample import Sample
 
-# A bbox with a side this many times that of its photo is no person's.
-LARGEST_BOX = 4.0
 SKIPS_MARK = "# what liftwild left out\n"
 HOLD_BACK_EVERY = 10  # photos, where some are held back to measure on
 
@@ -128,7 +127,9 @@ def write_skips(done: Prepared, output: str | Path) -> Path | None:
     if not done.skips:
         path.unlink(missing_ok=True)
         return None
-    write_whole(path, (SKIPS_MARK + "".join(f"{skip}\n" for skip in done.skips)).encode("utf-8", "backslashreplace"))
+    write_whole(
+        path, (SKIPS_MARK + "".join(f"{printable(skip)}\n" for skip in done.skips)).encode("utf-8", "backslashreplace")
+    )
     return path
 
 
@@ -187,7 +188,6 @@ def _rows(path: Path, name: str, people: list[LabelledPerson]) -> tuple[list[dic
 
 def _misfit(person: LabelledPerson, size: tuple[int, int]) -> tuple[str, str]:
     """Why a person's labels cannot be of a photo of ``size`` (width, height), and details; empty if they can."""
-    x, y, w, h = person.box
     is_size = f"photo is {size[0]}x{size[1]}"
     sizes = (size, size[::-1]) if person.perhaps_turned else (size,)
     if person.photo_size is not None and person.photo_size not in sizes:
@@ -195,11 +195,8 @@ def _misfit(person: LabelledPerson, size: tuple[int, int]) -> tuple[str, str]:
         return "photo has another size than its labels say", stated
     if not within(person.joints_2d[person.joints_2d_valid], size).all():  # where the labels state no size for sure
         return "joint outside the photo", is_size
-    if x >= size[0] or y >= size[1] or x + w <= 0 or y + h <= 0:
-        return "bbox outside the photo", is_size
-    if max(w, h) > LARGEST_BOX * max(size):
-        return "bbox far larger than the photo", is_size
-    return "", ""
+    fault = box_fault(person.box, size)
+    return fault, is_size if fault else ""
 
 
 def _skip_all(people: list[LabelledPerson], reason: str, detail: str) -> list[Skip]:

@@ -20,9 +20,11 @@ import numpy as np
 
 from liftwild.camera import Camera, bone_lengths
 from liftwild.crop import BOX_MARGIN, Crop, transform
+from liftwild.data.arrow_file import checksum, image_checksums, read_arrow, write_batch
 from liftwild.errors import LiftwildError
 from liftwild.files import atomic_path, check_output, writing
 from liftwild.sample import Sample
+from liftwild.schema import shown
 from liftwild.skeleton import MPII_16, SCALE_BONES
 
 try:
@@ -62,10 +64,12 @@ SCHEMA = pa.schema(
     metadata={"liftwild_store": str(VERSION), "joint_names": json.dumps(MPII_16.names)},
 )
 
+SCALES = ("", "true", "universal")
 # Columns that older stores lack, and what they then hold.
 DEFAULTS: dict[str, Any] = {
     "subject": "", "group": "", "head_size_px": None, "visibility": None, "photo": None, "spine_3d": None,
 }  # fmt: skip
+NULLABLE = {"camera", *(name for name, value in DEFAULTS.items() if value is None)}
 
 
 def stored_row(sample: Sample) -> dict[str, Any]:
@@ -114,13 +118,14 @@ class StoreWriter:
     """Writes rows to a hidden file beside ``path``; the store appears, whole, when the ``with`` block ends without an
     error.
 
-    LiftwildError if it cannot be written, if another process is writing the same store, or if ``path`` holds anything
-    but a store.
+    ``scale`` as in ``Store``. LiftwildError if it cannot be written, if another process is writing the same store, or
+    if ``path`` holds anything but a store.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, scale: str = "") -> None:
         self.path = Path(path)
         self.rows = 0
+        self._schema = SCHEMA.with_metadata({**SCHEMA.metadata, b"scale": scale.encode()})
         self._pending: list[dict[str, Any]] = []
 
     def __enter__(self) -> StoreWriter:
@@ -130,7 +135,7 @@ class StoreWriter:
         with writing(self.path), ExitStack() as stack:
             part = stack.enter_context(atomic_path(self.path, durable=True, alone=True))
             file = stack.enter_context(pa.OSFile(str(part), "wb"))
-            self._writer = pa.ipc.new_file(file, SCHEMA)
+            self._writer = pa.ipc.new_file(file, self._schema)
             self._open = stack.pop_all()
         return self
 
@@ -146,22 +151,24 @@ class StoreWriter:
         self._flush()
         sources: set[str] = set()
         try:
-            with pa.memory_map(str(path), "r") as file:
-                reader = pa.ipc.open_file(file)
-                for number in range(reader.num_record_batches):
-                    batch = reader.get_batch(number)
-                    self._writer.write_batch(batch)
-                    self.rows += len(batch)
-                    sources.update(batch["source"].to_pylist())
-        except (OSError, pa.ArrowException) as error:
-            raise LiftwildError(f"cannot copy {path} into {self.path}: {error}") from None
+            table, images = read_arrow(path, "a store")
+        except FileNotFoundError:
+            raise LiftwildError(f"cannot copy {path} into {self.path}: it is gone") from None
+        for batch in table.to_batches():
+            found, images, kept = image_checksums(batch), images[len(batch) :], images[: len(batch)]
+            if any(kept) and found != kept:
+                raise LiftwildError(f"cannot copy {path} into {self.path}: a picture in it is damaged")
+            with writing(self.path):
+                write_batch(self._writer, batch)
+            self.rows += len(batch)
+            sources.update(batch["source"].to_pylist())
         return sources
 
     def _flush(self) -> None:
         if self._pending:
             columns = {name: [row[name] for row in self._pending] for name in SCHEMA.names}
             with writing(self.path):
-                self._writer.write_batch(pa.record_batch(columns, schema=SCHEMA))
+                write_batch(self._writer, pa.record_batch(columns, schema=SCHEMA))
             self._pending = []
 
     def __exit__(
@@ -187,6 +194,7 @@ def is_store(path: Path) -> bool:
 class Store:
     """Read access to a store by row. Cheap to copy to worker processes: only the path travels.
 
+    ``scale``: of its 3D joints: "true" or "universal" (everybody scaled to one height) of MPI-INF-3DHP, else "".
     LiftwildError if the file is missing, is not a store, or a picture in it is broken.
     """
 
@@ -196,25 +204,39 @@ class Store:
 
     def _open(self) -> None:
         try:
-            # A memory map has to outlive its reader; pyarrow keeps the buffer.
-            reader = pa.ipc.open_file(pa.memory_map(str(self.path), "r"))
-            self._table = reader.read_all()
+            self._table, self._checksums = read_arrow(self.path, "a store")
         except FileNotFoundError:
             raise LiftwildError(f"no store {self.path}; make one with 'liftwild prepare'") from None
-        except (OSError, pa.ArrowException) as error:
-            raise LiftwildError(f"{self.path} is not a store: {error}") from None
-        about = reader.schema.metadata or {}
+        schema = self._table.schema
+        about = schema.metadata or {}
         if about.get(b"liftwild_store") != str(VERSION).encode():
             raise LiftwildError(f"{self.path} is an Arrow file, but not a liftwild store of version {VERSION}")
-        missing = [name for name in DEFAULTS if name not in reader.schema.names]
+        missing = [name for name in DEFAULTS if name not in schema.names]
         expected = pa.schema([field for field in SCHEMA if field.name not in missing], SCHEMA.metadata)
-        if not reader.schema.equals(expected) or about.get(b"joint_names") != SCHEMA.metadata[b"joint_names"]:
+        if not schema.equals(expected) or about.get(b"joint_names") != SCHEMA.metadata[b"joint_names"]:
             raise LiftwildError(f"{self.path} does not have the columns and joints of a liftwild store")
         if len(self._table) == 0:
             raise LiftwildError(f"{self.path} holds nobody")
         for name in missing:
             field = SCHEMA.field(name)
             self._table = self._table.append_column(field, pa.array([DEFAULTS[name]] * len(self._table), field.type))
+        self.scale = about.get(b"scale", b"").decode("ascii", "replace")
+        if self.scale not in SCALES:
+            raise LiftwildError(f"{self.path} is damaged: its scale is {shown(self.scale)}; prepare it again")
+        self._check_values()
+
+    def _check_values(self) -> None:
+        """LiftwildError if a value is missing that nobody can lack, or a number cannot be."""
+        for name in SCHEMA.names:
+            lists = pa.types.is_fixed_size_list(SCHEMA.field(name).type)
+            column = self._table[name].combine_chunks() if lists else self._table[name]
+            inner = column.flatten() if lists else column
+            if (column.null_count and name not in NULLABLE) or (lists and inner.null_count):
+                raise LiftwildError(f"{self.path} is damaged: {name} is missing of somebody; prepare it again")
+            if lists and not np.isfinite(inner.to_numpy(zero_copy_only=False)).all():
+                raise LiftwildError(f"{self.path} is damaged: {name} holds what is no number; prepare it again")
+        if not (self.column("box")[:, 2:] > 0).all():
+            raise LiftwildError(f"{self.path} is damaged: somebody's box has no size; prepare it again")
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path}
@@ -243,7 +265,8 @@ class Store:
         """Row ``index`` with its picture decoded."""
         row = {name: self._table[name][index] for name in SCHEMA.names}
         encoded = np.frombuffer(row["image"].as_buffer(), dtype=np.uint8)
-        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if len(encoded) else None
+        whole = self._checksums[index] in (None, checksum(row["image"].as_buffer()))
+        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if whole and len(encoded) else None
         if image is None:
             raise LiftwildError(f"{self.path}: the picture of row {index} is broken; prepare the store again")
 

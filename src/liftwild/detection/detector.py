@@ -83,28 +83,31 @@ class Detector:
         """What tells its answers from those of others."""
         return f"{self._hash} {self.min_score:g} {self.input_px} {self.runtime_name}"
 
-    def detect(self, photo: Photo, most: int | None = None) -> list[Detection]:
+    def detect(self, photo: Photo, most: int | None = None, min_score: float | None = None) -> list[Detection]:
         """The people in a photo, largest box first; empty if there are none.
 
-        ``photo``: as for ``media.photo.load_photo``. ``most``: only so many, the largest; None is all. LiftwildError if
-        it cannot be read.
+        ``photo``: as for ``media.photo.load_photo``. ``most``: only so many, the largest; None is all. ``min_score``:
+        another than the detector's. LiftwildError if it cannot be read.
         """
-        return next(self.detect_many([photo], most))
+        return next(self.detect_many([photo], most, min_score))
 
-    def detect_many(self, photos: Iterable[Photo], most: int | None = None) -> Iterator[list[Detection]]:
+    def detect_many(
+        self, photos: Iterable[Photo], most: int | None = None, min_score: float | None = None
+    ) -> Iterator[list[Detection]]:
         """As ``detect`` for a stream of photos of any sizes: one list for each, in order. At most a batch waits."""
         if most is not None and most < 1:
             raise LiftwildError(f"the most people to detect must be 1 or more, not {most}")
+        least = self.min_score if min_score is None else min_score
         waiting: list[np.ndarray] = []
         for photo in photos:
             waiting.append(load_photo(photo).image)
             if len(waiting) == self.batch_size:
-                yield from self._batch(waiting, most)
+                yield from self._batch(waiting, most, least)
                 waiting = []
         if waiting:
-            yield from self._batch(waiting, most)
+            yield from self._batch(waiting, most, least)
 
-    def _batch(self, images: list[np.ndarray], most: int | None) -> Iterator[list[Detection]]:
+    def _batch(self, images: list[np.ndarray], most: int | None, least: float) -> Iterator[list[Detection]]:
         wholes: list[Box] = [(0.0, 0.0, float(image.shape[1]), float(image.shape[0])) for image in images]
         crops = [Crop.around(whole, 1.0) for whole in wholes]
         side = self.input_px
@@ -114,11 +117,11 @@ class Detector:
         if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
             raise LiftwildError(f"the network of {self.weights} gives NaN or infinity; its weights are broken")
         for crop, whole, own, sure in zip(crops, wholes, boxes, scores, strict=True):
-            yield largest(self._people(crop, whole, own, sure), most)
+            yield largest(self._people(crop, whole, own, sure, least), most)
 
-    def _people(self, crop: Crop, whole: Box, boxes: np.ndarray, scores: np.ndarray) -> list[Detection]:
+    def _people(self, crop: Crop, whole: Box, boxes: np.ndarray, scores: np.ndarray, least: float) -> list[Detection]:
         """The people of one photo, of its candidates."""
-        keep = (scores >= self.min_score) & (boxes[:, 2:].min(axis=1) >= MIN_SIDE_PX)
+        keep = (scores >= least) & (boxes[:, 2:].min(axis=1) >= MIN_SIDE_PX)
         boxes, scores = boxes[keep], scores[keep]
         corners = np.stack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
         corners = crop.to_photo(corners, self.input_px).clip(0, whole[2:])
@@ -127,7 +130,7 @@ class Detector:
         kept, lowered = suppress(boxes, scores, SAME_IOU, SOFTNESS)
         for (x, y, w, h), score in zip(boxes[kept].tolist(), lowered.tolist(), strict=True):
             box = clipped((x, y, w, h), whole)
-            if box is not None and max(box[2:]) >= MIN_PHOTO_PX and score >= self.min_score:
+            if box is not None and max(box[2:]) >= MIN_PHOTO_PX and score >= least:
                 people.append(Detection(box, score))
         return people
 

@@ -7,13 +7,14 @@ box. Of its 80 classes only the person is kept. Batch norms are folded into the 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from liftwild.network.mobilenet import doubled
+from liftwild.schema import Between, check_fields
 
 STRIDES = (8, 16, 32)  # px of the input in a cell of the three maps
 SLOPE = 0.1  # of the leaky ReLU below 0
@@ -31,19 +32,14 @@ class DetectorConfig:
     cells; ``input_px``: longer side of the photo as the network sees it, a multiple of 32.
     """
 
-    stem: int = 32
-    blocks: tuple[int, int, int, int] = (1, 2, 2, 3)
-    neck: int = 128
-    bins: int = 11
-    input_px: int = 352
+    stem: Annotated[int, Between(1, 1024)] = 32
+    blocks: tuple[Annotated[int, Between(1, 64)], ...] = (1, 2, 2, 3)
+    neck: Annotated[int, Between(1, 1024)] = 128
+    bins: Annotated[int, Between(1, 256)] = 11
+    input_px: Annotated[int, Between(32, 4096)] = 352
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "blocks", tuple(self.blocks))  # json has lists
-        numbers = {"stem": self.stem, "neck": self.neck, "bins": self.bins, "input_px": self.input_px}
-        numbers |= {f"blocks[{i}]": count for i, count in enumerate(self.blocks)}
-        for name, value in numbers.items():
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"network.{name} must be a whole number above 0, not {value!r}")
+        check_fields(self, "network.")
         if len(self.blocks) != 4:
             raise ValueError(f"network.blocks must be four numbers, not {len(self.blocks)}")
         if self.input_px % STRIDES[-1]:

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import os
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 from liftwild.detection.network import DetectorConfig, DetectorNet
 from liftwild.errors import LiftwildError
 from liftwild.files import make_folder
+from liftwild.schema import Between
 from liftwild.weights import SHIPPED, filled, half_state, read_weights_json, write_tensors, write_weights_json
 
 FORMAT = "liftwild-detector"
 VERSION = 1
 NAME = "detector"
+
+
+@dataclass(frozen=True)
+class DetectorCard:
+    """What the json of a detector says that liftwild reads; it may say more."""
+
+    min_score: Annotated[float, Between(0, 1)]
+    network: DetectorConfig
+    others_allowed: ClassVar[bool] = True
 
 
 def save_detector(path: Path, net: DetectorNet, card: dict[str, Any]) -> None:
@@ -34,7 +45,7 @@ def find_detector(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     if str(path) == NAME:
         path = SHIPPED / f"{NAME}.safetensors"
-    if path.is_file():
+    if os.path.isfile(path):
         return path
     raise LiftwildError(
         f"no detector's weights {str(name_or_path)!r}; {NAME} come with liftwild, or give the path of a "
@@ -48,8 +59,5 @@ def load_detector(name_or_path: str | Path) -> tuple[DetectorNet, dict[str, Any]
     LiftwildError when a file is missing or broken, or when tensors and json do not agree.
     """
     path = find_detector(name_or_path)
-    card = read_weights_json(path, FORMAT, VERSION)
-    score = card.get("min_score")
-    if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
-        raise LiftwildError(f"{path.with_suffix('.json')} lacks a min_score between 0 and 1")
-    return filled(lambda: DetectorNet(DetectorConfig(**card["network"])), path, [path]), card
+    about, card = read_weights_json(path, FORMAT, VERSION, DetectorCard)
+    return filled(lambda: DetectorNet(about.network), path, [path]), card

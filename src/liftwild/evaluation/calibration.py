@@ -6,7 +6,6 @@ the fit on all.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from liftwild.inference.runtime import find_device
 from liftwild.media.encoding import is_marked
 from liftwild.network.posenet import PoseNet
 from liftwild.sample import Sample
+from liftwild.schema import load_json
 from liftwild.viz.plots import check_matplotlib, write_reliability
 from liftwild.weights import find_weights, load_weights, write_weights_json
 
@@ -173,7 +173,7 @@ def calibrate_weights(
         "joints": sum(each.joints for each in after),
     }
     path = find_weights(weights).with_suffix(".json")
-    kept: dict[str, Any] = json.loads(path.read_text())
+    kept: dict[str, Any] = load_json(path)
     kept["calibration"] = {**result.card(), "measured": about}
     if picture is not None:
         bins = {

@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 
 from liftwild.crop import BOX_MARGIN, Crop
+from liftwild.data.arrow_file import read_arrow, write_batch
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.evaluation import measure
+from liftwild.evaluation.about import About, StoreNote
 from liftwild.evaluation.measure import Measured, Watch
 from liftwild.network.posenet import PoseNet
 from liftwild.sample import Sample
+from liftwild.schema import build, parse_json, shorter
 from liftwild.skeleton import MPII_16
 
 try:
@@ -58,17 +61,15 @@ WIDTHS = {
     if pa.types.is_fixed_size_list(field.type) and field.type.list_size >= J
 }
 OWN = ("pred_2d_picture", "pred_3d")  # columns that ``Measured`` does not keep
-ABOUT = ("liftwild", "weights", "protocol", "flip_test", "input_px", "sum_length_mm", "bone_length_mm", "mean_pose_mm",
-         "stores")  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class StorePredictions:
     """Predictions on one store, N people in its order.
 
-    ``name``, ``fingerprint``: of the store; ``source`` (N) photos' files, ``annotation_id`` (N,) int; ``subject``,
-    ``group`` (N) as in ``Sample``; ``head_size_px`` (N,) px of the network's input, NaN: unknown; ``pred_2d_picture``
-    (N, J, 2): the predicted joints in px of the stored picture; ``measured``: the rest.
+    ``name``, ``fingerprint``, ``scale``: of the store; ``source`` (N) photos' files, ``annotation_id`` (N,) int;
+    ``subject``, ``group`` (N) as in ``Sample``; ``head_size_px`` (N,) px of the network's input, NaN: unknown;
+    ``pred_2d_picture`` (N, J, 2): the predicted joints in px of the stored picture; ``measured``: the rest.
     """
 
     name: str
@@ -80,6 +81,7 @@ class StorePredictions:
     head_size_px: np.ndarray
     pred_2d_picture: np.ndarray
     measured: Measured
+    scale: str = ""
 
     @property
     def has_3d(self) -> bool:
@@ -160,14 +162,16 @@ def predict_store(
     source, ids, subject, group, head = zip(*labels, strict=True)
     return StorePredictions(
         store.path.stem, store.fingerprint(), source, np.array(ids, dtype=np.int64), subject, group,
-        np.array(head) * measured.input_px, np.stack(in_picture), measured,
+        np.array(head) * measured.input_px, np.stack(in_picture), measured, store.scale,
     )  # fmt: skip
 
 
 def encode(predictions: Predictions) -> bytes:
     """The content of a predictions file."""
     stores = [
-        {"name": each.name, "people": len(each.source), "fingerprint": each.fingerprint} for each in predictions.stores
+        {"name": each.name, "people": len(each.source), "fingerprint": each.fingerprint}
+        | ({"scale": each.scale} if each.scale else {})
+        for each in predictions.stores
     ]
     about = {
         "liftwild_predictions": str(VERSION),
@@ -180,7 +184,7 @@ def encode(predictions: Predictions) -> bytes:
         for each in predictions.stores:
             values = _values(each)
             columns = [_column(field, values[field.name], len(each.source)) for field in SCHEMA]
-            writer.write_batch(pa.record_batch(columns, schema=schema))
+            write_batch(writer, pa.record_batch(columns, schema=schema))
     return sink.getvalue().to_pybytes()
 
 
@@ -247,60 +251,60 @@ def read_predictions(path: Path) -> Predictions:
     LiftwildError if it is missing, is something else, of another version, or does not hold what it says it does.
     """
     try:
-        with pa.OSFile(str(path), "rb") as file:
-            table = pa.ipc.open_file(file).read_all()
+        table, _ = read_arrow(path, "a predictions file")
     except FileNotFoundError:
         raise LiftwildError(f"no predictions {path}; 'liftwild evaluate WEIGHTS STORE -o {path}' makes them") from None
-    except (OSError, pa.ArrowException) as error:
-        raise LiftwildError(f"{path} is not a predictions file: {str(error).splitlines()[0]}") from None
     metadata = table.schema.metadata or {}
     version = metadata.get(b"liftwild_predictions")
     if version is None:
         raise LiftwildError(f"{path} is an Arrow file, but not a predictions file of 'liftwild evaluate -o'")
     if version != str(VERSION).encode():
-        raise LiftwildError(
-            f"{path} is a predictions file of version {version.decode()}; this liftwild reads {VERSION}"
-        )
+        other = shorter(version.decode("ascii", "replace"))
+        raise LiftwildError(f"{path} is a predictions file of version {other}; this liftwild reads {VERSION}")
+    told = parse_json(metadata.get(b"about", b""), f"the description in {path}")
     try:
-        about = json.loads(metadata[b"about"])
-        names = json.loads(metadata[b"joint_names"])
-        whole = table.schema.equals(SCHEMA) and names == list(MPII_16.names) and set(ABOUT) <= set(about)
-        whole = whole and sum(each["people"] for each in about["stores"]) == len(table) > 0
-        stores = tuple(_store(table, about, each) for each in about["stores"]) if whole else ()
-    except (KeyError, TypeError, ValueError):
-        stores = ()
+        about = build(About, told)
+        whole = table.schema.equals(SCHEMA) and metadata.get(b"joint_names") == json.dumps(MPII_16.names).encode()
+        whole = whole and sum(each.people for each in about.stores) == len(table) > 0
+        stores = tuple(_store(table, about, each) for each in about.stores) if whole else ()
+    except ValueError as error:
+        raise LiftwildError(f"{path} does not hold the predictions that it should: {error}; make it again") from None
     if not stores:
         raise LiftwildError(f"{path} does not hold the predictions that its own description promises; make it again")
-    return Predictions({key: value for key, value in about.items() if key != "stores"}, stores)
+    return Predictions({key: value for key, value in told.items() if key != "stores"}, stores)
 
 
-def _store(table: pa.Table, about: dict[str, Any], own: dict[str, Any]) -> StorePredictions:
-    """One store's part of a file; ValueError or KeyError if it is not as its description says."""
-    rows = table.filter(pa.compute.equal(table["store"], own["name"])).combine_chunks()
-    if len(rows) != own["people"]:
-        raise ValueError("people are missing")
+def _store(table: pa.Table, about: About, own: StoreNote) -> StorePredictions:
+    """One store's part of a file; ValueError if it is not as its description says."""
+    rows = table.filter(pa.compute.equal(table["store"], own.name)).combine_chunks()
+    if len(rows) != own.people:
+        raise ValueError(f"{own.name} has {len(rows)} people, not {own.people}")
+    if any(rows[name].null_count for name in ("source", "annotation_id", "subject", "group")):
+        raise ValueError("somebody has no source, annotation_id, subject or group")
 
     def array(name: str) -> np.ndarray:
         flat = rows[name].combine_chunks().flatten()
         if flat.null_count:
             raise ValueError(f"{name} has holes")
+        if name != "inside" and not np.isfinite(flat.to_numpy(zero_copy_only=False)).all():
+            raise ValueError(f"{name} holds what is no number")
         shape = (len(rows), J) if WIDTHS[name] == 1 else (len(rows), J, WIDTHS[name])
         return flat.to_numpy(zero_copy_only=False).reshape(shape)
 
     absent = {"inside"} if rows["inside"].null_count == len(rows) else set()
-    bones = about["bone_length_mm"]
+    bones = about.bone_length_mm
     spines = np.array([spine or [np.nan] * 3 for spine in rows["spine_3d"].to_pylist()], dtype=np.float64)
     measured = Measured(
         **{name: array(name) for name in WIDTHS if name not in OWN and name not in absent},
-        input_px=about["input_px"],
-        sum_length_mm=about["sum_length_mm"],
+        input_px=about.input_px,
+        sum_length_mm=about.sum_length_mm,
         bone_length_mm=None if bones is None else np.array(bones, dtype=np.float64),
         spine_3d=spines,
     )
     return StorePredictions(
-        own["name"], own["fingerprint"], tuple(rows["source"].to_pylist()), rows["annotation_id"].to_numpy(),
+        own.name, own.fingerprint, tuple(rows["source"].to_pylist()), rows["annotation_id"].to_numpy(),
         tuple(rows["subject"].to_pylist()), tuple(rows["group"].to_pylist()),
-        rows["head_size_px"].to_numpy().astype(np.float64), array("pred_2d_picture"), measured,
+        rows["head_size_px"].to_numpy().astype(np.float64), array("pred_2d_picture"), measured, own.scale,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from liftwild.console import say
+from liftwild.console import file_stem, say
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.evaluation.cost import cost_table
@@ -94,11 +94,11 @@ def write_report(
     written = [folder / "report.md"]
     for table in tables:
         for suffix, content in ((".tex", as_latex(table)), (".csv", as_csv(table))):
-            written.append(folder / (table.key.replace("/", "-") + suffix))
+            written.append(folder / (file_stem(table.key.replace("/", "-")) + suffix))
             write_whole(written[-1], content.encode())
     pictures = _charts(folder, found)
     for store in opened:
-        pictures.append(folder / f"people-{store.path.stem}.jpg")
+        pictures.append(folder / f"people-{file_stem(store.path.stem)}.jpg")
         write_whole(pictures[-1], small_jpeg(_side_by_side(store, found, seed)))
     shown = [f"![{path.stem}]({path.name})" for path in pictures]
     text = comparison_text(found, notes) + ("\n" + "\n\n".join(shown) + "\n" if shown else "")
@@ -135,7 +135,7 @@ def _charts(folder: Path, found: Sequence[Scored]) -> list[Path]:
                 for label, runs in shown.items()
             }
             joints = {label: np.mean([poses.joint_errors() for poses in runs], axis=0) for label, runs in shown.items()}
-            pck, errors = folder / f"pck-{name}.png", folder / f"joints-{name}.png"
+            pck, errors = folder / f"pck-{file_stem(name)}.png", folder / f"joints-{file_stem(name)}.png"
             write_pck_curves(pck, f"PCK on {name}", CURVE_MM, curves)
             write_joint_errors(errors, f"Mean error by joint on {name}", MPII_16.names, joints)
             written += [pck, errors]

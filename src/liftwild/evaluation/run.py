@@ -9,6 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from liftwild import __version__
+from liftwild.console import say
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.evaluation.measure import counted_on
@@ -52,6 +53,8 @@ def evaluate_stores(
     rules.check_people([(len(store), bool(store.column("depth_valid").any())) for store in opened], any_count)
     for store in opened:
         rules.check_labels(store)
+    if note := rules.scale_note(store.scale for store in opened):
+        say(f"warning: protocol {protocol}: {note}; 'liftwild prepare mpi-inf-3dhp --scale' decides it", err=True)
     _check_outputs(out, card, page)
     estimator = Estimator(weights, device, flip_test, batch_size, runtime="torch")
     total = sum(len(store) for store in opened)

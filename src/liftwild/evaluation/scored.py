@@ -12,7 +12,7 @@ from liftwild.evaluation.metric_table import METRICS
 from liftwild.evaluation.predictions import Predictions
 from liftwild.evaluation.protocols import find_protocol
 from liftwild.evaluation.protocols.protocol import Aligned, Protocol, Scores
-from liftwild.evaluation.tables import Table, as_markdown, mean_cell
+from liftwild.evaluation.tables import Table, as_markdown, markdown_text, mean_cell
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,8 @@ def score(
     protocol = find_protocol(about["protocol"])
     given = {name: value for name, value in (switches or {}).items() if name in protocol.switches}
     chosen = protocol.chosen({**about.get("switches", {}), **given})
-    note = protocol.check_people(predictions.counts, any_count or about.get("any_count", False))
+    others = protocol.check_people(predictions.counts, any_count or about.get("any_count", False))
+    note = "; ".join(filter(None, [others, protocol.scale_note(store.scale for store in predictions.stores)]))
     odd = [f"{name}={value}" for name, value in chosen.items() if value != protocol.switches[name][0]]
     odd += (["flip test"] if about["flip_test"] else []) + ([note] if note else [])
     weights = about["weights"]["name"]
@@ -116,18 +117,19 @@ def tables_text(found: Sequence[Scored]) -> str:
 def comparison_text(found: Sequence[Scored], notes: Sequence[str] = ()) -> str:
     """All tables of ``compare`` as Markdown, and where their numbers come from."""
     parts = [*notes, *map(as_markdown, compare(found)), "### Where our rows come from"]
-    lines = []
+    lines: list[str] = []
     for one in found:
         about = one.predictions.about
         stores = ", ".join(f"{s.name} (sha256 {s.fingerprint[:12]})" for s in one.predictions.stores)
         people = sum(len(store.source) for store in one.predictions.stores)
         switches = "".join(f", {name} = {value}" for name, value in one.switches.items())
         odd = f" **Not the protocol's people: {one.note}.**" if one.note else ""
-        lines.append(
+        line = (
             f"- {one.label}: weights sha256 {about['weights']['sha256'][:12]}, protocol {one.protocol.name}{switches}, "
             f"{people:,} people of {stores}, AvgSumLen {about['sum_length_mm']:.2f} mm, "
             f"liftwild {about['liftwild']}.{odd}"
         )
+        lines.append(markdown_text(line))
     parts.append("\n".join(lines))
     if any(one.note for one in found):
         parts.append("Rows over other people than the protocol's cannot be compared with the paper's.")

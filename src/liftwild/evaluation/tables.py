@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from liftwild.console import csv_text, printable
+
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table, without a line break at its end."""
-    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
+    lines = ([markdown_text(cell) for cell in row] for row in (head, ["---"] * len(head), *rows))
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def markdown_text(text: str) -> str:
+    """``text`` in one line of Markdown, where it makes no cell and no HTML."""
+    return printable(text).replace("|", "\\|").replace("<", "&lt;")
 
 
 @dataclass(frozen=True)
@@ -51,10 +57,10 @@ def _words(found: Cell | None, digits: int, missing: str, plus_minus: str) -> st
 def as_markdown(table: Table) -> str:
     """The table with its title; "-" where there is no number, mean ± standard deviation where there are several."""
     rows = [
-        [name.replace("|", "\\|"), *(_words(cells.get(column), table.digits, "-", "±") for column in table.columns)]
+        [name, *(_words(cells.get(column), table.digits, "-", "±") for column in table.columns)]
         for name, cells in table.rows
     ]
-    return f"### {table.title}\n\n" + markdown_table(("", *table.columns), rows)
+    return f"### {markdown_text(table.title)}\n\n" + markdown_table(("", *table.columns), rows)
 
 
 _LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{",
@@ -62,12 +68,12 @@ _LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "_": r"\_", "#": r"
 
 
 def _escaped(words: str) -> str:
-    return "".join(_LATEX.get(c, c) for c in words)
+    return "".join(_LATEX.get(c, c) for c in printable(words))
 
 
 def as_latex(table: Table) -> str:
     """A ``tabular`` with its title in a comment; it needs no package."""
-    lines = [f"% {table.title}", r"\begin{tabular}{l" + "r" * len(table.columns) + "}", r"\hline"]
+    lines = [f"% {printable(table.title)}", r"\begin{tabular}{l" + "r" * len(table.columns) + "}", r"\hline"]
     lines += [" & ".join(["", *map(_escaped, table.columns)]) + r" \\", r"\hline"]
     for name, cells in table.rows:
         row = [_words(cells.get(column), table.digits, "--", r"$\pm$") for column in table.columns]
@@ -77,13 +83,12 @@ def as_latex(table: Table) -> str:
 
 def as_csv(table: Table) -> str:
     """One line a row: name, runs, and the value of each column, then the spreads; empty where there is none."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["row", "runs", *table.columns, *(f"{column} (sd)" for column in table.columns)])
+    head = ["row", "runs", *table.columns, *(f"{column} (sd)" for column in table.columns)]
+    lines = [[csv_text(each) for each in head]]
     for name, cells in table.rows:
         own = [cells.get(column) for column in table.columns]
         runs = max((found.runs for found in own if found), default=0)
         values = ["" if found is None else f"{found.value:.4f}" for found in own]
         spreads = ["" if found is None or found.runs < 2 else f"{found.spread:.4f}" for found in own]
-        writer.writerow([name, runs, *values, *spreads])
-    return out.getvalue()
+        lines.append([csv_text(name), str(runs), *values, *spreads])
+    return "".join(",".join(line) + "\n" for line in lines)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
 from liftwild.errors import LiftwildError
+from liftwild.schema import ArrayOf, build
 from liftwild.skeleton import MPII_16, PELVIS
 
 # What the numbers of ``Pose.confidence`` are.
@@ -82,39 +83,60 @@ class Calibration:
         return {"confidence_is": CHANCE_IS, **chance, "depth": depth, "depth_by_network": self.by_network}
 
 
+Joints = Annotated[Any, ArrayOf(len(MPII_16))]
+
+
+@dataclass(frozen=True)
+class _Line:
+    level: Joints
+    slope: Joints
+
+
+@dataclass(frozen=True)
+class _Curve(_Line):
+    stated: Annotated[Any, ArrayOf(None)]
+    found: Annotated[Any, ArrayOf(None)]
+
+
+@dataclass(frozen=True)
+class _Card:
+    """``Calibration.card`` as the json has it."""
+
+    plain: dict[str, _Curve]
+    flip_test: dict[str, _Curve]
+    depth: _Line | None
+    depth_by_network: bool = False
+    others_allowed: ClassVar[bool] = True
+
+
 def calibration_of(card: dict[str, Any], name: str) -> Calibration | None:
     """The calibration that a card holds, or None; LiftwildError names the weights ``name`` where it is broken."""
     kept = card.get("calibration")
     if kept is None:
         return None
 
-    def line(values: dict[str, Any], sign: int) -> tuple[np.ndarray, np.ndarray]:
-        level, slope = (np.array(values[key], dtype=np.float64) for key in ("level", "slope"))
-        whole = level.shape == slope.shape == (len(MPII_16),) and np.isfinite([level, slope]).all()
-        if not whole or (sign * slope < 0).any():
-            raise ValueError("not 16 numbers, or a slope of the wrong sign")
+    def line(kept: _Line, sign: int) -> tuple[np.ndarray, np.ndarray]:
+        level, slope = np.array(kept.level, dtype=np.float64), np.array(kept.slope, dtype=np.float64)
+        if (sign * slope < 0).any():
+            raise ValueError("a slope has the wrong sign")
         return level, slope
 
-    def chance(values: dict[str, Any]) -> Chance:
-        stated, found = (np.array(values[key], dtype=np.float64) for key in ("stated", "found"))
+    def chance(kept: _Curve) -> Chance:
+        stated, found = np.array(kept.stated, dtype=np.float64), np.array(kept.found, dtype=np.float64)
         both = np.concatenate([stated, found])
         rising = (np.diff(stated) > 0).all() and (np.diff(found) >= 0).all()
-        if (
-            stated.ndim != 1
-            or not stated.shape == found.shape != (0,)
-            or not rising
-            or not ((both >= 0) & (both <= 1)).all()
-        ):
+        if not stated.shape == found.shape != (0,) or not rising or not ((both >= 0) & (both <= 1)).all():
             raise ValueError("stated and found do not rise from 0 to 1")
-        return Chance(*line(values, 1), stated, found)
+        return Chance(*line(kept, 1), stated, found)
 
     try:
+        found = build(_Card, kept)
         return Calibration(
-            {(flip, edge): chance(kept[key][edge]) for key, flip in FLIPS for edge in EDGES},
-            None if kept["depth"] is None else line(kept["depth"], -1),
-            bool(kept.get("depth_by_network", False)),
+            {(flip, edge): chance(getattr(found, key)[edge]) for key, flip in FLIPS for edge in EDGES},
+            None if found.depth is None else line(found.depth, -1),
+            found.depth_by_network,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, ValueError) as error:
         raise LiftwildError(
             f"the calibration in the json of {name} is broken ({error}); make it again with 'liftwild calibrate'"
         ) from None

@@ -156,7 +156,7 @@ class Estimator:
                 raise LiftwildError("annotation_ids need boxes")
             checked, margin = [(0.0, 0.0, float(width), float(height))], 1.0
         else:
-            checked, margin = [_checked_box(box, width, height, where) for box in boxes], BOX_MARGIN
+            checked, margin = [checked_box(box, width, height, where) for box in boxes], BOX_MARGIN
         ids: Sequence[int | None] = [None] * len(checked) if annotation_ids is None else annotation_ids
         if len(ids) != len(checked):
             raise LiftwildError(f"{where}: {len(checked)} boxes but {len(ids)} annotation_ids")
@@ -253,7 +253,7 @@ def _edges(box: Box, width: int, height: int) -> tuple[str, ...]:
     return tuple(edge for edge, there in ends.items() if there)
 
 
-def _checked_box(given: Sequence[float] | Detected, width: int, height: int, where: str) -> Box:
+def checked_box(given: Sequence[float] | Detected, width: int, height: int, where: str) -> Box:
     """The box as four floats; LiftwildError if it is not finite, has no size, or does not meet the photo."""
     try:
         x, y, w, h = (float(value) for value in (given.box if isinstance(given, Detected) else given))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,10 @@ from liftwild.inference.runtime import Runtime, check_process, find_device
 from liftwild.inference.runtime_kinds import AUTO, EXPORTED, RUNTIME_NAMES, RUNTIMES, RuntimeKind
 from liftwild.inference.torch_runtime import TorchRuntime
 from liftwild.network.posenet import PoseNet
+from liftwild.schema import parse_json
 from liftwild.skeleton import MPII_16
 from liftwild.weights import FORMAT as WEIGHTS_FORMAT
-from liftwild.weights import load_weights
+from liftwild.weights import WeightsCard, as_card, load_weights
 
 FORMAT, VERSION = "liftwild-export", "1"
 
@@ -161,12 +161,8 @@ def _of_file(path: Path, content: bytes, beside: bytes | None, kind: RuntimeKind
 
 def _card_of(about: Mapping[str, str], path: Path) -> dict[str, Any]:
     """The card in an exported file's metadata."""
-    try:
-        card = json.loads(about["card"])
-        whole = card["format"] == WEIGHTS_FORMAT and card["joint_names"] == list(MPII_16.names)
-        float(card["sum_length_mm"])
-    except (KeyError, TypeError, ValueError):
-        whole = False
-    if not whole:
+    card = parse_json(about.get("card", ""), f"the card in {path}")
+    if not isinstance(card, dict) or card.get("format") != WEIGHTS_FORMAT:
         raise LiftwildError(f"{path} does not say its joints and units; export it again")
-    return dict(card)
+    as_card(card, WeightsCard, f"the card in {path}")
+    return card

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from liftwild.console import csv_text
+from liftwild.errors import LiftwildError
+from liftwild.files import reading
 from liftwild.io.description import metadata
 from liftwild.io.format import File, Format
 from liftwild.pose import PoseTrack, Recording
@@ -68,7 +71,7 @@ def table(recording: Recording) -> dict[str, np.ndarray]:
 def csv_bytes(recording: Recording, skeleton: Skeleton) -> bytes:
     """The CSV file of a recording in the joints of ``skeleton``: 2D to 0.01 px, 3D to 0.1 mm, confidence, score and
     chances to 0.001; the unknown is empty."""
-    names = np.array(skeleton.names, dtype=object)
+    names = np.array([csv_text(name) for name in skeleton.names], dtype=object)
     pieces = [HEADER + "\n"]
     for track in recording.tracks:
         pieces.extend(_lines(track_table(recording, track), names))
@@ -88,6 +91,41 @@ def _lines(columns: dict[str, np.ndarray], names: np.ndarray) -> Iterator[str]:
             chunk.append(values.tolist())
         text = "".join(row % line for line in zip(*chunk, strict=True)).replace(",nan\n", ",\n")
         yield text.replace(",nan,", ",,").replace(",nan,", ",,")  # twice: neighbours share a comma
+
+
+def read_csv(path: str | Path) -> Recording:
+    """The recording in a file of the format ``csv``: poses to the rounding; without the camera and what else the file
+    does not hold (``table_reader``).
+
+    LiftwildError if it cannot be read or holds something else.
+    """
+    from liftwild.io.table_reader import recording_of_table
+
+    path = Path(path)
+    with reading(path):
+        lines = path.read_bytes().decode("utf-8", "replace").splitlines()
+    names = lines[0].split(",") if lines else []
+    missing = [name for name in COLUMNS if name not in names]
+    if missing:
+        raise LiftwildError(f"{path} is no csv of poses: its first row has no {', '.join(missing)}")
+    rows = [line.split(",") for line in lines[1:] if line]
+    wrong = next((number for number, row in enumerate(rows, 2) if len(row) != len(names)), None)
+    if wrong is not None:
+        raise LiftwildError(f"{path}, line {wrong}: not {len(names)} cells; is the file cut short?")
+    cells = dict(zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=True))
+    joints = list(dict.fromkeys(cells[JOINT]))
+    columns = {}
+    for name, form in COLUMNS.items():
+        try:
+            if name == JOINT:
+                columns[name] = np.array([joints.index(cell) for cell in cells[name]], dtype=np.int64)
+            elif form == "%d":
+                columns[name] = np.array([int(cell) for cell in cells[name]], dtype=np.int64)
+            else:
+                columns[name] = np.array([float(cell or "nan") for cell in cells[name]], dtype=np.float64)
+        except ValueError as error:
+            raise LiftwildError(f"{path}: column {name} holds something else than numbers: {error}") from None
+    return recording_of_table(columns, joints, str(path))
 
 
 def _write(recording: Recording, skeleton: Skeleton, stem: str) -> Iterator[File]:
@@ -114,4 +152,4 @@ def _describe(recording: Recording, skeleton: Skeleton) -> list[str]:
     ]
 
 
-FORMAT = Format("csv", "a table, one row a joint", (".csv",), _write, _recognise, _describe)
+FORMAT = Format("csv", "a table, one row a joint", (".csv",), _write, _recognise, _describe, read=read_csv)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from liftwild.camera import Camera
 from liftwild.joint_mapping import joint_notes
 from liftwild.placement.floor import Levelled
-from liftwild.pose import Recording
+from liftwild.pose import ARRAYS, Recording
+from liftwild.schema import ArrayOf, Between, checked
 from liftwild.skeleton import MPII_16, SKELETONS, Skeleton
 
+Joint = Annotated[int, Between(-1, 1000)]
+POSES = "a file of poses of liftwild"
 FRAME = {
     "unit": "mm",
     "zero": "pelvis of each person",
@@ -83,10 +86,46 @@ def skeleton_from_metadata(document: dict[str, Any]) -> Skeleton:
 
     A file from before ``parents`` was written has MPII-16. KeyError, TypeError or ValueError if they are none.
     """
-    names = tuple(str(name) for name in document["joint_names"])
+    names = tuple(checked(list[str], document["joint_names"], "joint_names"))
     if "parents" not in document and names == MPII_16.names:
         return MPII_16
-    return Skeleton(names, tuple(int(parent) for parent in document["parents"]))
+    parents = tuple(checked(list[Joint], document["parents"], "parents"))
+    # A parent that stands before its children: no joint is its own ancestor.
+    depth = {-1: 0}
+    while len(depth) <= len(parents):
+        found = {at: depth[up] + 1 for at, up in enumerate(parents) if at not in depth and up in depth}
+        if not found:
+            break
+        depth |= found
+    if len(set(names)) < len(names) or parents.count(-1) != 1 or len(depth) != len(parents) + 1:
+        raise ValueError("joint_names and parents are no tree of joints")
+    return Skeleton(names, parents)
+
+
+def check_recording(recording: Recording) -> None:
+    """ValueError unless all of ``recording`` has the shapes, types and ranges that ``PoseTrack`` states."""
+    checked(str, recording.source, "file")
+    checked(bool, recording.is_clip, "is_clip")
+    for name in ("width", "height"):
+        checked(Annotated[int, Between(1, 1e6)], getattr(recording, name), name)
+    frames = len(recording.times_s)
+    if recording.times_s.shape != (frames,) or not np.isfinite(recording.times_s).all() or not frames:
+        raise ValueError("times_s are no times")
+    for track in recording.tracks:
+        checked(int, track.person_id, "person_id")
+        if len(track) and (track.frames[0] < 0 or track.frames[-1] >= frames or (np.diff(track.frames) <= 0).any()):
+            raise ValueError(f"frames of person {track.person_id} do not rise, or are not among {frames}")
+        joints = len(track.skeleton)
+        shapes = {"joints_2d": (joints, 2), "joints_3d": (joints, 3), "boxes": (4,), "root_mm": (3,), "scores": ()}
+        for name in ("frames", "boxes", "scores", *ARRAYS):
+            values = getattr(track, name)
+            wanted = (len(track), *({"frames": (), **shapes}.get(name, (joints,))))
+            if values is None:
+                continue
+            if values.shape != wanted or values.dtype.kind not in ("iu" if name == "frames" else "f"):
+                raise ValueError(f"{name} of {values.dtype} {values.shape}, not {wanted}")
+            if np.isinf(values).any():
+                raise ValueError(f"{name} holds infinity")
 
 
 def with_metadata(recording: Recording, document: dict[str, Any]) -> Recording:
@@ -96,8 +135,10 @@ def with_metadata(recording: Recording, document: dict[str, Any]) -> Recording:
     """
     camera, camera_from = None, ""
     if (values := document.get("camera")) is not None:
-        camera = Camera(*(float(values.get(field, 0.0)) for field in ("fx", "fy", "cx", "cy", "skew")))
+        fields = ("fx", "fy", "cx", "cy", "skew")
+        camera = Camera(*(float(checked(float, values.get(name, 0.0), f"camera.{name}")) for name in fields))
         camera_from = str(values["from"])
+    check_recording(recording)
     found = replace(
         recording,
         camera=camera,
@@ -108,8 +149,9 @@ def with_metadata(recording: Recording, document: dict[str, Any]) -> Recording:
     )
     if (levelled := document.get("levelled")) is None:
         return found
-    turn = np.array(levelled["turn"], dtype=np.float64).reshape(3, 3)
-    return Levelled.of(found, turn, float(levelled["camera_height_mm"]))
+    checked(Annotated[Any, ArrayOf(3, 3)], levelled["turn"], "levelled.turn")
+    height = checked(float, levelled["camera_height_mm"], "levelled.camera_height_mm")
+    return Levelled.of(found, np.array(levelled["turn"], dtype=np.float64), float(height))
 
 
 def _camera(camera: Camera | None, source: str) -> dict[str, Any] | None:

@@ -32,16 +32,24 @@ class Format:
     ``per_person``: ``write`` gets one track, which has frames, at a time, and the stem ends with the person's number.
     ``needs_floor``: it gets the recording levelled on its floor and writes it as ``kinematics.upright`` turns it, in m
     with y up; the text beside the files says so. ``keeps_joints``: it gets the joints that were found, whatever
-    ``skeleton`` is. ``check``: LiftwildError if a library is missing.
+    ``skeleton`` is. ``takes_rig``: ``write`` has a fourth argument, one of ``kinematics.animation.RIGS``. ``check``:
+    LiftwildError if a library is missing. ``read(path)``: the recording in a file, as far as the format holds it;
+    LiftwildError if it holds something else. None where files are not read back.
     """
 
     name: str
     help: str
     suffixes: tuple[str, ...]
-    write: Callable[[Recording, Skeleton, str], Iterable[File]]
+    write: Callable[..., Iterable[File]]
     recognise: Callable[[Path, bytes], bool]
     describe: Callable[[Recording, Skeleton], list[str]] | None = None
     per_person: bool = False
     needs_floor: bool = False
     keeps_joints: bool = False
+    takes_rig: bool = False
     check: Callable[[], None] = lambda: None
+    read: Callable[[Path], Recording] | None = None
+
+    def files(self, recording: Recording, skeleton: Skeleton, stem: str, rig: str) -> Iterable[File]:
+        """What ``write`` gives, with the rig where it takes one."""
+        return self.write(recording, skeleton, stem, *([rig] if self.takes_rig else []))

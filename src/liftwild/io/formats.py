@@ -14,7 +14,20 @@ from pathlib import Path
 
 from liftwild.errors import LiftwildError
 from liftwild.files import make_folder, write_whole
-from liftwild.io import bvh, coco_results, csv_table, json_file, npz, parquet, trc
+from liftwild.io import (
+    bvh,
+    c3d_file,
+    coco_results,
+    csv_table,
+    csv_wide,
+    glb,
+    json_file,
+    mot,
+    npz,
+    opensim_markers,
+    parquet,
+    trc,
+)
 from liftwild.io.description import frame_ranges, metadata, skeleton_name, skeleton_of
 from liftwild.io.format import Format
 from liftwild.joint_mapping import in_skeleton
@@ -23,15 +36,31 @@ from liftwild.pose import Recording, hide
 from liftwild.skeleton import MPII_16, Skeleton
 
 FORMATS: dict[str, Format] = {
-    module.FORMAT.name: module.FORMAT for module in (json_file, csv_table, npz, parquet, coco_results, bvh, trc)
+    module.FORMAT.name: module.FORMAT
+    for module in (
+        json_file,
+        csv_table,
+        npz,
+        parquet,
+        coco_results,
+        bvh,
+        trc,
+        mot,
+        opensim_markers,
+        c3d_file,
+        glb,
+        csv_wide,
+    )
 }
 ABOUT_SUFFIX = ".about.txt"  # the text beside files that cannot say what they hold
 ABOUT_MARK = "Poses by liftwild"
 HEAD_BYTES = 2000  # what a format recognises its files by
 
 
-def save(recording: Recording, path: str | Path) -> list[Path]:
+def save(recording: Recording, path: str | Path, rig: str = "plain") -> list[Path]:
     """Write ``recording``, in its own joints, as the one file ``path``, in the format that its suffix names.
+
+    ``rig``: of animations, see ``kinematics.animation.animate``.
 
     Where a file holds one person and there are several, the files are STEM.person<id>.bvh, ...; the numbers are the
     people's. An existing file is replaced in one step. Returns the files. LiftwildError on an unknown suffix, a missing
@@ -49,7 +78,7 @@ def save(recording: Recording, path: str | Path) -> list[Path]:
     stem, written = path.name.removesuffix(suffix), []
     for part, person in parts:
         part_stem = stem + person if len(parts) > 1 else stem
-        for file in fmt.write(part, skeleton_of(part), part_stem):
+        for file in fmt.files(part, skeleton_of(part), part_stem, rig):
             if file.name == part_stem + suffix:
                 written.append(path.with_name(file.name))
                 write_whole(written[-1], file.content)
@@ -63,11 +92,13 @@ def write_formats(
     formats: Collection[str],
     skeleton: Skeleton = MPII_16,
     min_confidence: float = 0.0,
+    rig: str = "plain",
 ) -> list[Path]:
     """Write ``recording`` into the folder ``out`` in each of ``formats``.
 
     ``skeleton``: the joints of all files but those of formats that keep the joints that were found.
-    ``min_confidence``: joints below it are hidden, after the floor was found with them.
+    ``min_confidence``: joints below it are hidden, after the floor was found with them. ``rig``: of animations, see
+    ``kinematics.animation.animate``.
 
     Returns the files: STEM.json, ..., for each person STEM.person<id>.bvh, ..., and STEM.about.txt beside files that
     cannot say themselves what they hold. Each is written whole or not at all. Formats that need the floor get the
@@ -91,7 +122,8 @@ def write_formats(
     for fmt in chosen:
         given = found if fmt.keeps_joints else mapped
         for part, person in _parts(given[fmt.needs_floor], fmt):
-            for file in fmt.write(part, skeleton, stem + person):
+            own_stem = stem if stem.endswith(person) else stem + person  # x.person0.trc, converted, has its person
+            for file in fmt.files(part, skeleton, own_stem, rig):
                 put(file.name, file.content)
                 notes += [f"{file.name}: {note}" for note in file.notes]
     if any(fmt.describe for fmt in chosen):
@@ -103,6 +135,30 @@ def write_formats(
             if path not in written and is_ours(path):
                 path.unlink(missing_ok=True)
     return written
+
+
+def read_recording(path: str | Path) -> Recording:
+    """The recording in a file of a format that is read back, told by its suffix.
+
+    LiftwildError if there is no such format, or the file cannot be read or holds something else.
+    """
+    path = Path(path)
+    suffix = _suffix_of(path)
+    read = by_suffix()[suffix].read if suffix else None
+    if read is None:
+        known = [fmt.suffixes[0] for fmt in FORMATS.values() if fmt.read]
+        raise LiftwildError(
+            f"{path}: poses are read from {', '.join(known)}, by the suffix of the name; of a photo or video "
+            "'liftwild predict' makes such a file"
+        )
+    return read(path)
+
+
+def is_recording(path: Path) -> bool:
+    """Whether the file ``path`` is there and read as a recording, by its suffix; JSON and tables are ours, too."""
+    suffix = _suffix_of(path)
+    fmt = by_suffix()[suffix] if suffix else None
+    return fmt is not None and fmt.read is not None and path.is_file() and (fmt.per_person or is_ours(path))
 
 
 def check_formats(formats: Collection[str]) -> tuple[str, ...]:
@@ -143,6 +199,11 @@ def is_ours(path: Path) -> bool:
         return False
 
 
+def person_path(path: Path, person_id: int) -> Path:
+    """The file of one person where ``path`` would hold several: x.mot becomes x.person3.mot."""
+    return path.with_name(f"{path.stem}.person{person_id}{path.suffix}")
+
+
 def by_suffix() -> dict[str, Format]:
     """The formats by what comes after the stem in the names of their files."""
     return {suffix: fmt for fmt in FORMATS.values() for suffix in fmt.suffixes}
@@ -174,7 +235,8 @@ def _files_of_people(out: Path, stem: str, fmt: Format) -> list[Path]:
     suffixes = "|".join(map(re.escape, fmt.suffixes))
     pattern = re.compile(rf"{re.escape(stem)}\.person-?\d+({suffixes})", re.DOTALL)
     found = map(Path, glob.glob(glob.escape(str(out / stem)) + ".person*"))
-    return sorted(path for path in found if pattern.fullmatch(path.name))
+    own = [out / (stem + suffix) for suffix in fmt.suffixes if re.search(r"\.person-?\d+\Z", stem)]
+    return sorted(path for path in found if pattern.fullmatch(path.name)) + [path for path in own if path.exists()]
 
 
 def _about_text(
@@ -205,7 +267,7 @@ def _about_text(
         if not fmt.needs_floor:
             lines += ["", *describe(recording, skeleton)]
     if any(fmt.needs_floor for fmt, _ in described):
-        names = " and ".join(fmt.name.upper() for fmt in FORMATS.values() if fmt.needs_floor)
+        names = " and ".join(fmt.name.upper() for fmt, _ in described if fmt.needs_floor)
         lines += ["", f"{names}: unit m", f"axes: {upright.AXES}", f"zero: {upright.zero_of(floored)}"]
         lines += [f"for {names} also done: {step}" for step in floored.steps[len(recording.steps) :]]
     for fmt, describe in described:

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from liftwild.errors import LiftwildError
-from liftwild.io.description import metadata, skeleton_from_metadata, with_metadata
+from liftwild.io.description import POSES, metadata, skeleton_from_metadata, with_metadata
 from liftwild.io.format import File, Format
 from liftwild.pose import PoseTrack, Recording
+from liftwild.schema import load_json, shown, understood
 from liftwild.skeleton import Skeleton
 
 PHOTO_KIND = "liftwild-pose"
@@ -145,23 +146,17 @@ def read_json(path: str | Path) -> Recording:
 
     LiftwildError if it cannot be read or holds something else.
     """
-    try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise LiftwildError(f"{path}: cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:  # JSON and UTF-8 both
-        raise LiftwildError(f"{path} is not JSON: {error}") from None
+    document = load_json(path)
     found = document.get("format") if isinstance(document, dict) else None
     if found not in (PHOTO_KIND, CLIP_KIND):
         raise LiftwildError(
-            f"{path} holds no poses of liftwild: its format is {found!r}, not {PHOTO_KIND} or {CLIP_KIND}"
+            f"{path} holds no poses of liftwild: its format is {shown(found)}, not {PHOTO_KIND} or {CLIP_KIND}"
         )
     if document.get("version") != VERSION:
-        raise LiftwildError(f"{path} has version {document.get('version')!r}; this liftwild reads version {VERSION}")
-    try:
+        version = shown(document.get("version"))
+        raise LiftwildError(f"{path} has version {version}; this liftwild reads version {VERSION}")
+    with understood(path, POSES):
         return _recording(document, found == CLIP_KIND)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise LiftwildError(f"{path} is damaged: {type(error).__name__}: {error}; write it again") from None
 
 
 def _recording(document: dict[str, Any], is_clip: bool) -> Recording:
@@ -173,7 +168,7 @@ def _recording(document: dict[str, Any], is_clip: bool) -> Recording:
         tracks.append(_read_track(person, skeleton))
     times_s = np.array(document["times_s"] if is_clip else [0.0], dtype=np.float64)
     recording = Recording(
-        str(source["file"]), int(source["width"]), int(source["height"]), times_s, tuple(tracks), is_clip=is_clip
+        source["file"], int(source["width"]), int(source["height"]), times_s, tuple(tracks), is_clip=is_clip
     )
     return with_metadata(recording, document)
 
@@ -217,4 +212,4 @@ def _recognise(path: Path, head: bytes) -> bool:
     return any(f'"format": "{kind}"'.encode() in head[:200] for kind in (PHOTO_KIND, CLIP_KIND))
 
 
-FORMAT = Format("json", "everything, rounded to 0.01 px and 0.1 mm", (".json",), _write, _recognise)
+FORMAT = Format("json", "everything, rounded to 0.01 px and 0.1 mm", (".json",), _write, _recognise, read=read_json)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,20 @@ from typing import Any
 import numpy as np
 
 from liftwild.errors import LiftwildError
-from liftwild.io.description import metadata, skeleton_from_metadata, with_metadata
+from liftwild.io.description import POSES, metadata, skeleton_from_metadata, with_metadata
 from liftwild.io.format import File, Format
 from liftwild.pose import PoseTrack, Recording
+from liftwild.schema import load_arrays, parse_json, shown, understood
 from liftwild.skeleton import Skeleton
 
 KIND = "liftwild-npz"
 VERSION = 1
 METADATA = "liftwild"  # the array that comes first in the file, so that its first bytes tell what it is
 
+ROWS = (
+    "frame", "joints_2d", "joints_3d", "confidence", "depth_sd_mm", "root_mm", "box", "score", "inside", "visible",
+    "annotation_id", "has_annotation_id",
+)  # fmt: skip
 TRACK_HAS = ("depth_sd_mm", "root_mm", "annotation_ids")
 
 
@@ -76,31 +80,23 @@ def read_npz(path: str | Path) -> Recording:
 
     LiftwildError if it cannot be read or holds something else. Nothing is unpickled.
     """
-    try:
-        with np.load(path, allow_pickle=False) as loaded:
-            arrays = {name: loaded[name] for name in loaded.files}
-    except OSError as error:
-        raise LiftwildError(f"{path}: cannot be read: {error.strerror or 'no .npz file'}") from None
-    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-        raise LiftwildError(f"{path} is no .npz file of liftwild: {error}") from None
-    try:
-        note = json.loads(str(arrays[METADATA]))
-        if (note["format"], note["version"]) != (KIND, VERSION):
-            raise LiftwildError(
-                f"{path} is {note['format']} version {note['version']}; this liftwild reads {KIND} version {VERSION}"
-            )
+    arrays = load_arrays(path)
+    if METADATA not in arrays:
+        raise LiftwildError(f"{path} is no .npz file of liftwild: it has no array {METADATA}")
+    note = parse_json(str(arrays[METADATA]), f"{path}: {METADATA}")
+    found = (note.get("format"), note.get("version")) if isinstance(note, dict) else None
+    if found != (KIND, VERSION):
+        raise LiftwildError(f"{path} is {shown(found)}; this liftwild reads {KIND} version {VERSION}")
+    with understood(path, POSES):
         return _recording(arrays, note)
-    except LiftwildError:
-        raise
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise LiftwildError(
-            f"{path} is no .npz file of liftwild, or damaged: {type(error).__name__}: {error}"
-        ) from None
 
 
 def _recording(arrays: dict[str, np.ndarray], note: dict[str, Any]) -> Recording:
     skeleton = skeleton_from_metadata(note)
     tracks, start = [], 0
+    for name, values in arrays.items():
+        if name in ROWS and len(values) != len(arrays["frame"]):
+            raise ValueError(f"{name} has {len(values)} rows, not {len(arrays['frame'])}")
 
     def known(name: str, own: slice) -> np.ndarray | None:
         """Rows of an array that files from before lack; None where it holds nothing but NaN."""
@@ -125,15 +121,11 @@ def _recording(arrays: dict[str, np.ndarray], note: dict[str, Any]) -> Recording
             inside=known("inside", own),
             visible=known("visible", own),
         )
-        if track.joints_3d.shape != (length, len(skeleton), 3):
-            raise ValueError(f"joints_3d of {track.joints_3d.shape} for {length} poses")
         tracks.append(track)
     if start != len(arrays["frame"]):
         raise ValueError(f"{len(arrays['frame'])} rows for tracks of {start}")
     width, height = arrays["size_px"].tolist()
-    recording = Recording(
-        str(note["file"]), width, height, arrays["times_s"], tuple(tracks), is_clip=bool(note["is_clip"])
-    )
+    recording = Recording(note["file"], width, height, arrays["times_s"], tuple(tracks), is_clip=note["is_clip"])
     return with_metadata(recording, note)
 
 
@@ -145,4 +137,4 @@ def _recognise(path: Path, head: bytes) -> bool:
     return head.startswith(b"PK") and METADATA.encode() + b".npy" in head[:100]
 
 
-FORMAT = Format("npz", "everything as NumPy arrays, not rounded", (".npz",), _write, _recognise)
+FORMAT = Format("npz", "everything as NumPy arrays, not rounded", (".npz",), _write, _recognise, read=read_npz)

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from liftwild.errors import LiftwildError
-from liftwild.io.csv_table import JOINT, table
+from liftwild.errors import LiftwildError, reason_of
+from liftwild.files import reading
+from liftwild.io.csv_table import COLUMNS, JOINT, table
 from liftwild.io.description import metadata
 from liftwild.io.format import File, Format
+from liftwild.io.table_reader import recording_of_table
 from liftwild.pose import Recording
 from liftwild.skeleton import Skeleton
 
@@ -54,6 +56,34 @@ def parquet_bytes(recording: Recording, skeleton: Skeleton) -> bytes:
     return bytes(buffer.getvalue().to_pybytes())
 
 
+def read_parquet(path: str | Path) -> Recording:
+    """The recording in a file of the format ``parquet``: poses equal in every number, boxes made up (``table_reader``).
+
+    LiftwildError if it cannot be read or holds something else, and without pyarrow.
+    """
+    need_pyarrow()
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = Path(path)
+    with reading(path):
+        content = path.read_bytes()
+    try:
+        found = pq.read_table(pa.BufferReader(content))
+        note = json.loads(found.schema.metadata[b"liftwild"])
+        if (note["format"], note["version"]) != (KIND, VERSION):
+            raise LiftwildError(f"{path} is {note['format']} version {note['version']}, not {KIND} version {VERSION}")
+        columns = {name: found[name].to_numpy() for name in COLUMNS if name != JOINT}
+        at = {name: joint for joint, name in enumerate(note["joint_names"])}
+        columns[JOINT] = np.array([at[name] for name in found[JOINT].to_pylist()], dtype=np.int64)
+        columns = {name: values.astype(np.int64 if COLUMNS[name] == "%d" else None) for name, values in columns.items()}
+        return recording_of_table(columns, note["joint_names"], str(path), note)
+    except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, LiftwildError):
+            raise
+        raise LiftwildError(f"{path} is no parquet file of liftwild, or damaged: {reason_of(error)}") from None
+
+
 def _write(recording: Recording, skeleton: Skeleton, stem: str) -> Iterator[File]:
     yield File(f"{stem}.parquet", parquet_bytes(recording, skeleton))
 
@@ -66,5 +96,11 @@ def _recognise(path: Path, head: bytes) -> bool:
 
 
 FORMAT = Format(
-    "parquet", "the rows of csv, not rounded; needs pyarrow", (".parquet",), _write, _recognise, check=need_pyarrow
+    "parquet",
+    "the rows of csv, not rounded; needs pyarrow",
+    (".parquet",),
+    _write,
+    _recognise,
+    check=need_pyarrow,
+    read=read_parquet,
 )

@@ -1,8 +1,8 @@
 """From joint positions to a rig: a tree of nodes with constant offsets and one rotation each, as BVH has it.
 
 A node turns all its children together, and the joints about the pelvis or the thorax do not keep their angles. So where
-a joint has several children, and at the root, each child hangs from a node of its own at the joint's place, called
-``to_<child>``: then every bone turns freely, and constant bone lengths are all that is needed for exact positions.
+a joint has several children, and at the root, the children are moved too, each to where it should be: then every bone
+turns freely, and constant bone lengths are all that is needed for exact positions.
 
 Zero rotations are a person in T-pose, y up, facing z. Rotations are quaternions (``liftwild.rotation``).
 """
@@ -50,22 +50,26 @@ MAX_TWIST = np.radians(15)
 
 @dataclass(frozen=True)
 class Node:
-    """One node. ``parent``: position in the list, -1 at the root; ``joint``: its joint, None of a ``to_`` node;
-    ``offset`` (3,) m from the parent, in the T-pose; ``end`` (3,) m of a node without children, else None."""
+    """One node. ``parent``: position in the list, -1 at the root; ``joint``: its joint, None if there is none there;
+    ``offset`` (3,) m from the parent, in the T-pose; ``end`` (3,) m of a node without children, else None. ``moves``:
+    whether its place in the parent's axes changes, or is ``offset`` at all times."""
 
     name: str
     parent: int
     joint: int | None
     offset: np.ndarray
     end: np.ndarray | None
+    moves: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Rig:
-    """``nodes``, parents first and each before its next sibling; ``rotations`` (T, N, 4) relative to the parent."""
+    """``nodes``, parents first and each before its next sibling; ``rotations`` (T, N, 4) relative to the parent;
+    ``places`` (T, N, 3) m from the parent, in its axes, 0 of the root."""
 
     nodes: tuple[Node, ...]
     rotations: np.ndarray
+    places: np.ndarray
 
     def positions(self) -> np.ndarray:
         """Where the nodes are (T, N, 3), m, the root at 0."""
@@ -78,7 +82,7 @@ class Rig:
                 places.append(np.zeros((len(own), 3)))
                 continue
             turned.append(quaternion_multiply(turned[node.parent], own))
-            places.append(places[node.parent] + quaternion_rotate(turned[node.parent], node.offset))
+            places.append(places[node.parent] + quaternion_rotate(turned[node.parent], self.places[:, index]))
         return np.stack(places, axis=1)
 
 
@@ -106,6 +110,7 @@ class _Solver:
                 self.children[self._known_ancestor(joint)].append(joint)
         self.nodes: list[Node] = []
         self.rotations: list[np.ndarray] = []
+        self.places: list[np.ndarray] = []
 
     def _known_ancestor(self, joint: int) -> int:
         ancestor = self.skeleton.parents[joint]
@@ -116,39 +121,34 @@ class _Solver:
     def rig(self) -> Rig:
         """All nodes, solved from the root outward."""
         count = len(self.joints)
-        self._add(self.skeleton.root, -1, np.zeros(3), quaternion_identity(count), np.zeros((count, 3)))
-        return Rig(tuple(self.nodes), np.stack(self.rotations, axis=1))
+        still = np.zeros((count, 3))
+        self._add(self.skeleton.root, -1, np.zeros(3), still, quaternion_identity(count), still)
+        return Rig(tuple(self.nodes), np.stack(self.rotations, axis=1), np.stack(self.places, axis=1))
 
-    def _add(self, joint: int, parent: int, offset: np.ndarray, above: np.ndarray, place: np.ndarray) -> None:
+    def _add(
+        self, joint: int, parent: int, offset: np.ndarray, moved: np.ndarray, above: np.ndarray, place: np.ndarray
+    ) -> None:
         """Add a joint's node and all below it.
 
-        ``above`` (T, 4): how its parent is turned in space; ``place`` (T, 3): where the rig has it.
+        ``moved`` (T, 3): where it is from its parent, in the parent's axes; ``above`` (T, 4): how the parent is turned
+        in space; ``place`` (T, 3): where the rig has the joint.
         """
         children = self.children[joint]
         name = self.skeleton.names[joint]
-        end = None if children else _end(name)
+        alone = len(children) == 1 and parent >= 0  # its rotation is free to aim at its one child
+        own = self._aim(joint, children[0], above, place) if alone else self._fit(joint, children, above, place)
         at = len(self.nodes)
-        if len(children) == 1 and parent >= 0:
-            own = self._aim(joint, children[0], above, place)
-            self._push(Node(name, parent, joint, offset, end), own)
-            self._hang(joint, children[0], at, quaternion_multiply(above, own), place)
-            return
-        own = self._fit(joint, children, above, place)
-        self._push(Node(name, parent, joint, offset, end), own)
+        moves = parent >= 0 and bool((moved != offset).any())
+        self.nodes.append(Node(name, parent, joint, offset, None if children else _end(name), moves))
+        self.rotations.append(own)
+        self.places.append(moved)
         turned = quaternion_multiply(above, own)
         for child in children:
-            aimed = self._aim(joint, child, turned, place)
-            self._push(Node(f"to_{self.skeleton.names[child]}", at, None, np.zeros(3), None), aimed)
-            self._hang(joint, child, len(self.nodes) - 1, quaternion_multiply(turned, aimed), place)
-
-    def _hang(self, joint: int, child: int, node: int, turned: np.ndarray, place: np.ndarray) -> None:
-        """Add ``child`` below ``node``, which lies at ``joint`` and is ``turned`` (T, 4) in space."""
-        bone = self._bone(joint, child)
-        self._add(child, node, bone, turned, place + quaternion_rotate(turned, bone))
-
-    def _push(self, node: Node, rotation: np.ndarray) -> None:
-        self.nodes.append(node)
-        self.rotations.append(rotation)
+            bone = self._bone(joint, child)
+            moved = np.tile(bone, (len(own), 1))
+            if not alone:
+                moved = quaternion_rotate(self._aim(joint, child, turned, place), moved)
+            self._add(child, at, bone, moved, turned, place + quaternion_rotate(turned, moved))
 
     def _bone(self, joint: int, child: int) -> np.ndarray:
         """The offset of ``child`` from ``joint``: its median length in the direction of the T-pose."""
@@ -175,8 +175,7 @@ class _Solver:
         rest = _rest(self.skeleton, joint, child)
         rest = rest / np.linalg.norm(rest)
         local = quaternion_rotate(quaternion_inverse(above), directions)[known]
-        aimed = quaternion_between(np.broadcast_to(rest, local.shape), local)
-        return quaternion_slerp(_without_jumps(aimed, rest, local), self.times[known], self.times)
+        return quaternion_slerp(aim(rest, local), self.times[known], self.times)
 
     def _fit(self, joint: int, children: Sequence[int], above: np.ndarray, place: np.ndarray) -> np.ndarray:
         """The rotation (T, 4) that brings all ``children`` next to where they are."""
@@ -185,12 +184,25 @@ class _Solver:
         directions, known = self._directions(place, children)
         rest = np.array([_rest(self.skeleton, joint, child) for child in children])
         rest = rest / np.linalg.norm(rest, axis=-1, keepdims=True)
-        local = quaternion_rotate(quaternion_inverse(above)[:, None], directions)
-        left, size, right = np.linalg.svd(np.einsum("tki,kj->tij", local, rest))
-        mirror = np.linalg.det(left @ right)
-        left[..., 2] *= mirror[:, None]
-        clear = (known.sum(axis=1) >= 2) & (size[:, 1] > FLAT * size[:, 0])
-        return quaternion_slerp(quaternion_from_matrix((left @ right)[clear]), self.times[clear], self.times)
+        turns, clear = fit(rest, quaternion_rotate(quaternion_inverse(above)[:, None], directions))
+        clear &= known.sum(axis=1) >= 2
+        return quaternion_slerp(turns[clear], self.times[clear], self.times)
+
+
+def fit(rest: np.ndarray, local: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rotations (T, 4) that bring unit vectors ``rest`` (K, 3) next to ``local`` (T, K, 3), 0 where not known, and
+    whether these tell a rotation (T,), or lie on one line."""
+    left, size, right = np.linalg.svd(np.einsum("tki,kj->tij", local, rest))
+    mirror = np.linalg.det(left @ right)
+    left[..., 2] *= mirror[:, None]
+    return quaternion_from_matrix(left @ right), size[:, 1] > FLAT * size[:, 0]
+
+
+def aim(rest: np.ndarray, local: np.ndarray) -> np.ndarray:
+    """The rotations (T, 4) that take the unit vector ``rest`` (3,) to ``local`` (T, 3), with the least twist, without
+    jumps."""
+    aimed = quaternion_between(np.broadcast_to(rest, local.shape), local)
+    return _without_jumps(aimed, rest, local)
 
 
 def _rest(skeleton: Skeleton, joint: int, child: int) -> np.ndarray:

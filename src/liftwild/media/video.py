@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import queue
 import re
 import threading
@@ -16,12 +15,8 @@ import cv2
 import numpy as np
 
 from liftwild.errors import LiftwildError
-from liftwild.files import reading
 from liftwild.media.image_stream import ByteSource, split_images
 from liftwild.media.photo import SUFFIXES, find_photos, quiet, read_photo
-
-# FFmpeg writes to stderr by itself, thousands of lines for one damaged file. OpenCV reads this when it first uses it.
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".3gp"}
@@ -31,8 +26,6 @@ FPS = 30.0  # of images, where nobody says how fast they were taken
 FPS_RANGE = (0.01, 1000.0)
 T = TypeVar("T")
 AHEAD = 4  # frames that wait between the reader and the network
-_TRIES = 10  # frames that may fail to be fetched in a row before a video is over
-_SAME_STEP = 0.05  # a step in time this near to the container's is one frame
 
 
 class Frame(NamedTuple):
@@ -48,7 +41,7 @@ class Frame(NamedTuple):
 
 
 class Clip(Protocol):
-    """What ``open_clip`` gives. ``name``: for people and files; ``length``: frames that it says it has, or None."""
+    """What ``open_clip`` gives. ``name``: for people and files; ``length``: about how many frames, or None."""
 
     name: str
     length: int | None
@@ -64,7 +57,7 @@ class Clip(Protocol):
         """The file that labels may know a frame by: its own, or for the first frame of a video the video's."""
 
     def missing(self) -> int:
-        """Frames that the clip says it has and that could not be read, known once ``frames`` has ended."""
+        """Frames that the clip says it has and that could not be read, as far as ``frames`` has come."""
 
 
 def open_clip(path: str | Path, fps: float | None = None) -> Clip:
@@ -78,6 +71,8 @@ def open_clip(path: str | Path, fps: float | None = None) -> Clip:
         return FrameFolder(path, checked_fps(fps))
     if fps is not None:
         raise LiftwildError(f"{path}: a video tells its own frame rate; --fps is for folders and streams of images")
+    from liftwild.media.video_file import VideoFile  # loads FFmpeg, which photos do not need
+
     return VideoFile(path)
 
 
@@ -88,104 +83,6 @@ def checked_fps(fps: float | None) -> float:
     if not (math.isfinite(fps) and FPS_RANGE[0] <= fps <= FPS_RANGE[1]):
         raise LiftwildError(f"{fps:g} frames a second make no sense; give {FPS_RANGE[0]:g} to {FPS_RANGE[1]:g}")
     return fps
-
-
-class VideoFile:
-    """A video, decoded by OpenCV's FFmpeg: upright as its metadata says, times from the container."""
-
-    rereadable = True
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.name = path, path.name
-        with reading(path), path.open("rb") as file:
-            size = path.stat().st_size
-            head = file.read(1 << 20)
-            file.seek(max(0, size - (1 << 20)))
-            tail = file.read()
-        if not size:
-            raise LiftwildError(f"{path}: is empty (0 bytes)")
-        self._identity = f"video {path.name} {size} {hashlib.sha256(head + tail).hexdigest()[:16]}"
-        self._missing = 0
-        capture = self._open()
-        length = capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        self.length = int(length) if 0 < length < 1e9 else None
-        fps = capture.get(cv2.CAP_PROP_FPS)
-        self.fps = fps if FPS_RANGE[0] <= fps <= FPS_RANGE[1] else FPS
-        capture.release()
-
-    def _open(self) -> cv2.VideoCapture:
-        with quiet():
-            try:
-                capture = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG)
-            except cv2.error:
-                capture = cv2.VideoCapture()
-        if not capture.isOpened():
-            raise LiftwildError(
-                f"{self.path}: no video in it that can be read: it is damaged, cut short, only sound, or no video"
-            )
-        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
-        return capture
-
-    def identity(self) -> str:
-        """File name, size, and a hash of its beginning and end."""
-        return self._identity
-
-    def frames(self, start: int = 0) -> Generator[Frame, None, None]:
-        """As ``Clip.frames``. A time that does not rise is made up: one frame after the one before."""
-        capture = self._open()
-        try:
-            yield from self._frames(capture, start)
-        finally:
-            capture.release()
-
-    def _frames(self, capture: cv2.VideoCapture, start: int) -> Generator[Frame, None, None]:
-        step = 1 / self.fps
-        index, failed, gaps, steady = 0, 0, 0, 0
-        first = time_s = -math.inf
-        while failed < _TRIES:
-            if not capture.grab():
-                failed += 1
-                continue
-            failed = 0
-            shown = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            if index == 0:
-                first, time_s = (shown if math.isfinite(shown) else 0.0), 0.0
-            else:
-                rose = shown - first - time_s
-                if not (math.isfinite(rose) and rose > 1e-6):
-                    rose = step
-                steady += abs(rose - step) < _SAME_STEP * step
-                gaps += max(0, round(rose / step) - 1)
-                time_s += rose
-            if index >= start:
-                yield self._frame(capture, index, time_s)
-            index += 1
-        self._missing = 0
-        # Where steps differ, the length that OpenCV names is an estimate that says nothing.
-        if self.length is not None and index and steady >= 0.9 * (index - 1):
-            lacking = max(0, self.length - index)
-            inside = min(gaps, lacking)
-            at_end = lacking - inside
-            self._missing = inside + (at_end if at_end > self.fps / 2 else 0)
-
-    def _frame(self, capture: cv2.VideoCapture, index: int, time_s: float) -> Frame:
-        try:
-            done, image = capture.retrieve()
-        except cv2.error:
-            done = False
-        if not done or image is None or image.size == 0:
-            return Frame(index, time_s, None, f"frame {index} of {self.path} cannot be decoded")
-        if image.ndim == 2:
-            return Frame(index, time_s, cv2.cvtColor(image, cv2.COLOR_GRAY2RGB))
-        return Frame(index, time_s, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
-
-    def path_of(self, index: int) -> Path | None:
-        """The video, for its first frame."""
-        return self.path if index == 0 else None
-
-    def missing(self) -> int:
-        """As ``Clip.missing``."""
-        return self._missing
 
 
 class FrameFolder:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 from liftwild.network.mobilenet import MobileNetConfig
-
-SUBNETWORKS = ("hourglass", "mobilenet")
+from liftwild.schema import Between, check_fields
 
 
 @dataclass(frozen=True)
@@ -27,40 +26,29 @@ class PoseNetConfig:
     quarter cell (docs/log.md). A MobileNet always has it.
     """
 
-    stacks: int = 2
-    blocks: int = 2
-    features: int = 256
-    stem: int = 64
-    input_px: int = 256
-    joints: int = 16
+    stacks: Annotated[int, Between(1, 16)] = 2
+    blocks: Annotated[int, Between(1, 16)] = 2
+    features: Annotated[int, Between(1, 2048)] = 256
+    stem: Annotated[int, Between(1, 2048)] = 64
+    input_px: Annotated[int, Between(64, 2048)] = 256
+    joints: Literal[16] = 16
     depth_norm: bool = False
     softmax: bool = False
     subnetwork: Literal["hourglass", "mobilenet"] = "hourglass"
-    width: float = 1.0
-    lifter: int = 0
-    mask: float = 0.0
+    width: Annotated[float, Between(0.25, 4)] = 1.0
+    lifter: Annotated[int, Between(0, 8192)] = 0
+    mask: Annotated[float, Between(0, 1)] = 0.0
 
     def __post_init__(self) -> None:
-        for field, least in (
-            ("stacks", 1), ("blocks", 1), ("features", 1), ("stem", 1), ("input_px", 1), ("joints", 1), ("lifter", 0),
-        ):  # fmt: skip
-            value = getattr(self, field)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ValueError(f"network.{field} must be a whole number of {least} or more, not {value!r}")
+        check_fields(self)
         if self.input_px % 64:
-            raise ValueError(f"network.input_px must be a multiple of 64, not {self.input_px}")
+            raise ValueError(f"input_px must be a multiple of 64, not {self.input_px}")
         if self.features % 2 or self.stem % 2:
-            raise ValueError("network.features and network.stem must be even (a residual halves its channels)")
-        if self.subnetwork not in SUBNETWORKS:
-            raise ValueError(f"network.subnetwork must be one of {', '.join(SUBNETWORKS)}, not {self.subnetwork!r}")
-        if not isinstance(self.width, int | float) or isinstance(self.width, bool) or not 0.25 <= self.width <= 4:
-            raise ValueError(f"network.width must lie between 0.25 and 4, not at {self.width!r}")
-        if not isinstance(self.mask, int | float) or isinstance(self.mask, bool) or not 0 <= self.mask <= 1:
-            raise ValueError(f"network.mask must lie between 0 and 1, not at {self.mask!r}")
+            raise ValueError("features and stem must be even (a residual halves its channels)")
         if self.subnetwork == "mobilenet" and not (self.softmax and self.lifter):
-            raise ValueError("a mobilenet goes with network.softmax = true and a network.lifter above 0")
+            raise ValueError("a mobilenet goes with softmax = true and a lifter above 0")
         if self.subnetwork == "hourglass" and self.lifter:
-            raise ValueError("network.lifter goes with the subnetwork mobilenet only")
+            raise ValueError("a lifter goes with the subnetwork mobilenet only")
 
     @property
     def mobilenet(self) -> MobileNetConfig:

@@ -60,10 +60,12 @@ class MobileJoints(nn.Module):
         fine = width // 2
         self.own = nn.Conv2d(KEYPOINTS, joints, 1)
         self.place = nn.Linear(KEYPOINTS, joints, bias=False)
+        with torch.device("cpu"):  # constants, also where the rest is made as shapes alone
+            shares, places, grid = _shares(0.25), _places(), _grid(config.input_px // 16)
         with torch.no_grad():
-            self.own.weight.copy_(_shares(0.25)[..., None, None])
+            self.own.weight.copy_(shares[..., None, None])
             nn.init.zeros_(self.own.bias)  # type: ignore[arg-type]
-            self.place.weight.copy_(_places())
+            self.place.weight.copy_(places)
         self.middle, self.coarse = nn.Conv2d(channels.middle, width, 1), nn.Conv2d(channels.coarse, width, 1)
         self.where = nn.Conv2d(3, width, 1, bias=False)
         self.context = nn.Sequential(PlainResidual(width), PlainResidual(width))
@@ -75,7 +77,7 @@ class MobileJoints(nn.Module):
         nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
         self.cells = config.input_px // 16
         self.grid: Tensor
-        self.register_buffer("grid", _grid(config.input_px // 16), persistent=False)
+        self.register_buffer("grid", grid, persistent=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Context]:
         """``images`` (B, 3, S, S) in [0, 1]."""

@@ -21,7 +21,7 @@ LOG_SPREAD = (-6.0, 1.0)  # limits of ``Prediction.log_spread``
 
 __all__ = [
     "BASE", "PAPER", "SIZES", "SMALL", "Decoded", "Outputs", "PoseNet", "PoseNetConfig", "Prediction",
-    "decode_outputs", "infer", "macs", "outputs_of",
+    "decode_outputs", "infer", "macs", "outputs_of", "parameters",
 ]  # fmt: skip
 
 
@@ -136,6 +136,12 @@ class PoseNet(nn.Module):
             yield from part.parameters()
 
 
+def parameters(config: PoseNetConfig) -> int:
+    """Number of parameters; no memory is taken for them."""
+    with torch.device("meta"):
+        return sum(values.numel() for values in PoseNet(config).parameters())
+
+
 def macs(config: PoseNetConfig) -> int:
     """Multiply-accumulates of convolutions and linear layers for one image of ``config.input_px``."""
     total = 0
@@ -148,7 +154,7 @@ def macs(config: PoseNetConfig) -> int:
             total += layer.in_features * layer.out_features
 
     with torch.device("meta"):  # shapes are worked out, nothing is computed
-        net = PoseNet(config)
+        net = PoseNet(config).to("meta")  # constants too
         for layer in net.modules():
             layer.register_forward_hook(count)
         net(torch.zeros(1, 3, config.input_px, config.input_px))

@@ -71,7 +71,8 @@ class OutputOptions:
 
     ``formats``: of ``io.formats.FORMATS``; ``figure``: STEM.png of a photo; ``vector``: "pdf" and "svg" ones;
     ``overlay``: STEM.overlay.png or .mp4; ``view``: STEM.html. ``skeleton``: the joints that are written.
-    ``min_confidence`` in [0, 1]: joints below it are hidden.
+    ``min_confidence`` in [0, 1]: joints below it are hidden. ``rig``: the joints of animations, of
+    ``kinematics.animation.RIGS``.
     """
 
     formats: tuple[str, ...] = ("json",)
@@ -81,6 +82,7 @@ class OutputOptions:
     view: bool = False
     skeleton: Skeleton = field(default=MPII_16)
     min_confidence: float = 0.0
+    rig: str = "plain"
 
     def pictures(self, out: Path, stem: str, is_clip: bool) -> list[Path]:
         """The files beside those of the formats."""

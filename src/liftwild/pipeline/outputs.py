@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +14,13 @@ from tqdm import tqdm
 from liftwild.console import say
 from liftwild.errors import LiftwildError, line_of
 from liftwild.inference.estimator import Estimator
-from liftwild.io.formats import ABOUT_SUFFIX, by_suffix, files_of, foreign_file, is_ours, write_formats
+from liftwild.io.formats import write_formats
 from liftwild.joint_mapping import in_skeleton
 from liftwild.media.encoding import write_png
 from liftwild.media.photo import read_photo
 from liftwild.media.video import Clip
 from liftwild.pipeline.options import OutputOptions, PoseOptions
+from liftwild.pipeline.output_guard import OutputGuard
 from liftwild.pipeline.person_selection import PersonSelection
 from liftwild.pipeline.photos import PhotoResult, predict_photos
 from liftwild.pipeline.spool import Spool
@@ -28,47 +29,7 @@ from liftwild.pose import Recording, hide
 from liftwild.viz.figure import draw_figure
 from liftwild.viz.overlay import draw_overlay, write_overlay
 
-Frames = Callable[[], Iterable[tuple[int, np.ndarray]]]
-
-
-@dataclass
-class OutputGuard:
-    """Which names in ``out`` the photos and clips of a run have taken; ``inputs``: real paths of what is read."""
-
-    out: Path
-    inputs: set[str] = field(default_factory=set)
-    taken: dict[str, Path] = field(default_factory=dict)
-
-    def claim(self, source: Path, stem: str, wanted: OutputOptions, is_clip: bool, more: Iterable[Path] = ()) -> None:
-        """Take the names of the results of ``source``; LiftwildError if they belong to something else.
-
-        ``more``: files that the caller writes and guards itself, which must not be an input.
-        """
-        pictures = wanted.pictures(self.out, stem, is_clip)
-        files = files_of(self.out, stem, wanted.formats)
-        # The stem too, which files of single people begin with.
-        keys = [os.path.normcase(name) for name in (stem, *(path.name for path in (*files, *pictures, *more)))]
-        other = next((self.taken[key] for key in keys if key in self.taken), None)
-        if other is not None:
-            raise LiftwildError(
-                f"{source}: its results would have the names of those of {other}; use another -o for it"
-            )
-        for target in (*pictures, *more):
-            if os.path.realpath(target) in self.inputs:
-                what = (
-                    "its picture would overwrite the photo" if not is_clip else "its result would overwrite the input"
-                )
-                hint = ", or --no-figure" if target.suffix == ".png" and target.stem == stem else ""
-                raise LiftwildError(f"{source}: {what} {target}; use another -o{hint}")
-        foreign = foreign_file(self.out, stem, wanted.formats)
-        if foreign is None:
-            foreign = next((path for path in pictures if os.path.lexists(path)), None)
-            # A file that is liftwild's makes the pictures beside it liftwild's.
-            if any(is_ours(self.out / (stem + suffix)) for suffix in (*by_suffix(), ABOUT_SUFFIX)):
-                foreign = None
-        if foreign is not None:
-            raise LiftwildError(f"{source}: {foreign} exists and is no result of liftwild; use another -o")
-        self.taken.update(dict.fromkeys(keys, source))
+Frames = Callable[[], Generator[tuple[int, np.ndarray], None, None]]
 
 
 @dataclass
@@ -175,7 +136,7 @@ def write_photo(result: PhotoResult, out: Path, wanted: OutputOptions) -> int:
     if result.recording is None or result.path is None:
         raise LiftwildError(result.error)
     recording, photo, stem = result.recording, result.path, result.path.stem
-    write_formats(recording, out, stem, wanted.formats, wanted.skeleton, wanted.min_confidence)
+    write_formats(recording, out, stem, wanted.formats, wanted.skeleton, wanted.min_confidence, wanted.rig)
     if not wanted.pictures(out, stem, is_clip=False):
         return len(recording.tracks)
     visible = _visible(recording, wanted)
@@ -199,17 +160,22 @@ def write_photo(result: PhotoResult, out: Path, wanted: OutputOptions) -> int:
 
 def _write_clip(recording: Recording, out: Path, stem: str, wanted: OutputOptions, frames: Frames | None) -> list[str]:
     """Everything that is ``wanted`` of a clip; lines to be said about it. ``frames``: reads the clip once more."""
-    write_formats(recording, out, stem, wanted.formats, wanted.skeleton, wanted.min_confidence)
+    write_formats(recording, out, stem, wanted.formats, wanted.skeleton, wanted.min_confidence, wanted.rig)
     visible = _visible(recording, wanted)
     notes = []
     if wanted.overlay and frames is not None:
-        notes.append(write_overlay(out / f"{stem}.overlay.mp4", visible, frames())[1])
+        with closing(frames()) as pictures:  # its thread ends with it, also after Ctrl-C
+            write_overlay(out / f"{stem}.overlay.mp4", visible, pictures)
     if wanted.view:
         from liftwild.viz.viewer_html import write_viewer
 
-        write_viewer(out / f"{stem}.html", visible, None if frames is None else frames())
-        notes.append("" if frames else f"{stem}.html shows the poses only: a stream cannot be read again for pictures")
-    return [note for note in notes if note]
+        if frames is None:
+            write_viewer(out / f"{stem}.html", visible, None)
+            notes.append(f"{stem}.html shows the poses only: a stream cannot be read again for pictures")
+        else:
+            with closing(frames()) as pictures:
+                write_viewer(out / f"{stem}.html", visible, pictures)
+    return notes
 
 
 def _visible(recording: Recording, wanted: OutputOptions) -> Recording:

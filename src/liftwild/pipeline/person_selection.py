@@ -4,35 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from liftwild.boxes import Box
-from liftwild.data.external_boxes import ExternalBoxes
+from liftwild.data.external_boxes import Boxes, ExternalBoxes
 from liftwild.detection.detector import largest, under
 from liftwild.errors import LiftwildError
-from liftwild.inference.estimator import Estimator
+from liftwild.inference.estimator import Estimator, checked_box
+from liftwild.pose import PoseTrack
+from liftwild.tracking.track_selection import MIN_TRACK_S, check_min_track, worth_keeping
 from liftwild.tracking.tracker import Detected, Tracker
+
+UNSURE_SCORE = 0.15  # of the detector: enough to find again who is known
+SPARE_PEOPLE = 2  # followed beside those that are wanted, until the whole clip says who they are
+LEFT_OUT = "; left out"
 
 
 class PersonDetector(Protocol):
     """What a ``Detector`` is to the pipeline."""
 
-    def detect(self, image: np.ndarray, most: int | None = None) -> Sequence[Detected]:
-        """The people in a picture (H, W, 3) uint8 RGB, largest box first."""
+    min_score: float
+
+    def detect(self, image: np.ndarray, most: int | None = None, min_score: float | None = None) -> Sequence[Detected]:
+        """The people in a picture (H, W, 3) uint8 RGB, largest box first; ``min_score``: another than its own."""
 
     def fingerprint(self) -> str:
         """What tells its answers from those of others."""
 
 
 class SelectedPeople(NamedTuple):
-    """The people of a photo: ``boxes`` (None: one person fills the photo), ids of their labels, detector's scores."""
+    """The people of a photo: ``boxes`` (None: one person fills the photo), ids of their labels, detector's scores;
+    ``warnings``: boxes that were left out, and why."""
 
     boxes: list[Box] | None
     annotation_ids: list[int] | None
     scores: list[float | None]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,7 +51,8 @@ class PersonSelection:
     """Which people: in order, the one in ``box`` (x, y, w, h px), those in the ``external`` boxes, those that the
     ``detector`` finds; with none of the three, one person fills the photo.
 
-    Of the detector's: the ``max_people`` largest (None: all), or who is under the point ``at`` (x, y px).
+    Of the detector's: the ``max_people`` largest, in a clip those seen best (None: all), or who is under the point
+    ``at`` (x, y px). ``min_track_s``: who is seen for a shorter time of a clip is left out.
     """
 
     box: Box | None = None
@@ -48,10 +60,12 @@ class PersonSelection:
     detector: PersonDetector | None = None
     max_people: int | None = None
     at: tuple[float, float] | None = None
+    min_track_s: float = MIN_TRACK_S
 
     def __post_init__(self) -> None:
         if self.max_people is not None and self.max_people < 1:
             raise LiftwildError(f"the most people must be 1 or more, not {self.max_people}")
+        check_min_track(self.min_track_s)
 
     @property
     def may_repeat(self) -> bool:
@@ -63,9 +77,12 @@ class PersonSelection:
         if self.box is not None:
             return SelectedPeople([self.box], None, [None])
         if self.external is not None:
-            found = self.external.of(path or Path())
+            found, warnings = in_picture(self.external.of(path or Path()), image, str(path or "photo"))
+            if warnings and not found:
+                raise LiftwildError(warnings[0].removesuffix(LEFT_OUT))
             ids = [annotation_id for annotation_id, _ in found]
-            return SelectedPeople([box for _, box in found], ids, [self.external.score_of(key) for key in ids])
+            scores = [self.external.score_of(key) for key in ids]
+            return SelectedPeople([box for _, box in found], ids, scores, warnings)
         if self.detector is None:
             return SelectedPeople(None, None, [None])
         people = self.detector.detect(image, None)
@@ -76,12 +93,27 @@ class PersonSelection:
             chosen = [] if one is None else [one]
         return SelectedPeople([each.box for each in chosen], None, [each.score for each in chosen])
 
+    def tracks(self, found: Sequence[PoseTrack], times_s: np.ndarray) -> tuple[PoseTrack, ...]:
+        """Of the tracks ``found`` in a clip those that are written; all where somebody said who is there."""
+        if self.detector is None or self.box is not None or self.external is not None:
+            return tuple(found)
+        return worth_keeping(found, times_s, self.min_track_s, self.max_people)
+
     def tracker(self, estimator: Estimator) -> Tracker:
         """What follows these people through a clip."""
-        detect = None if self.detector is None else self.detector.detect
         if self.external is not None:  # labels say who is there: nobody else is looked for
-            detect = _nobody
-        return Tracker(estimator, detect, self.max_people, self.box, self.at)
+            return Tracker(estimator, _nobody, self.max_people, self.box)
+        if self.detector is None:
+            return Tracker(estimator, None, self.max_people, self.box, self.at)
+        most = None if self.max_people is None else SPARE_PEOPLE + self.max_people  # the best of the clip are kept
+        return Tracker(
+            estimator,
+            partial(self.detector.detect, min_score=UNSURE_SCORE),
+            most,
+            self.box,
+            self.at,
+            self.detector.min_score,
+        )
 
     def identity(self) -> dict[str, str]:
         """What tells this selection from others, by option."""
@@ -90,6 +122,18 @@ class PersonSelection:
             told["--boxes"] = self.external.fingerprint
         told["detector"] = "none" if self.detector is None else self.detector.fingerprint()
         return told
+
+
+def in_picture(boxes: Boxes, image: np.ndarray, name: str) -> tuple[list[tuple[int, Box]], tuple[str, ...]]:
+    """Those of external boxes that can be of somebody in a picture (H, W, 3), and of the others why not; ``name``: what
+    messages call it."""
+    kept, faults = [], []
+    for key, box in boxes:
+        try:
+            kept.append((key, checked_box(box, image.shape[1], image.shape[0], name)))
+        except LiftwildError as error:
+            faults.append(f"{error}{LEFT_OUT}")
+    return kept, tuple(faults)
 
 
 def _nobody(image: np.ndarray, most: int | None = None) -> Sequence[Detected]:

@@ -117,9 +117,10 @@ def _read(
     loaded = load_photo(photo)
     height, width = loaded.image.shape[:2]
     camera = options.camera_of(width, height, loaded.exif)
-    boxes, ids, scores = selection.in_photo(loaded.image, path)
+    boxes, ids, scores, left_out = selection.in_photo(loaded.image, path)
     picture = shrink_for_figure(loaded.image) if keep else None
-    warning = f"{path or 'photo'}: is damaged, parts of it may look wrong: {loaded.damage}" if loaded.damage else ""
+    warnings = [f"{path or 'photo'}: is damaged, parts of it may look wrong: {loaded.damage}"] if loaded.damage else []
+    warning = "; ".join([*warnings, *left_out])
     name = "photo" if path is None else path.name
     read = _ReadPhoto(path, name, (width, height), camera, scores, picture, warning)
     step = estimator.batch_size

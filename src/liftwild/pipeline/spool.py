@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import struct
 import zlib
@@ -28,6 +29,7 @@ VERSION = 4  # 2: peak; 3: score; 4: inside, visible
 _BLOCK = struct.Struct("<4sII")  # mark, bytes of what follows, its CRC-32
 _FRAME, _END = b"FRAM", b"END."
 _HEAD = struct.Struct("<qdIIH")  # number, time, width, height, people
+_MISSING = struct.Struct("<q")  # frames, of _END
 _MOST_BLOCK = _HEAD.size + 65535 * PERSON.itemsize
 
 
@@ -68,7 +70,7 @@ class Spool:
         try:
             found = json.loads(line)
             ours = found.get("format") == FORMAT
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, RecursionError):
             ours, found = False, {}
         if not ours:
             raise LiftwildError(f"{self.path} exists and is no result of liftwild; use another -o")
@@ -85,12 +87,18 @@ class Spool:
 
     def _scan(self) -> int:
         """Count whole blocks and cut off what follows the last; where it ends."""
-        end = self._begin
+        end, last_s = self._begin, -math.inf
         for mark, content, end in self._blocks():  # noqa: B007  (the last end is what is wanted)
+            if self.is_complete or (mark == _END and len(content) != _MISSING.size):
+                raise self._other_shape()
             if mark == _END:
-                self.is_complete, (self.missing,) = True, struct.unpack("<q", content)
-            else:
-                self.frames += 1
+                self.is_complete, (self.missing,) = True, _MISSING.unpack(content)
+                continue
+            frame = self._frame(content)
+            if not _is_possible(frame, self.frames, last_s):
+                raise self._other_shape()
+            last_s = frame.time_s
+            self.frames += 1
         self._truncate(end)
         return end
 
@@ -113,10 +121,20 @@ class Spool:
         """The frames that it holds, in order, read one at a time."""
         for mark, content, _ in self._blocks():
             if mark == _FRAME:
-                number, time_s, width, height, count = _HEAD.unpack_from(content)
-                yield LoggedFrame(
-                    number, time_s, width, height, np.frombuffer(content, PERSON, count, offset=_HEAD.size)
-                )
+                yield self._frame(content)
+
+    def _frame(self, content: bytes) -> LoggedFrame:
+        if len(content) < _HEAD.size:
+            raise self._other_shape()
+        number, time_s, width, height, count = _HEAD.unpack_from(content)
+        if len(content) != _HEAD.size + count * PERSON.itemsize:
+            raise self._other_shape()
+        return LoggedFrame(number, time_s, width, height, np.frombuffer(content, PERSON, count, offset=_HEAD.size))
+
+    def _other_shape(self) -> LiftwildError:
+        return LiftwildError(
+            f"{self.path} holds frames that this liftwild did not write; delete it to start anew, or use another -o"
+        )
 
     def add(self, number: int, time_s: float, size: tuple[int, int] | None, seen: list[Observation]) -> None:
         """As ``MemoryLog.add``. LiftwildError if it cannot be written; what came before is kept."""
@@ -126,7 +144,7 @@ class Spool:
 
     def finish(self, missing: int) -> None:
         """As ``MemoryLog.finish``."""
-        self._block(_END, struct.pack("<q", missing))
+        self._block(_END, _MISSING.pack(missing))
         self.is_complete, self.missing = True, missing
 
     def _block(self, mark: bytes, content: bytes) -> None:
@@ -174,3 +192,19 @@ class Spool:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _is_possible(frame: LoggedFrame, number: int, last_s: float) -> bool:
+    """Whether ``frame`` can be the one of that number, after one at ``last_s``: a right checksum does not say so."""
+    people = frame.people
+    numbers = people["person"]
+    return bool(
+        frame.number == number
+        and math.isfinite(frame.time_s)
+        and frame.time_s > last_s
+        and (frame.width > 0) == (frame.height > 0)
+        and (frame.width > 0 or not len(people))
+        and (numbers >= 0).all()
+        and len(np.unique(numbers)) == len(people)
+        and all(np.isfinite(people[name]).all() for name in ("box", "joints_2d", "joints_3d", "confidence"))
+    )

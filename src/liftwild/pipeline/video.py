@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -16,15 +16,12 @@ from liftwild.console import printable, say
 from liftwild.errors import LiftwildError
 from liftwild.inference.estimator import Estimator
 from liftwild.media.video import Clip, Frame, read_ahead
-from liftwild.pipeline.frame_log import LoggedClip, MemoryLog, observations_of, read_log
+from liftwild.pipeline.frame_log import MemoryLog, observations_of, read_log
 from liftwild.pipeline.options import PoseOptions
-from liftwild.pipeline.person_selection import PersonSelection
+from liftwild.pipeline.person_selection import PersonSelection, in_picture
 from liftwild.pipeline.postprocess import postprocess_clip
 from liftwild.pipeline.spool import Spool
-from liftwild.pose import PoseTrack, Recording
-
-MIN_FRAMES = 3  # a track of fewer is a detector's slip ...
-OF_FRAMES = 10  # ... in a clip of at least so many
+from liftwild.pose import Recording
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ class VideoResult:
         """Frames with anybody in them."""
         return len(np.unique(np.concatenate([track.frames for track in self.recording.tracks])))
 
-    def pictures(self) -> Iterator[tuple[int, np.ndarray]]:
+    def pictures(self) -> Generator[tuple[int, np.ndarray], None, None]:
         """The clip's frames once more (index, picture), but for the broken ones; for a clip that is ``rereadable``."""
         size = self.recording.height, self.recording.width
         bar = tqdm(
@@ -78,7 +75,7 @@ def predict_video(
     if not frames:
         log.remove()
         raise LiftwildError(f"{name}: none of its frames can be read" + (f": {fault}" if fault else ""))
-    tracks = _worth_keeping(found)
+    tracks = selection.tracks(found.tracks, found.times_s)
     if not tracks:
         raise LiftwildError(f"{name}: nobody was found in its {frames} frames; --box says where the person is")
     recording = Recording(
@@ -111,7 +108,7 @@ class _FirstPass:
         self.clip, self.selection, self.log, self.name = clip, selection, log, name
         self.tracker = selection.tracker(estimator)
         self.size: tuple[int, int] | None = None
-        self.fault = ""
+        self.fault, self.warned = "", False
 
     def run(self) -> str:
         """Go through the frames that the log does not hold; what was wrong with the first broken one."""
@@ -152,27 +149,25 @@ class _FirstPass:
             self.fault = self.fault or fault
             self.log.add(frame.number, frame.time_s, None, [])
             return
-        found = self.tracker.step(image, frame.time_s, self._external(frame.number), self.name)
+        found = self.tracker.step(image, frame.time_s, self._external(frame.number, image), self.name)
         if self.selection.external is not None:
             scores = [self.selection.external.score_of(each.pose.annotation_id) for each in found]
             found = [each.scored(score) for each, score in zip(found, scores, strict=True)]
         self.log.add(frame.number, frame.time_s, size, found)
 
-    def _external(self, index: int) -> list[tuple[int | None, Box]] | None:
+    def _external(self, index: int, image: np.ndarray) -> list[tuple[int | None, Box]] | None:
         """The boxes that labels have for a frame; None where they have none."""
         if self.selection.external is None:
             return None
         boxes = self.selection.external.of_frame(self.clip.name, index, self.clip.path_of(index))
-        return [(key, box) for key, box in boxes] or None
+        kept, faults = in_picture(boxes, image, f"{self.name}, frame {index}")
+        if faults and not self.warned:
+            say(f"warning: {faults[0]}, as are others like it", err=True)
+            self.warned = True
+        return [(key, box) for key, box in kept] or None
 
     def _kept(self) -> str:
         if not self.log.frames or self.log.path is None:
             return ""
         again = "" if self.clip.rereadable else ", sent the stream again,"
         return f"; {self.log.frames} frames are kept in {self.log.path}, the same command{again} goes on from there"
-
-
-def _worth_keeping(found: LoggedClip) -> tuple[PoseTrack, ...]:
-    """The tracks without those of a frame or two, unless the clip is not much longer."""
-    least = MIN_FRAMES if len(found.times_s) >= OF_FRAMES else 1
-    return tuple(track for track in found.tracks if len(track) >= least)

@@ -40,7 +40,10 @@ REACH = 0.3  # how far a pose may be from where it was expected, to be the same 
 CROWD_REACH = 0.15  # ... beside others ...
 REACH_PER_S = 0.8  # ... and how much farther for each second that has passed: about as fast as people walk
 MAX_REACH = 1.5
-ALIKE_COLOUR = 30.0  # farther apart, clothes are not one person's
+ALIKE_COLOUR = 30.0  # farther apart, clothes are not one person's ...
+STILL_JUMP = (
+    0.05  # ... nor that far from one frame to the next in a pose that moved so far: it went over to somebody new
+)
 COLOUR_PER_SIDE = 100.0  # how much of a difference in colour weighs like one box side
 
 
@@ -49,7 +52,8 @@ class Person:
     """Somebody who is followed or was lost a moment ago.
 
     ``speed`` (2,) px/s. ``sure``: ``presence`` of late poses. ``shape`` (x, y, w, h) px: the body's box about the
-    middle of the trunk. ``doubtful``: the last pose was less sure than usual; ``crowded``: its box met somebody else's.
+    middle of the trunk. ``missed``: in how many frames since the last pose. ``doubtful``: the last pose was less sure
+    than usual; ``crowded``: its box met somebody else's.
     """
 
     pose: Pose
@@ -58,7 +62,7 @@ class Person:
     sure: list[float]
     shape: np.ndarray
     colours: np.ndarray
-    lost: bool = False
+    missed: int = 0
     doubtful: bool = False
     crowded: bool = False
 
@@ -80,6 +84,11 @@ class Person:
         self.pose, self.time_s = seen.pose, time_s
         self.sure = [*self.sure[-USUAL_OF + 1 :], sure]
         self.doubtful = sure < DOUBT_SHARE * self.usual
+
+    @property
+    def lost(self) -> bool:
+        """Whether the person was not in the last frame."""
+        return self.missed > 0
 
     @property
     def usual(self) -> float:
@@ -134,6 +143,8 @@ class Person:
             return False
         if self.lost and detected:
             return self.could_be(seen, time_s)
+        if self.jump(seen.pose, time_s) > STILL_JUMP and colour_distance(self.colours, seen.colours) > ALIKE_COLOUR:
+            return False
         reach = CROWD_REACH if self.crowded else REACH
         reach += 0.0 if self.lost else REACH_PER_S * (time_s - self.time_s)
         growth = side_of(followed_box(seen.pose)) / side_of(self.box(time_s))

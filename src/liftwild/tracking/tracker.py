@@ -30,13 +30,15 @@ from liftwild.tracking.observation import (
 from liftwild.tracking.person import DOUBT_SHARE, Person
 
 SAME_POSE = 0.12  # two poses nearer than this (mean joint distance in box sides) are one person's
+UNLIKE_COLOUR = 10.0  # clothes nearer than this in CIELAB to a person's own may be that person's
 OTHERS_COLOUR = 5.0  # so much nearer in CIELAB to somebody else's clothes, the body of who is followed is that one's
 SEEN_OVERLAP = 0.3  # IoU with the box of somebody who is followed: the detector means that one
 CLEAR_OVERLAP = 0.05  # IoU with everybody else's boxes up to which a pose is surely nobody else's
 LOOSE = 2.0  # boxes are those of an earlier frame: more is left to be seen about them than about exact ones
-KEEP_S = 3.0  # who is lost for longer is forgotten; found later, it is somebody new
-SEARCH_S = 0.2  # how often a detector looks while there is trouble, or nobody
-NEWCOMER_S = 1.0  # and how often while all is well
+KEEP_S = 3.0  # who is lost for longer is forgotten; found later, it is somebody new ...
+KEEP_FRAMES = 3  # ... but not before this many frames without them, where a frame is seconds after the last
+SEARCH_S = 0.1  # how often a detector looks while there is trouble, or nobody
+NEWCOMER_S = 0.15  # and how often while all is well
 WIDER = 1.3  # the box where somebody lost is still looked for, against the last one
 
 
@@ -48,7 +50,8 @@ class Tracker:
 
     ``detect``: a detector's ``detect``, asked for the first boxes, for people lost and for newcomers; None: one person
     is taken to fill the first frame, as in a photo. ``most``: people at a time, None for all. ``box`` (x, y, w, h) px:
-    the one person to follow, in the first frame. ``at`` (x, y) px: only who is under this point is begun with. What it
+    the one person to follow, in the first frame. ``at`` (x, y) px: only who is under this point is begun with.
+    ``sure_score``: a detection below it finds nobody new, but who is known already. What it
     does in a frame depends on the frame and on what was seen before alone: after ``observe`` of that it goes on as if
     it had never stopped.
     """
@@ -60,10 +63,12 @@ class Tracker:
         most: int | None = None,
         box: Box | None = None,
         at: tuple[float, float] | None = None,
+        sure_score: float = 0.0,
     ) -> None:
         if most is not None and most < 1:
             raise LiftwildError(f"the most people to follow must be 1 or more, not {most}")
         self.estimator, self.detect, self.at, self.box = estimator, detect, at, box
+        self.sure_score = sure_score
         self.most = 1 if detect is None or box is not None or at is not None else most
         self.people: dict[int, Person] = {}
         self.begun = 0  # people so far: the next one's number
@@ -94,7 +99,7 @@ class Tracker:
         self._forget(time_s)
         seen = {_number(each.pose): each for each in found}
         for number, person in self.people.items():
-            person.lost = number not in seen
+            person.missed = 0 if number in seen else person.missed + 1
         for number, each in seen.items():
             if number in self.people:
                 self.people[number].go_on(each, time_s)
@@ -109,8 +114,9 @@ class Tracker:
         self.last_s = time_s
 
     def _forget(self, time_s: float) -> None:
-        for number in [key for key, person in self.people.items() if time_s - person.time_s > KEEP_S]:
-            del self.people[number]
+        for number, person in list(self.people.items()):
+            if time_s - person.time_s > KEEP_S and person.missed >= KEEP_FRAMES:
+                del self.people[number]
 
     def _look(self, image: np.ndarray, boxes: Sequence[Box | None], name: str) -> list[Observation]:
         """Who is in ``boxes``; None is the whole frame."""
@@ -187,7 +193,7 @@ class Tracker:
                 continue
             if i in numbers:
                 seen[numbers[i]] = each
-            elif room > 0 and self._is_wanted(each.pose.box):
+            elif room > 0 and self._is_sure(scores[i]) and self._is_wanted(each.pose.box):
                 seen[self._next()] = each
                 room -= 1
 
@@ -198,6 +204,8 @@ class Tracker:
             return False
         more = 0.0 if person.lost else OTHERS_COLOUR
         own = colour_distance(person.colours, seen.colours)
+        if own < UNLIKE_COLOUR:
+            return False
         others = [each for other, each in self.people.items() if other != number]
         return any(colour_distance(each.colours, seen.colours) + more < own for each in others)
 
@@ -239,6 +247,9 @@ class Tracker:
         else:
             return False
         return int(time_s / every) > int(self.last_s / every)
+
+    def _is_sure(self, score: float | None) -> bool:
+        return score is None or score >= self.sure_score
 
     def _is_wanted(self, box: Box) -> bool:
         return self.at is None or (0 <= self.at[0] - box[0] <= box[2] and 0 <= self.at[1] - box[1] <= box[3])

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from liftwild.data.augment import Augmentation
 from liftwild.evaluation.metric_table import METRICS
-from liftwild.network.posenet import PoseNetConfig
-from liftwild.training.stage import Stage
+from liftwild.network.posenet import PoseNetConfig, parameters
+from liftwild.schema import Between
+from liftwild.training.stage import MAX_STEPS, Stage
 
 PHOTOS, PHOTOS_VAL = "photos", "photos_val"  # stores that --photos fills; they need no path of their own
+MAX_PARAMETERS = 500_000_000  # 35 times the paper's; with their gradients and averages about 10 GB
+Seed = Annotated[int, Between(0, 2**62)]
+Positive = Annotated[float, Between(0, 1e9, above=True)]
+BelowOne = Annotated[float, Between(0, 1 - 1e-9)]
 
 
 @dataclass(frozen=True)
@@ -27,12 +32,12 @@ class StoreEntry:
 
     path: str
     use: Literal["3d", "2d", "val", "poses"]
-    weight: float = 1.0
+    weight: Positive = 1.0
     kind: str = ""
     licence: str = ""
     render: Literal["", "wild", "lab", "poses"] = ""
-    count: int = 0
-    render_seed: int = 0
+    count: Annotated[int, Between(0, 1e8)] = 0
+    render_seed: Seed = 0
     split: Literal["train", "test"] = "train"
     backgrounds: str = ""
 
@@ -42,11 +47,11 @@ class Optimizer:
     """Which optimiser, and its constants. The defaults are the paper's RMSprop."""
 
     name: Literal["rmsprop", "adamw"] = "rmsprop"
-    alpha: float = 0.99
-    eps: float = 1e-8
-    beta1: float = 0.9
-    beta2: float = 0.999
-    weight_decay: float = 0.0
+    alpha: BelowOne = 0.99
+    eps: Annotated[float, Between(0, 1, above=True)] = 1e-8
+    beta1: BelowOne = 0.9
+    beta2: BelowOne = 0.999
+    weight_decay: Annotated[float, Between(0, 1e3)] = 0.0
 
 
 @dataclass(frozen=True)
@@ -66,15 +71,15 @@ class Recipe:
     network: PoseNetConfig
     stores: dict[str, StoreEntry]
     stages: tuple[Stage, ...]
-    seed: int = 0
+    seed: Seed = 0
     optimizer: Optimizer = field(default_factory=Optimizer)
     augment_2d: Augmentation = field(default_factory=Augmentation)
     augment_3d: Augmentation = field(default_factory=Augmentation)
-    log_every: int = 20
-    val_every: int = 0
-    picture_every: int = 0
-    checkpoint_every: int = 500
-    ema_decay: float = 0.0
+    log_every: Annotated[int, Between(1, MAX_STEPS)] = 20
+    val_every: Annotated[int, Between(0, MAX_STEPS)] = 0
+    picture_every: Annotated[int, Between(0, MAX_STEPS)] = 0
+    checkpoint_every: Annotated[int, Between(0, MAX_STEPS)] = 500
+    ema_decay: BelowOne = 0.0
     best: str = ""
     licence: str = ""
     pretrained: str = ""
@@ -89,14 +94,14 @@ class Recipe:
 
 def check_recipe(recipe: Recipe) -> None:
     """Ranges, and whether the stages can run on the stores there are."""
+    if (size := parameters(recipe.network)) > MAX_PARAMETERS:
+        raise ValueError(f"network has {size:,} parameters, more than {MAX_PARAMETERS:,}: make it smaller")
     uses = {entry.use for entry in recipe.stores.values()}
     for name, entry in recipe.stores.items():
-        if not entry.weight > 0:
-            raise ValueError(f"stores.{name}: weight must be above 0")
         if (entry.use == "poses") != (entry.render == "poses") and entry.render:
             raise ValueError(f"stores.{name}: render = poses goes with use = poses")
-        if entry.render and (entry.count < 1 or entry.render_seed < 0):
-            raise ValueError(f"stores.{name}: render wants a count above 0 and a render_seed of 0 or more")
+        if entry.render and entry.count < 1:
+            raise ValueError(f"stores.{name}: render wants a count above 0")
         if not entry.render and (entry.count or entry.backgrounds):
             raise ValueError(f"stores.{name}: count and backgrounds are for stores with render")
     for i, stage in enumerate(recipe.stages):
@@ -104,10 +109,6 @@ def check_recipe(recipe: Recipe) -> None:
             stage.check(recipe.network, set(uses))
         except ValueError as error:
             raise ValueError(f"stages[{i}] ({stage.name}): {error}") from None
-    if min(recipe.log_every, recipe.val_every + 1, recipe.picture_every + 1, recipe.checkpoint_every + 1) < 1:
-        raise ValueError("log_every must be above 0; val_every, picture_every, checkpoint_every 0 or more")
-    if not 0 <= recipe.ema_decay < 1:
-        raise ValueError(f"ema_decay must be at least 0 and below 1, not {recipe.ema_decay}")
     if recipe.best:
         store, _, metric = recipe.best.rpartition(":")
         measured = [name for name, entry in recipe.stores.items() if entry.use == "val"]

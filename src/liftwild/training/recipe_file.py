@@ -5,18 +5,19 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any
 
-from liftwild.data.augment import Augmentation
 from liftwild.errors import LiftwildError
 from liftwild.network.posenet import SIZES, PoseNetConfig
-from liftwild.training.recipe import PHOTOS, PHOTOS_VAL, Optimizer, Recipe, StoreEntry, check_recipe
+from liftwild.schema import build, checked, read_limited, shorter, shown
+from liftwild.training.recipe import PHOTOS, PHOTOS_VAL, Recipe, check_recipe
 from liftwild.training.stage import Stage
 
 # Recipes that ship: in the package where a wheel put them, in a checkout in its own recipes/.
 IN_PACKAGE = Path(__file__).parents[1] / "recipes"
 SHIPPED = IN_PACKAGE if IN_PACKAGE.is_dir() else Path(__file__).parents[3] / "recipes"
 MAX_EXTENDED = 4
+MAX_MB = 1  # of a recipe
 
 
 def shipped_recipes() -> tuple[str, ...]:
@@ -57,18 +58,18 @@ def read_table(path: Path, extended: tuple[Path, ...] = ()) -> dict[str, Any]:
     """The TOML of a recipe as nested dicts, laid over that of the recipe that it ``extends``: the name of one that
     ships, or a path relative to its own folder. Errors as in ``load_recipe``."""
     try:
-        with path.open("rb") as handle:
-            table = tomllib.load(handle)
-    except OSError as error:
+        table = tomllib.loads(read_limited(path, MAX_MB).decode("utf-8"))
+    except LiftwildError as error:
         more = f"; the one that ships is called {path.stem}" if path.stem in shipped_recipes() else ""
-        raise LiftwildError(f"cannot read recipe {path}: {error.strerror}{more}") from None
-    except ValueError as error:
-        raise LiftwildError(f"{path} is not TOML: {error}") from None
+        raise LiftwildError(f"cannot read recipe {error}{more}") from None
+    except (ValueError, RecursionError) as error:
+        why = "lists in lists, hundreds deep" if isinstance(error, RecursionError) else shorter(str(error), 200)
+        raise LiftwildError(f"{path} is not TOML that can be read: {why}") from None
     base = table.pop("extends", None)
     if base is None:
         return table
     if not isinstance(base, str):
-        raise LiftwildError(f"{path}: extends must be the name or the path of a recipe, not {base!r}")
+        raise LiftwildError(f"{path}: extends must be the name or the path of a recipe, not {shown(base)}")
     if len(extended) >= MAX_EXTENDED:
         raise LiftwildError(f"{path}: recipes extend each other in a circle, or more than {MAX_EXTENDED} deep")
     below = find_recipe(base) if base in shipped_recipes() else path.parent / base
@@ -81,7 +82,9 @@ def _merged(below: dict[str, Any], above: dict[str, Any], path: Path) -> dict[st
     for name, value in above.items():
         old = merged.get(name)
         if isinstance(value, dict) and isinstance(old, list):
-            rows = {row.get("name"): row for row in old}
+            if not all(isinstance(row, dict) for row in (*old, *value.values())):
+                raise LiftwildError(f"{path}: {name} must be tables of entries")
+            rows = {str(row.get("name")): row for row in old}
             unknown = [stage for stage in value if stage not in rows]
             if unknown:
                 raise LiftwildError(f"{path}: no stage {unknown[0]!r} to change; stages are {', '.join(rows)}")
@@ -99,9 +102,14 @@ def recipe_from_dict(
     network: PoseNetConfig | None = None,
 ) -> Recipe:
     """A recipe from the nested dict that its TOML holds. Arguments and errors as in ``load_recipe``."""
-    table = dict(table)
     try:
-        entries = {name: dict(entry) for name, entry in table.get("stores", {}).items()}
+        table = dict(table)
+        kinds = {"stores": dict[str, dict[str, Any]], "network": dict[str, Any], "stages": list[dict[str, Any]]}
+        for name, kind in kinds.items():
+            if name not in table and name != "stores":
+                raise ValueError(f"no [[{name}]]" if name == "stages" else f"{name} is missing")
+            table[name] = checked(kind, table.get(name, {}), name)
+        entries = {name: dict(entry) for name, entry in table["stores"].items()}
         for name, path in (stores or {}).items():
             if name not in entries:
                 raise ValueError(f"there is no store {name!r} to replace; there is {', '.join(entries) or 'none'}")
@@ -109,35 +117,27 @@ def recipe_from_dict(
         for name in (PHOTOS, PHOTOS_VAL):
             if name in entries:
                 entries[name].setdefault("path", "")
-        given = dict(table.pop("network"))
+        given, rows = dict(table.pop("network")), table.pop("stages")
         size = given.pop("size", None)
         if size == "from" and network is None:
             raise ValueError("network.size is 'from': give the weights to begin with, --from NAME|PATH")
         sizes = SIZES if network is None else {**SIZES, "from": network}
-        if size is not None and size not in sizes:
-            raise ValueError(f"network.size {size!r} is unknown; sizes are {', '.join(SIZES)} and from")
-        base = dataclasses.asdict(sizes[size]) if size else {}
-        rows = table.pop("stages")
-        if not rows or not isinstance(rows, list):
+        if size is not None and (not isinstance(size, str) or size not in sizes):
+            raise ValueError(f"network.size {shown(size)} is unknown; sizes are {', '.join(SIZES)} and from")
+        if not rows:
             raise ValueError("no [[stages]]")
-        recipe = _build(
+        recipe = build(
             Recipe,
-            "",
             {
-                **{name: value for name, value in table.items() if name not in ("optimizer", "stores")},
-                "network": _build(PoseNetConfig, "network.", {**base, **given}),
-                "stores": {n: _build(StoreEntry, f"stores.{n}.", s) for n, s in entries.items()},
-                "stages": tuple(_build(Stage, f"stages[{i}].", _budget(i, row)) for i, row in enumerate(rows)),
-                "optimizer": _build(Optimizer, "optimizer.", table.get("optimizer", {})),
-                "augment_2d": _build(Augmentation, "augment_2d.", table.get("augment_2d", {})),
-                "augment_3d": _build(Augmentation, "augment_3d.", table.get("augment_3d", {})),
+                **table,
+                "network": {**(dataclasses.asdict(sizes[size]) if size else {}), **given},
+                "stores": entries,
+                "stages": [_budget(i, row) for i, row in enumerate(rows)],
                 "text": {"network": {"size": size, **given} if size else given, "stages": rows, **table},
             },
         )
         check_recipe(recipe)
-    except KeyError as error:
-        raise LiftwildError(f"{where}: {error.args[0]!r} is missing") from None
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise LiftwildError(f"{where}: {error}") from None
     return recipe
 
@@ -149,34 +149,6 @@ def _budget(index: int, row: dict[str, Any]) -> dict[str, Any]:
             f"stages[{index}]: give one of iterations and images, not {'both' if 'images' in row else 'none'}"
         )
     images, batch_size = row.get("images"), row.get("batch_size", Stage.batch_size)
-    if (
-        type(images) is not int or type(batch_size) is not int or batch_size < 1
-    ):  # _build and check_recipe say what is wrong
-        return {"iterations": 0, **row}
+    if type(images) is not int or type(batch_size) is not int or batch_size < 1:  # build says what is wrong
+        return {"iterations": 1, **row}
     return {**row, "iterations": -(-images // batch_size)}
-
-
-def _build(kind: type[Any], where: str, values: dict[str, Any]) -> Any:
-    """A dataclass from a dict, every field checked against its type."""
-    hints = get_type_hints(kind)
-    for name, value in values.items():
-        if name not in hints:
-            raise ValueError(f"unknown entry {where}{name}; entries are {', '.join(hints)}")
-        hint = hints[name]
-        if get_origin(hint) is Literal:
-            if value not in get_args(hint):
-                raise ValueError(
-                    f"{where}{name} must be one of {', '.join(filter(None, get_args(hint)))}, not {value!r}"
-                )
-        elif hint in (int, float, str, bool):
-            kinds = (int, float) if hint is float else hint
-            if not isinstance(value, kinds) or (isinstance(value, bool) and hint is not bool):
-                raise ValueError(f"{where}{name} must be a {hint.__name__}, not {value!r}")
-    for item in dataclasses.fields(kind):
-        no_default = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
-        if no_default and item.name not in values:
-            raise ValueError(f"{where}{item.name} is missing")
-    try:
-        return kind(**values)
-    except ValueError as error:
-        raise ValueError(f"{where.rstrip('.')}: {error}" if where else str(error)) from None

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
-from typing import Literal
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from liftwild.network.posenet import PoseNetConfig
+from liftwild.schema import Between, FileName, check_fields
+
+MAX_STEPS = 10**9
+MAX_BATCH_BYTES = 16e9  # of pictures and heatmaps; layers take several times as much
+Share = Annotated[float, Between(0, 1)]
+Weight = Annotated[float, Between(0, 1e6)]
 
 
 @dataclass(frozen=True)
@@ -33,35 +39,35 @@ class Stage:
     - ``freeze_norm``: batch norm keeps its statistics and uses them. ``clip``: largest gradient norm (0: none).
     """
 
-    name: str
-    iterations: int
-    lr: float
-    batch_size: int = 6
-    ratio_3d: float = 0.5
-    input_px: int = 0
+    name: Annotated[str, FileName()]
+    iterations: Annotated[int, Between(1, MAX_STEPS)]
+    lr: Annotated[float, Between(0, 1e3, above=True)]
+    batch_size: Annotated[int, Between(1, 65_536)] = 6
+    ratio_3d: Share = 0.5
+    input_px: Annotated[int, Between(0, 2048)] = 0
     schedule: Literal["constant", "step", "cosine"] = "constant"
-    lr_end: float = 0.0
-    drop_at: float = 0.8
-    warmup: int = 0
-    heatmap_weight: float = 1.0
-    depth_weight: float = 0.0
-    geometric_weight: float = 0.0
+    lr_end: Annotated[float, Between(0, 1e3)] = 0.0
+    drop_at: Share = 0.8
+    warmup: Annotated[int, Between(0, MAX_STEPS)] = 0
+    heatmap_weight: Weight = 1.0
+    depth_weight: Weight = 0.0
+    geometric_weight: Weight = 0.0
     geometric_on: Literal["2d", "3d", "all"] = "2d"
-    sigma: float = 1.0
-    sigma_end: float = 0.0
-    foreground_weight: float = 0.0
-    side_noise: float = 0.0
-    depth_clamp: float = 0.0
+    sigma: Annotated[float, Between(0, 100, above=True)] = 1.0
+    sigma_end: Annotated[float, Between(0, 100)] = 0.0
+    foreground_weight: Weight = 0.0
+    side_noise: Annotated[float, Between(0, 0.5)] = 0.0
+    depth_clamp: Weight = 0.0
     train: Literal["all", "depth", "lifter", "heads", "last"] = "all"
-    last_blocks: int = 4
-    pretrained_lr: float = 1.0
-    transferred_lr: float = 1.0
-    place_weight: float = 0.0
-    presence_weight: float = 0.0
-    pretrained_share: float = 0.0
+    last_blocks: Annotated[int, Between(1, 100)] = 4
+    pretrained_lr: Weight = 1.0
+    transferred_lr: Weight = 1.0
+    place_weight: Weight = 0.0
+    presence_weight: Weight = 0.0
+    pretrained_share: Share = 0.0
     freeze_norm: bool = False
-    clip: float = 0.0
-    images: int = 0
+    clip: Weight = 0.0
+    images: Annotated[int, Between(0, 1e12)] = 0
 
     @property
     def with_depth(self) -> bool:
@@ -84,16 +90,21 @@ class Stage:
         """Sigma of the target Gaussians in step ``step`` (from 0) of this stage, heatmap px."""
         return self.sigma + ((self.sigma_end or self.sigma) - self.sigma) * step / max(1, self.iterations - 1)
 
+    def batch_bytes(self, network: PoseNetConfig) -> float:
+        """Bytes of a batch of pictures and heatmaps, fp32; 0 for a lifter, whose poses are small."""
+        side = self.input_px or network.input_px
+        return 0 if self.train == "lifter" else self.batch_size * 4 * (3 + network.joints / 16) * side**2
+
     def check(self, network: PoseNetConfig, uses: set[str]) -> None:
         """ValueError if a value is out of range, or if ``network`` or stores of these ``uses`` cannot train so."""
-        if self.iterations < 1 or self.batch_size < 1 or not self.lr > 0 or not 0 <= self.ratio_3d <= 1:
-            raise ValueError("iterations, batch_size and lr must be above 0, ratio_3d in [0, 1]")
-        limits = (self.clip, self.depth_clamp, self.pretrained_lr, self.transferred_lr)
-        weights = [getattr(self, field.name) for field in fields(self) if field.name.endswith("_weight")]
-        if min(*weights, *limits) < 0 or self.last_blocks < 1:
-            raise ValueError("a weight or limit is below 0, or last_blocks below 1")
-        if not 0 <= self.pretrained_share <= 1 or (self.pretrained_share and self.train != "heads"):
-            raise ValueError("pretrained_share must be in [0, 1], and 0 unless train = heads")
+        check_fields(self)
+        if self.pretrained_share and self.train != "heads":
+            raise ValueError("pretrained_share must be 0 unless train = heads")
+        if self.batch_bytes(network) > MAX_BATCH_BYTES:
+            raise ValueError(
+                f"a batch of {self.batch_size:,} takes {self.batch_bytes(network) / 1e9:.1f} GB, more than "
+                f"{MAX_BATCH_BYTES / 1e9:g}: make batch_size smaller"
+            )
         if self.transferred_lr != 1 and network.subnetwork != "hourglass":
             raise ValueError("transferred_lr is for an hourglass; a MobileNet has pretrained_lr")
         if self.train == "lifter":
@@ -102,10 +113,8 @@ class Stage:
             return
         if network.softmax and self.foreground_weight:
             raise ValueError("foreground_weight is for squared error, and network.softmax is on")
-        if not 0 <= self.side_noise <= 0.5 or (self.side_noise and not network.softmax):
-            raise ValueError("side_noise must be in [0, 0.5], and 0 without network.softmax")
-        if self.sigma <= 0 or self.sigma_end < 0:
-            raise ValueError("sigma must be above 0")
+        if self.side_noise and not network.softmax:
+            raise ValueError("side_noise must be 0 without network.softmax")
         if self.schedule == "step" and self.lr_end <= 0:
             raise ValueError("schedule step needs lr_end above 0")
         input_px = self.input_px or network.input_px

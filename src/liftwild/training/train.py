@@ -17,6 +17,7 @@ from liftwild.errors import LiftwildError
 from liftwild.files import check_output, make_folder, remove_leftovers, staging, starts_with, writing
 from liftwild.media.encoding import is_marked
 from liftwild.network.posenet import PoseNetConfig
+from liftwild.schema import build
 from liftwild.threads import split_cores, usable_cores
 from liftwild.training import budget
 from liftwild.training import checkpoint as checkpoints
@@ -34,7 +35,10 @@ def network_of(out: Path, resume: bool, start: str | None) -> PoseNetConfig | No
     found = checkpoints.newest_whole(out / "checkpoints") if resume else None
     network = checkpoints.read_state(found).get("network") if found else None
     if network is not None:
-        return PoseNetConfig(**network)
+        try:
+            return build(PoseNetConfig, network, "network")
+        except ValueError as error:
+            raise LiftwildError(f"{found} is not a checkpoint: {error}") from None
     return None if start is None else load_weights(start)[0].config
 
 

@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from liftwild.errors import LiftwildError
 from liftwild.files import atomic_path
-from liftwild.media.encoding import write_png
-from liftwild.media.photo import quiet
 from liftwild.pose import Pose, Recording
 from liftwild.viz.draw import FINE, INK, PAPER, draw_skeleton, in_photo, text
 from liftwild.viz.figure import HALO
@@ -20,8 +16,7 @@ STROKE = 0.011  # width of bones, in the person's box
 STROKES_PX = (1.2, 9.0)
 NUMBER_PX = 22  # height of the words beside people, in a frame of NUMBER_FRAME_PX
 NUMBER_FRAME_PX = 720
-FPS_RANGE = (1.0, 120.0)  # of the video that is written
-CODEC = "mp4v"  # MPEG-4 part 2: every OpenCV can write it, and every player but browsers shows it
+FPS = 25.0  # of a clip of one frame
 
 
 def draw_overlay(
@@ -69,77 +64,20 @@ def drawn_frames(recording: Recording, frames: Iterable[tuple[int, np.ndarray]])
         yield index, draw_overlay(image, poses, number, [sides[i] for i in there])
 
 
-def write_overlay(path: Path, recording: Recording, frames: Iterable[tuple[int, np.ndarray]]) -> tuple[Path, str]:
+def write_overlay(path: Path, recording: Recording, frames: Iterable[tuple[int, np.ndarray]]) -> None:
     """Write the clip's ``frames`` (index, picture, rising) with its people drawn on as ``path`` (.mp4), whole or not.
 
-    Times are kept: at the clip's median frame rate each picture is shown until the next one is due. Without sound.
-    Where this OpenCV has no encoder, pictures go into a folder instead, ``path`` without its suffix. Returns what was
-    written, and a line to say about it or "". LiftwildError if it cannot be written.
+    Each picture is shown from its own time until the next one; without sound. LiftwildError if it cannot be written.
     """
+    from liftwild.media.video_writer import VideoWriter  # loads FFmpeg, which photos do not need
+
     times = np.asarray(recording.times_s, dtype=np.float64)
-    steps = np.diff(times)
-    fps = float(np.clip(1 / np.median(steps), *FPS_RANGE)) if len(steps) else 25.0
-    size = recording.width + recording.width % 2, recording.height + recording.height % 2
-    drawn = drawn_frames(recording, frames)
-    try:
-        with atomic_path(path) as part:
-            with quiet():
-                writer = cv2.VideoWriter(str(part), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*CODEC), fps, size)
-            if not writer.isOpened():
-                writer.release()
-                part.write_bytes(b"")  # if this fails, it is not for want of an encoder
-                raise _NoEncoderError
-            try:
-                shown = _write_frames(writer, drawn, times, fps, size)
-            finally:
-                writer.release()
-            _check_written(part, shown, path)
-        return path, ""
-    except _NoEncoderError:
-        return _write_pictures(path, drawn)
-
-
-def _write_frames(
-    writer: cv2.VideoWriter,
-    drawn: Iterable[tuple[int, np.ndarray]],
-    times: np.ndarray,
-    fps: float,
-    size: tuple[int, int],
-) -> int:
-    """Write each picture for as long as it is shown; how many frames that made."""
-    shown = 0
-    for index, image in drawn:
-        until = times[index + 1] if index + 1 < len(times) else times[index] + 1 / fps
-        frame = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-        right, below = size[0] - frame.shape[1], size[1] - frame.shape[0]
-        if right or below:
-            frame = cv2.copyMakeBorder(frame, 0, below, 0, right, cv2.BORDER_REPLICATE)
-        for _ in range(max(0, round(until * fps) - shown)):
-            writer.write(frame)
-            shown += 1
-    return shown
-
-
-def _check_written(part: Path, shown: int, path: Path) -> None:
-    """LiftwildError unless ``part`` is a video of ``shown`` frames: the encoder does not say that a disk is full."""
-    with quiet():
-        capture = cv2.VideoCapture(str(part), cv2.CAP_FFMPEG)
-    held = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
-    capture.release()
-    if held < shown or not held:
-        raise LiftwildError(f"{path}: cannot be written whole ({max(held, 0)} of {shown} frames); is the disk full?")
-
-
-def _write_pictures(path: Path, drawn: Iterable[tuple[int, np.ndarray]]) -> tuple[Path, str]:
-    folder = path.with_suffix("")
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise LiftwildError(f"{folder}: cannot be written: {error.strerror}") from None
-    for index, image in drawn:
-        write_png(folder / f"{index:06d}.png", image)
-    return folder, f"this OpenCV has no encoder for mp4: the overlay's frames are pictures in {folder}"
-
-
-class _NoEncoderError(Exception):
-    """This OpenCV cannot write an mp4."""
+    step = float(np.median(np.diff(times))) if len(times) > 1 else 1 / FPS
+    ends = [*times[1:], times[-1] + step]
+    with (
+        atomic_path(path) as part,
+        part.open("wb") as file,
+        VideoWriter(file, recording.width, recording.height, 1 / step, path) as writer,
+    ):
+        for index, image in drawn_frames(recording, frames):
+            writer.write(image, times[index], ends[index])

@@ -27,6 +27,7 @@ SETTINGS: dict[str, Any] = {
     "axes.axisbelow": True, "grid.color": "#d0d4da", "grid.linewidth": 0.6, "lines.linewidth": 1.8,
     "lines.markersize": 4, "legend.frameon": False, "xtick.color": FAINT, "ytick.color": FAINT,
     "xtick.labelcolor": "black", "ytick.labelcolor": "black",
+    "text.parse_math": False,
 }  # fmt: skip
 DPI = 130
 

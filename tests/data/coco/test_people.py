@@ -105,7 +105,7 @@ def test_made_up_joints_in_space(read: Read) -> None:
 def test_several_people_in_several_photos(read: Read) -> None:
     entries = [annotation(7, 2), annotation(3, 1), annotation(9, 2, category_id=2, keypoints=[30, 40, 2, 35, 90, 1])]
     content = labels(entries, files=["a.png", "sub/b.png"])
-    content["categories"].append({"id": 2, "name": "hands", "keypoints": ["left_wrist", "left_elbow"]})
+    content["categories"].append({"id": 2, "name": "People", "keypoints": ["left_wrist", "left_elbow"]})
     people, skips = read(content)
     assert skips == []
     assert [(p.file_name, p.annotation_id) for p in people] == [("sub/b.png", 7), ("a.png", 3), ("sub/b.png", 9)]
@@ -152,13 +152,13 @@ def nine_wrong(values: list[float], at: int, value: Any) -> list[Any]:
 @pytest.mark.parametrize(
     ("at", "value", "says"),
     [
-        (0, float("nan"), "keypoints holds something that is no number (nan)"),
+        (0, float("nan"), "keypoints holds something that is no number (null or NaN for a labelled joint)"),
         (1, float("inf"), "keypoints holds something that is no number (inf)"),
         (1, -float("inf"), "keypoints holds something that is no number (-inf)"),
-        (4, "12.5", "keypoints holds something that is no number (12.5)"),
+        (4, "12.5", "keypoints holds something that is no number ('12.5')"),
         (4, True, "keypoints holds something that is no number (True)"),
         (4, [1], "keypoints holds something that is no number ([1])"),
-        (4, None, "keypoints holds something that is no number (null for a labelled joint)"),
+        (4, None, "keypoints holds something that is no number (null or NaN for a labelled joint)"),
         (4, 10**400, "keypoints holds something that is no number (1"),
         (2, 3, "keypoint visibility is not 0, 1 or 2"),
         (2, 0.97, "keypoint visibility is not 0, 1 or 2"),
@@ -262,7 +262,34 @@ def test_a_bbox_of_someone_else(read: Read) -> None:
 def test_one_joint_and_no_bbox(read: Read) -> None:
     seen = [2] + [0] * 15
     skip = one_skip(read, labels([annotation(keypoints=keypoints(spread(J), seen))]))
+    assert skip.reason == "too few joints labelled"
+    at_one_place = keypoints(np.full((J, 2), 50.0), [2, 2] + [0] * 14)
+    skip = one_skip(read, labels([annotation(keypoints=at_one_place, bbox=None)]))
     assert skip.reason == "no bbox and too few joints to make one"
+
+
+def test_one_joint_is_no_person(read: Read) -> None:
+    """A category for each joint, as RectLabel writes."""
+    content = labels([annotation(keypoints=[30, 40, 2], bbox=[30, 40, 1, 1])], ["left_wrist"])
+    assert one_skip(read, content).reason == "too few joints labelled"
+
+
+def test_a_dog_with_the_joints_of_a_person(read: Read) -> None:
+    content = labels([annotation(1), annotation(2, category_id=2)])
+    content["categories"].append({**content["categories"][0], "id": 2, "name": "dog"})
+    people, skips = read(content)
+    assert [person.annotation_id for person in people] == [1]
+    assert [str(skip) for skip in skips] == ["a.png, annotation 2: not a person (category dog)"]
+    content["categories"][0]["name"] = "player"  # where none is called person, all with their joints are people
+    assert [person.annotation_id for person in read(content)[0]] == [1, 2]
+
+
+def test_what_is_not_labelled_may_be_nan(read: Read) -> None:
+    """As FiftyOne writes it."""
+    entry = annotation(5)
+    entry["keypoints"][:3] = [float("nan"), float("nan"), 0]
+    people, skips = read(labels([entry]))
+    assert skips == [] and people[0].joints_2d_valid.tolist() == [False] + [True] * 15
 
 
 # --- 3D and camera ---

@@ -131,9 +131,9 @@ def test_npz_that_is_another(tmp_path: Path) -> None:
     content = path.read_bytes()
     for left in (0, len(content) // 2):
         path.write_bytes(content[:left])
-        with pytest.raises(LiftwildError, match="cannot be read as npz, perhaps a half download"):
+        with pytest.raises(LiftwildError, match=r"is no .npz file, or damaged"):
             npz_labels(path, images)
-    with pytest.raises(LiftwildError, match=r"no file .*nothing.npz"):
+    with pytest.raises(LiftwildError, match=r"nothing.npz: no such file"):
         npz_labels(tmp_path / "nothing.npz", images)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from liftwild.camera import fit_camera
 from liftwild.crop import BOX_MARGIN, Crop
+from liftwild.data.dataset import prepare_dataset
 from liftwild.data.labels import positions
 from liftwild.data.readers import h36m, lsp, mpi_inf_3dhp, mpii
 from liftwild.errors import LiftwildError
@@ -153,9 +154,15 @@ def test_photos_that_were_made_smaller(tmp_path: Path, name: str) -> None:
     write()
     for path in (tmp_path / "images").iterdir():
         write_photo(path, picture_of(0, (WIDTH // 3, HEIGHT // 3)))
-    left_out = skipped((mpii.mpii if name == "mpii" else lsp.lsp)(tmp_path, "train"))
-    assert len(left_out) == 2 and {one.reason for one in left_out} == {"most joints outside the photo"}
+    dataset = (mpii.mpii if name == "mpii" else lsp.lsp)(tmp_path, "train")
+    left_out = skipped(dataset)
+    assert len(left_out) == 2 and {one.reason for one in left_out} == {"joints outside the photo"}
     assert left_out[0].detail == "it is 106x80 px; labels need the photos in their first size"
+    # Some people, at the top left, would still lie in their photos.
+    write_photo(next((tmp_path / "images").iterdir()), picture_of(0))
+    with pytest.raises(LiftwildError, match=r"1 of 2 people have joints outside the photo, the first is .*106x80 px"):
+        prepare_dataset(dataset, tmp_path / "x.arrow")
+    assert sorted(path.suffix for path in tmp_path.iterdir() if path.name.startswith("x")) == []
 
 
 def test_mpii_names_as_numbers(tmp_path: Path) -> None:
@@ -248,6 +255,7 @@ def test_lsp_real_files() -> None:
 def test_mpi_inf_3dhp_test(tmp_path: Path, scale: str, factor: float) -> None:
     write_3dhp_test(tmp_path / "mpi_inf_3dhp_test_set", "TS2", 4)
     dataset = mpi_inf_3dhp.mpi_inf_3dhp_test(tmp_path, scale)
+    assert dataset.scale == scale
     people = read(dataset)
     assert [one.source for one in people] == [f"TS2/imageSequence/img_{n:06d}.jpg" for n in (1, 2, 4)]
     for one in people:

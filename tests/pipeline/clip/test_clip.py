@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -17,9 +17,12 @@ from liftwild.inference import estimator as estimator_module
 from liftwild.inference.estimator import Estimator
 from liftwild.io.json_file import read_json
 from liftwild.io.npz import read_npz
+from liftwild.media.video import open_clip
+from liftwild.media.video_writer import VideoWriter
 from liftwild.network.posenet import Decoded
 from liftwild.pipeline.frame_log import read_log
 from liftwild.pipeline.spool import Spool
+from liftwild.tracking.tracker import Tracker
 from tests.support.files import document, names
 from tests.support.images import encode, picture
 from tests.support.videos import BOX, FRAMES, HEIGHT, WIDTH, frame_of, write_frames
@@ -45,10 +48,11 @@ def test_a_video_end_to_end(video: Path, tmp_path: Path, predict: Callable[..., 
     assert person["frames"] == list(range(FRAMES)) and person["boxes"][0] == [10, 6, 30, 36]
     steps = " ".join(found["steps"])
     assert "One-Euro" in steps and "one skeleton" in steps and lines[1].strip() in steps
-    overlay = cv2.VideoCapture(str(out / "clip.overlay.mp4"))
-    assert overlay.get(cv2.CAP_PROP_FRAME_COUNT) == FRAMES and overlay.get(cv2.CAP_PROP_FPS) == 25
-    shown, plain = overlay.read()[1], frame_of(0)[..., ::-1]
-    assert shown.shape == (HEIGHT, WIDTH, 3) and (np.abs(shown.astype(int) - plain).max(axis=2) > 60).sum() > 30
+    overlay = list(open_clip(out / "clip.overlay.mp4").frames())
+    np.testing.assert_allclose([frame.time_s for frame in overlay], np.arange(FRAMES) / 25, atol=1e-5)
+    shown = overlay[0].image
+    assert shown is not None and shown.shape == (HEIGHT, WIDTH, 3)
+    assert (np.abs(shown.astype(int) - frame_of(0)).max(axis=2) > 60).sum() > 30
 
 
 def test_chances_of_a_video_are_in_its_files(
@@ -112,9 +116,8 @@ def test_a_folder_as_one_clip_and_as_photos(tmp_path: Path, predict: Callable[..
     assert predict(frames / "1.png", "--fps", 10).exit_code == 2
 
 
-def test_labels_of_frames(tmp_path: Path, predict: Callable[..., Result]) -> None:
-    frames = write_frames(tmp_path / "frames", 6)
-    boxes = {0: [(10, [2, 2, 30, 40]), (11, [34, 4, 28, 40])], 1: [(12, [35, 4, 28, 40]), (13, [2, 2, 30, 40])]}
+def write_boxes(path: Path, boxes: dict[int, list[tuple[int, list[float]]]]) -> Path:
+    """Labels of frames, (id, box) by number."""
     labels = {
         "images": [{"id": i, "file_name": f"{i}.png"} for i in boxes],
         "categories": [{"id": 1, "name": "person"}],
@@ -122,12 +125,35 @@ def test_labels_of_frames(tmp_path: Path, predict: Callable[..., Result]) -> Non
             {"id": key, "image_id": i, "category_id": 1, "bbox": box} for i, own in boxes.items() for key, box in own
         ],
     }
-    (tmp_path / "labels.json").write_text(json.dumps(labels))
-    done = predict(frames, "--clip", "--boxes", tmp_path / "labels.json")
+    path.write_text(json.dumps(labels))
+    return path
+
+
+def test_labels_of_frames(tmp_path: Path, predict: Callable[..., Result]) -> None:
+    frames = write_frames(tmp_path / "frames", 6)
+    boxes: dict[int, Any] = {
+        0: [(10, [2, 2, 30, 40]), (11, [34, 4, 28, 40])], 1: [(12, [35, 4, 28, 40]), (13, [2, 2, 30, 40])],
+    }  # fmt: skip
+    done = predict(frames, "--clip", "--boxes", write_boxes(tmp_path / "labels.json", boxes))
     assert done.exit_code == 0, done.output
     people = document(tmp_path / "out" / "frames.json")["people"]
     ids = [(person["frames"][:2], person["annotation_ids"][:2]) for person in people[:2]]
     assert ids == [([0, 1], [10, 13]), ([0, 1], [11, 12])]
+
+
+def test_boxes_that_are_given_are_taken(
+    tmp_path: Path, predict: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = write_frames(tmp_path / "frames", FRAMES)
+    monkeypatch.setattr(Tracker, "_followed", lambda *_: {})  # seen in no other frame
+    boxes: dict[int, Any] = {3: [(10, [2, 2, 30, 40])], 9: [(11, [34, 4, 28, 40])]}
+    labels = write_boxes(tmp_path / "labels.json", boxes)
+    done = predict(frames, "--clip", "--boxes", labels, "--fps", 0.1)
+    assert done.exit_code == 0, done.output
+    found = document(tmp_path / "out" / "frames.json")["people"]
+    assert sorted(key for person in found for key in person["annotation_ids"]) == [10, 11]
+    done = predict(frames, "--clip", "--box", BOX, "--fps", 0.1, out=tmp_path / "box")
+    assert done.exit_code == 0 and "1 person in 1 of them" in done.stdout, done.output
 
 
 def test_a_stream_of_images(tmp_path: Path, predict: Callable[..., Result]) -> None:
@@ -144,42 +170,27 @@ def test_a_stream_of_images(tmp_path: Path, predict: Callable[..., Result]) -> N
     assert not list((tmp_path / "none").iterdir())
 
 
-class Writer:
-    """In place of cv2.VideoWriter: one that cannot encode, or whose disk is full."""
-
-    fourcc = staticmethod(cv2.VideoWriter.fourcc)
-    opened = False
-
-    def __init__(self, *_: object) -> None:
-        self.written = 0
-
-    def isOpened(self) -> bool:  # noqa: N802
-        return self.opened
-
-    def write(self, _: np.ndarray) -> None:
-        """Into nothing."""
-
-    def release(self) -> None:
-        """Nothing to let go."""
-
-
-def test_without_an_encoder_the_overlay_is_pictures(
+def test_an_overlay_that_cannot_be_written(
     video: Path, tmp_path: Path, predict: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cv2, "VideoWriter", Writer)
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(VideoWriter, "write", full)
     out = tmp_path / "out"
-    for _ in range(2):
-        done = predict(video, "--box", BOX, "--format", "overlay")
-        assert done.exit_code == 0, done.output
-        assert done.stderr == (
-            f"note: this OpenCV has no encoder for mp4: the overlay's frames are pictures in {out / 'clip.overlay'}\n"
-        )
-        assert names(out) == ["clip.json", "clip.overlay", "clip.spool"]
-        assert names(out / "clip.overlay") == [f"{number:06d}.png" for number in range(FRAMES)]
-    monkeypatch.setattr(Writer, "opened", True)
     done = predict(video, "--box", BOX, "--format", "overlay")
-    assert done.exit_code == 1 and "clip.overlay.mp4: cannot be written whole" in done.stderr
-    assert names(out) == ["clip.json", "clip.overlay", "clip.spool"]
+    assert done.exit_code == 1
+    assert done.stderr == f"error: {out / 'clip.overlay.mp4'}: cannot be written: No space left on device\n"
+    assert names(out) == ["clip.json", "clip.spool"]
+
+
+def test_a_name_that_is_not_utf8(video: Path, tmp_path: Path, predict: Callable[..., Result]) -> None:
+    clip = tmp_path / os.fsdecode(b"caf\xe9.mp4")
+    clip.write_bytes(video.read_bytes())
+    done = predict(clip, video, "--box", BOX, "--format", "overlay", "--view")
+    assert done.exit_code == 0, done.output
+    ends = ("html", "json", "overlay.mp4", "spool")
+    assert names(tmp_path / "out") == sorted(f"{stem}.{end}" for end in ends for stem in ("clip", clip.stem))
 
 
 def test_clips_with_nothing_in_them(video: Path, tmp_path: Path, predict: Callable[..., Result]) -> None:

@@ -24,14 +24,15 @@ from liftwild.inference.estimator import Estimator
 from liftwild.media.video import Frame
 from liftwild.network.posenet import Decoded
 from liftwild.pipeline.options import OutputOptions, PoseOptions
-from liftwild.pipeline.outputs import OutputGuard, write_clip
+from liftwild.pipeline.output_guard import OutputGuard
+from liftwild.pipeline.outputs import write_clip
 from liftwild.pipeline.person_selection import PersonSelection
 from liftwild.pipeline.video import VideoResult
 from liftwild.pose import Pose
 from tests.support.files import document, names
 from tests.support.images import encode
 from tests.support.poses import figure
-from tests.support.videos import BOX, HEIGHT, WIDTH, frame_of, write_frames
+from tests.support.videos import BOX, HEIGHT, WIDTH, encode_video, frame_of, write_frames
 
 
 @pytest.fixture
@@ -71,8 +72,13 @@ def made(
 class Detects:
     """A detector that is a function."""
 
-    def __init__(self, detect: Callable[[np.ndarray, int | None], Any]) -> None:
-        self.detect = detect
+    min_score = 0.35
+
+    def __init__(self, find: Callable[[np.ndarray, int | None], Any]) -> None:
+        self.find = find
+
+    def detect(self, image: np.ndarray, most: int | None = None, min_score: float | None = None) -> Any:
+        return self.find(image, most)
 
     def fingerprint(self) -> str:
         return "a function"
@@ -135,7 +141,9 @@ def test_the_call_from_python_gives_what_the_command_writes(
 class FakeDetector:
     """Finds the same two people in every picture, or nobody in a dark one."""
 
-    def detect(self, image: np.ndarray, most: int | None = None) -> list[Detection]:
+    min_score = 0.35
+
+    def detect(self, image: np.ndarray, most: int | None = None, min_score: float | None = None) -> list[Detection]:
         people = [Detection((30.0, 4.0, 30.0, 40.0), 0.7), Detection((2.0, 4.0, 24.0, 36.0), 0.9)]
         return people[:most] if image.max() > 0 else []
 
@@ -154,12 +162,13 @@ class FakeDetector:
     ],
 )
 def test_people_are_found_in_photos_and_clips(
-    options: tuple[object, ...], expected: list[list[int]], video: Path, tmp_path: Path, tiny_weights: Path,
+    options: tuple[object, ...], expected: list[list[int]], tmp_path: Path, tiny_weights: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(cli_predict, "make_detector", lambda options: FakeDetector())
     (tmp_path / "photo.png").write_bytes(encode(".png", frame_of(5)))
     (tmp_path / "dark.png").write_bytes(encode(".png", frame_of(5) * 0))
+    video = encode_video(tmp_path / "clip.mp4", [frame_of(5)] * 12)
     sources = [str(tmp_path / "photo.png"), str(tmp_path / "dark.png"), str(video)]
     command = ["predict", *sources, "--no-figure", "--weights", str(tiny_weights), "-o", str(tmp_path / "out")]
     done = CliRunner().invoke(cli, [*command, "--device", "cpu", *map(str, options)])

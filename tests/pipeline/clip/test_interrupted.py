@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,30 +18,17 @@ import pytest
 from click.testing import Result
 
 from liftwild.errors import LiftwildError
+from liftwild.media.video_writer import VideoWriter
 from liftwild.pipeline import spool as clip_spool
 from liftwild.pipeline.frame_log import observations_of, read_log
 from liftwild.pipeline.spool import Spool
 from liftwild.pose import Pose
 from liftwild.tracking.observation import Observation
-from liftwild.tracking.tracker import Tracker
 from tests.support.commands import ENVIRONMENT
 from tests.support.files import names
 from tests.support.images import encode
+from tests.support.interrupts import stop_at
 from tests.support.videos import BOX, FRAMES, frame_of, write_frames, write_video
-
-
-def stop_at(monkeypatch: pytest.MonkeyPatch, frame: int, error: BaseException) -> list[float]:
-    """Make the frame of that number raise; the times of those that are looked at."""
-    real, seen = Tracker.step, list[float]()
-
-    def step(self: Tracker, image: np.ndarray, time_s: float, *rest: Any) -> list[Observation]:
-        if len(seen) == frame:
-            raise error
-        seen.append(time_s)
-        return real(self, image, time_s, *rest)
-
-    monkeypatch.setattr(Tracker, "step", step)
-    return seen
 
 
 @pytest.mark.parametrize("from_stream", [False, True])
@@ -81,6 +70,28 @@ def test_killed_and_gone_on_with(tmp_path: Path, tiny_weights: Path) -> None:
     assert (tmp_path / "out" / "frames.json").read_bytes() == (tmp_path / "whole" / "frames.json").read_bytes()
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_overlay_that_is_ended_leaves_no_part(
+    video: Path, tmp_path: Path, predict: Callable[..., Result], monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals, code: int,
+) -> None:  # fmt: skip
+    real, written = VideoWriter.write, list[float]()
+
+    def write(self: VideoWriter, image: np.ndarray, time_s: float, until_s: float) -> None:
+        real(self, image, time_s, until_s)
+        written.append(time_s)
+        if len(written) == 5:
+            assert len(names(tmp_path / "out")) == 3  # the part is there
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(VideoWriter, "write", write)
+    for _ in range(2):
+        written.clear()
+        done = predict(video, "--box", BOX, "--format", "overlay")
+        assert done.exit_code == code and len(written) < FRAMES
+        assert names(tmp_path / "out") == ["clip.json", "clip.spool"]
+
+
 def some_seen(number: int, rng: np.random.Generator) -> Observation:
     joints = rng.normal(100, 50, (16, 5)).astype(np.float32).astype(np.float64)
     pose = Pose(
@@ -99,7 +110,7 @@ def filled(path: Path, frames: int = 12) -> list[tuple[int, list[Observation]]]:
     with Spool(path, {"clip": "a"}) as spool:
         for number in range(frames):
             seen = [some_seen(person, rng) for person in range(number % 3)]
-            spool.add(number, number / 25, None if number == 4 else (64, 48), seen)
+            spool.add(number, number / 25, None if number == 3 else (64, 48), seen)
             kept.append((number, seen))
     return kept
 
@@ -109,7 +120,7 @@ def test_a_spool_gives_back_what_it_was_given(tmp_path: Path) -> None:
     with Spool(tmp_path / "a.spool", {"clip": "a"}) as spool:
         assert spool.frames == 12 and not spool.is_complete
         for frame, (number, seen) in zip(spool, kept, strict=True):
-            assert frame.number == number and frame.time_s == number / 25 and (frame.width == 0) == (number == 4)
+            assert frame.number == number and frame.time_s == number / 25 and (frame.width == 0) == (number == 3)
             for one, other in zip(observations_of(frame), seen, strict=True):
                 assert np.array_equal(one.colours, other.colours)
                 for name in (
@@ -144,6 +155,49 @@ def test_a_spool_cut_anywhere_keeps_its_whole_frames(tmp_path: Path) -> None:
                 assert [frame.number for frame in spool] == list(range(held + 1))
         except LiftwildError as error:  # its first line was cut, and something else follows
             assert cut < data.index(b"\n") and cut % 3 and "is no result of liftwild" in str(error)
+
+
+def whole_frame(number: int = 12, time_s: float = 1.0, size: tuple[int, int] = (64, 48), people: int = 1) -> bytes:
+    seen = [some_seen(person, np.random.default_rng(0)) for person in range(people)]
+    return clip_spool._HEAD.pack(number, time_s, *size, people) + clip_spool.records_of(seen).tobytes()
+
+
+def changed(name: str, value: object) -> bytes:
+    """A frame of two people, the second with other content."""
+    content = whole_frame(people=2)
+    people = np.frombuffer(content, clip_spool.PERSON, offset=clip_spool._HEAD.size).copy()
+    people[name][1] = value
+    return content[: clip_spool._HEAD.size] + people.tobytes()
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        [(b"FRAM", b"")], [(b"FRAM", b"x" * 9)], [(b"FRAM", whole_frame() + b"x")], [(b"FRAM", whole_frame()[:-1])],
+        [(b"FRAM", whole_frame(13))], [(b"FRAM", whole_frame(-1))], [(b"FRAM", whole_frame(time_s=0.1))],
+        [(b"FRAM", whole_frame(time_s=float("nan")))], [(b"FRAM", whole_frame(size=(64, 0)))],
+        [(b"FRAM", whole_frame(size=(0, 0)))], [(b"FRAM", changed("person", -1))], [(b"FRAM", changed("person", 0))],
+        [(b"FRAM", changed("box", np.nan))], [(b"FRAM", changed("joints_2d", np.inf))],
+        [(b"END.", b"")], [(b"END.", b"x" * 9)], [(b"END.", bytes(8)), (b"FRAM", whole_frame())],
+    ],
+)  # fmt: skip
+def test_frames_of_another_shape_are_refused(tmp_path: Path, blocks: list[tuple[bytes, bytes]]) -> None:
+    path = tmp_path / "a.spool"
+    filled(path)
+    with path.open("ab") as file:
+        for mark, content in blocks:
+            file.write(clip_spool._BLOCK.pack(mark, len(content), zlib.crc32(content)) + content)
+    before = path.read_bytes()
+    with pytest.raises(LiftwildError, match=r"a\.spool holds frames that this liftwild did not write; delete it"):
+        Spool(path, {"clip": "a"})
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("line", [b"[" * 50_000, b"[]", b"{}", b"\xff", b'{"format": ["liftwild-spool"]}'])
+def test_a_first_line_of_another_shape(tmp_path: Path, line: bytes) -> None:
+    (tmp_path / "a.spool").write_bytes(line + b"\n")
+    with pytest.raises(LiftwildError, match="exists and is no result of liftwild"):
+        Spool(tmp_path / "a.spool", {"clip": "a"})
 
 
 def test_spools_are_not_mixed(video: Path, tmp_path: Path, predict: Callable[..., Result]) -> None:

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from liftwild.boxes import joints_box
-from liftwild.camera import MIN_SPAN_MM, REPROJECTION_TOLERANCE, Camera
+from liftwild.camera import FARTHEST_MM, MIN_SPAN_MM, REPROJECTION_TOLERANCE, Camera
 from liftwild.data.labels import (
-    FARTHEST_MM,
+    MIN_JOINTS,
     LabelledPerson,
     Skip,
     to_mpii,
@@ -32,6 +32,7 @@ from liftwild.data.readers.coco_file import (
     coco_tables,
     key_of,
     keypoints_of,
+    people_categories,
     read_document,
     triples_of,
 )
@@ -59,6 +60,8 @@ def read_labels(path: str | Path) -> tuple[list[LabelledPerson], list[Skip]]:
             strange[key] = str(error)
     if strange and not any(joints.values()):
         raise LiftwildError(f"{path}: {next(iter(strange.values()))}")
+    # Where a category is called person, others with the joints of people are somebody else, as a dog.
+    wanted = people_categories(labels, [key for key, names in joints.items() if names])
     people: list[LabelledPerson] = []
     skips: list[Skip] = []
     for key, annotation in annotations.items():
@@ -76,6 +79,8 @@ def read_labels(path: str | Path) -> tuple[list[LabelledPerson], list[Skip]]:
                 raise UnusableError(f"no such category_id: {annotation.get('category_id')}")
             if not annotation.get("keypoints") or not joints[category_id]:
                 raise UnusableError("no keypoints")
+            if wanted is not None and category_id not in wanted:
+                raise UnusableError(f"not a person: category {categories[category_id].get('name')}")
             person, outside = _person(key, annotation, image, joints[category_id], perhaps_turned)
         except UnusableError as unusable:
             reason, _, detail = str(unusable).partition(": ")
@@ -107,8 +112,8 @@ def _person(
         inside = within(labelled[:, :2], size)
         outside = [canonical_name(names[j]) for j in np.flatnonzero(valid & ~inside)]
         valid = valid & inside
-    if not valid.any():
-        raise UnusableError("no joint labelled")
+    if valid.sum() < MIN_JOINTS:
+        raise UnusableError("too few joints labelled" if valid.any() else "no joint labelled")
     joints_2d = np.where(valid[:, None], labelled[:, :2], 0.0)
     joints_3d, depth_valid = _keypoints_3d(annotation, len(names))
     box = bbox_of(annotation) or joints_box(joints_2d[valid])

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,9 @@ import numpy as np
 
 from liftwild.boxes import Box, joints_box
 from liftwild.errors import LiftwildError
+from liftwild.schema import load_json, shown
+
+PEOPLE = {"person", "people", "human", "pedestrian"}  # as labels call their category
 
 
 class UnusableError(Exception):
@@ -20,12 +22,7 @@ class UnusableError(Exception):
 
 def read_document(path: Path) -> Any:
     """What a JSON file holds; LiftwildError if it cannot be read or is no JSON."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise LiftwildError(f"cannot read labels {path}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:  # JSON and UTF-8 both
-        raise LiftwildError(f"{path} is not JSON: {error}") from None
+    return load_json(path)
 
 
 def coco_tables(path: Path, labels: Any, *names: str) -> list[dict[Any, dict[str, Any]]]:
@@ -39,14 +36,14 @@ def coco_tables(path: Path, labels: Any, *names: str) -> list[dict[Any, dict[str
         for row in rows:
             key = key_of(row.get("id"))
             if key is None:
-                raise LiftwildError(f"{path}: an entry of {name!r} has no usable id: {row.get('id')}")
+                raise LiftwildError(f"{path}: an entry of {name!r} has no usable id: {shown(row.get('id'))}")
             if name == "annotations" and not (isinstance(key, int) and abs(key) < 2**63):
-                raise LiftwildError(f"{path}: annotation id {key!r} is not a whole number of 64 bits")
+                raise LiftwildError(f"{path}: annotation id {shown(key)} is not a whole number of 64 bits")
             if key in table:
                 raise LiftwildError(f"{path}: id {key} is used twice in {name!r}")
             file_name = row.get("file_name")
             if name == "images" and not (isinstance(file_name, str) and file_name and _is_text(file_name)):
-                raise LiftwildError(f"{path}: image {key} has no usable file_name: {file_name!r}")
+                raise LiftwildError(f"{path}: image {key} has no usable file_name: {shown(file_name)}")
             table[key] = row
         tables.append(table)
     return tables
@@ -59,6 +56,14 @@ def key_of(value: Any) -> Any:
     if isinstance(value, float):
         return int(value) if value.is_integer() else None
     return int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 19 else value
+
+
+def people_categories(labels: Any, among: Iterable[Any] | None = None) -> set[Any] | None:
+    """Ids of the categories (``among`` these) whose name is that of people; None if none has such a name."""
+    categories = labels.get("categories") if isinstance(labels, dict) else None
+    rows = [row for row in categories if isinstance(row, dict)] if isinstance(categories, list) else []
+    found = {key_of(row.get("id")) for row in rows if str(row.get("name")).strip().lower() in PEOPLE}
+    return (found if among is None else found & set(among)) or None
 
 
 def boxes_of(path: Path, labels: Any, people: Container[Any] | None = None) -> dict[str, list[tuple[int, Box]]]:
@@ -77,7 +82,7 @@ def boxes_of(path: Path, labels: Any, people: Container[Any] | None = None) -> d
         image = images.get(key_of(annotation.get("image_id")))
         if image is None:
             raise LiftwildError(
-                f"{path}: annotation {key} names image_id {annotation.get('image_id')}, which is not there"
+                f"{path}: annotation {key} names image_id {shown(annotation.get('image_id'))}, which is not there"
             )
         box = box_in(annotation, f"{path}: annotation {key} of {image['file_name']}")
         if box is not None:
@@ -105,21 +110,24 @@ def bbox_of(annotation: dict[str, Any]) -> Box | None:
     values = annotation.get("bbox")
     if values is None or values == []:
         return None
-    if not isinstance(values, list) or len(values) != 4 or not all(map(_is_number, values)):
-        raise UnusableError(f"bbox is not four numbers x, y, w, h: {values}")
+    if not isinstance(values, list) or len(values) != 4 or not all(map(is_number, values)):
+        raise UnusableError(f"bbox is not four numbers x, y, w, h: {shown(values)}")
     x, y, w, h = (float(value) for value in values)
     if w < 0 or h < 0:
-        raise UnusableError(f"bbox has a size below 0: {values}")
+        raise UnusableError(f"bbox has a size below 0: {shown(values)}")
     return (x, y, w, h) if min(w, h) > 0 and max(w, h) >= 1 else None
 
 
 def keypoints_of(annotation: dict[str, Any], count: int) -> np.ndarray:
     """x, y and visibility (count, 3); what is not labelled may be null."""
-    labelled = triples_of(annotation["keypoints"], count, "keypoints")
+    given = annotation["keypoints"]
+    if isinstance(given, list):  # FiftyOne writes NaN for null
+        given = [None if isinstance(value, float) and math.isnan(value) else value for value in given]
+    labelled = triples_of(given, count, "keypoints")
     if not np.isin(labelled[:, 2], (0, 1, 2)).all():
         raise UnusableError("keypoint visibility is not 0, 1 or 2")
     if not np.isfinite(labelled[labelled[:, 2] > 0]).all():
-        raise UnusableError("keypoints holds something that is no number: null for a labelled joint")
+        raise UnusableError("keypoints holds something that is no number: null or NaN for a labelled joint")
     return labelled
 
 
@@ -129,12 +137,12 @@ def triples_of(values: Any, count: int, field: str) -> np.ndarray:
         length = len(values) if isinstance(values, list) else "no list"
         raise UnusableError(f"wrong count in {field}: {length} numbers for {count} joints")
     for value in values:
-        if value is not None and not _is_number(value):
-            raise UnusableError(f"{field} holds something that is no number: {value}")
+        if value is not None and not is_number(value):
+            raise UnusableError(f"{field} holds something that is no number: {shown(value)}")
     return np.array([math.nan if value is None else float(value) for value in values]).reshape(count, 3)
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
     """Whether ``value`` is a number that a float holds."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from liftwild.data.dataset import Part
-from liftwild.data.labels import Skip, within
+from liftwild.data.labels import Skip
 from liftwild.errors import LiftwildError
 from liftwild.media.photo import read_photo
 from liftwild.sample import Sample
@@ -37,17 +37,6 @@ def photos_of(folder: Path, names: Iterable[str]) -> Iterator[np.ndarray | Skip]
         yield last[1]
 
 
-def mostly_in_photo(one: Sample | Skip) -> Sample | Skip:
-    """``one``, or why not: most of the labelled joints lie outside the photo, as where photos were made smaller."""
-    if isinstance(one, Skip) or not one.joints_2d_valid.any():
-        return one
-    height, width = one.image.shape[:2]
-    if within(one.joints_2d[one.joints_2d_valid], (width, height)).mean() >= 0.5:
-        return one
-    detail = f"it is {width}x{height} px; labels need the photos in their first size"
-    return Skip(one.source, one.annotation_id, "most joints outside the photo", detail)
-
-
 def need_folder(path: Path, what: str) -> Path:
     """``path`` if it is a folder; else LiftwildError that says what it should hold."""
     if not path.is_dir():
@@ -62,6 +51,8 @@ def need_photos(folder: Path, names: Iterable[str], title: str, what: str, allow
     """
     need_folder(folder, what)
     wanted = {name: _inside(folder, name, title) for name in names}
+    if not wanted:
+        raise LiftwildError(f"{title} names no photo of {folder}: nobody to read")
     there = {parent: set(os.listdir(parent)) if parent.is_dir() else set() for parent in
              {path.parent for path in wanted.values()}}  # fmt: skip
     missing = [name for name, path in wanted.items() if path.name not in there[path.parent]]

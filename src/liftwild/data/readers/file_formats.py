@@ -1,101 +1,60 @@
-"""The file formats of the data sets: MATLAB 5, HDF5 (MATLAB 7.3), CDF, npz, videos. Nothing is ever unpickled."""
+"""The file formats of the data sets: MATLAB 5, HDF5 (MATLAB 7.3), CDF, videos. Nothing in them is ever unpickled.
+
+All but videos are read by a process of its own. LiftwildError, which names the file, if one is missing, cut short,
+damaged, of another format, or lacks what is asked for.
+"""
 
 from __future__ import annotations
 
-import zipfile
-import zlib
+import importlib.util
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
+from liftwild.data.readers import binary_files
+from liftwild.data.readers.foreign_process import read_apart
 from liftwild.errors import LiftwildError
 
 
-def _lacks(module: str | None) -> LiftwildError:
-    return LiftwildError(f"reading this data set needs {module}: pip install 'liftwild[datasets]'")
-
-
-def _need_file(path: Path) -> None:
+def _need(path: Path, module: str = "") -> None:
+    if module and importlib.util.find_spec(module) is None:
+        raise LiftwildError(f"reading this data set needs {module}: pip install 'liftwild[datasets]'")
     if not path.is_file():
         raise LiftwildError(f"no file {path}")
 
 
-def load_mat(path: Path, structs: bool = False) -> dict[str, Any]:
-    """The variables of a MATLAB 5 file; with ``structs`` as objects with attributes, dimensions of 1 dropped.
-
-    All of them, so that a file that was cut short is noticed. LiftwildError if it is missing, cut short or none such.
-    """
-    try:
-        from scipy.io import loadmat
-    except ModuleNotFoundError as error:
-        raise _lacks(error.name) from None
-    _need_file(path)
-    try:
-        return loadmat(path, squeeze_me=structs, struct_as_record=not structs)
-    except NotImplementedError:
-        raise LiftwildError(f"{path} is a MATLAB 7.3 file; a MATLAB 5 file is expected") from None
-    except Exception as error:  # scipy raises whatever a broken file leads it to
-        raise LiftwildError(f"{path} cannot be read, perhaps a half download: {error}") from None
+def load_mat(path: Path, structs: bool = False, names: Sequence[str] | None = None) -> dict[str, Any]:
+    """The variables ``names`` (None: all) of a MATLAB 5 file; with ``structs`` as objects with attributes, dimensions
+    of 1 dropped."""
+    _need(path, "scipy.io")
+    return read_apart(binary_files.mat_variables, path, structs, names)
 
 
-@contextmanager
-def open_hdf5(path: Path) -> Iterator[Any]:
-    """The h5py file at ``path``; LiftwildError if it is missing, cut short, no such file or lacks what is read."""
-    try:
-        import h5py
-    except ModuleNotFoundError as error:
-        raise _lacks(error.name) from None
-    _need_file(path)
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except KeyError as error:
-        raise LiftwildError(f"{path} lacks a field: {error.args[0]}") from None
-    except OSError as error:
-        raise LiftwildError(f"{path} cannot be read, perhaps a half download: {error}") from None
+def load_hdf5(path: Path, *names: str) -> list[np.ndarray]:
+    """The datasets ``names`` of an HDF5 file."""
+    _need(path, "h5py")
+    return read_apart(binary_files.hdf5_arrays, path, names)
 
 
-def load_npz(path: Path, names: Sequence[str], optional: Sequence[str] = ()) -> dict[str, np.ndarray]:
-    """The arrays ``names`` of an npz file, and those of ``optional`` that it has.
+def load_referred(path: Path, name: str, at: tuple[int, int]) -> np.ndarray:
+    """The array to which the reference ``at`` in the dataset ``name`` of an HDF5 file refers."""
+    _need(path, "h5py")
+    return read_apart(binary_files.hdf5_referred, path, name, at)
 
-    LiftwildError if it is missing, cut short, none such, lacks an array, or holds one as Python objects.
-    """
-    _need_file(path)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            lacking = [name for name in names if name not in file.files]
-            if lacking:
-                raise LiftwildError(f"{path} lacks {', '.join(lacking)}; it holds {', '.join(file.files)}")
-            found = {}
-            for name in (*names, *(name for name in optional if name in file.files)):
-                try:
-                    found[name] = file[name]
-                except ValueError as error:
-                    if "pickle" not in str(error):
-                        raise
-                    raise LiftwildError(
-                        f"{path}: {name} holds Python objects, which are never unpickled; save it as plain numbers"
-                    ) from None
-            return found
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise LiftwildError(f"{path} cannot be read as npz, perhaps a half download: {error}") from None
+
+def load_mask_extents(path: Path, name: str, frames: Sequence[int]) -> list[tuple[int, int, int, int] | None]:
+    """Of each of ``frames`` left, right, top and bottom of its mask (width, height) in an HDF5 file, px; None where it
+    is empty or not there."""
+    _need(path, "h5py")
+    return read_apart(binary_files.hdf5_mask_extents, path, name, frames)
 
 
 def load_cdf(path: Path, variable: str = "Pose") -> np.ndarray:
-    """One variable of a CDF file; LiftwildError if the file is missing, cut short or has no such variable."""
-    try:
-        import cdflib
-    except ModuleNotFoundError as error:
-        raise _lacks(error.name) from None
-    _need_file(path)
-    try:
-        return np.asarray(cdflib.CDF(path).varget(variable), dtype=np.float64)
-    except Exception as error:  # cdflib raises whatever a broken file leads it to
-        raise LiftwildError(f"{path} cannot be read, perhaps a half download: {error}") from None
+    """One variable of a CDF file."""
+    _need(path, "cdflib")
+    return read_apart(binary_files.cdf_variable, path, variable)
 
 
 def video_frames(path: Path, wanted: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
@@ -103,19 +62,20 @@ def video_frames(path: Path, wanted: Sequence[int]) -> Iterator[tuple[int, np.nd
 
     Ends early where the video does. LiftwildError if it is missing or not a single frame can be read.
     """
-    _need_file(path)
-    video = cv2.VideoCapture(str(path))
+    _need(path)
+    from liftwild.media.video_file import VideoFile  # loads FFmpeg, which other formats do not need
+
+    one_read = False
     try:
-        at = 0
-        for number in wanted:
-            while at < number and video.grab():
-                at += 1
-            there, frame = video.read() if at == number else (False, None)
-            if not there or frame is None:
-                if number == wanted[0]:
-                    raise LiftwildError(f"{path} cannot be read as a video, perhaps a half download")
+        video = VideoFile(path)
+        for frame in video.frames(wanted=frozenset(wanted)):
+            if video.missing() or frame.image is None:  # what cannot be decoded has no number: later ones are wrong
+                break
+            one_read = True
+            yield frame.number, frame.image
+            if frame.number == wanted[-1]:
                 return
-            at += 1
-            yield number, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-    finally:
-        video.release()
+    except LiftwildError as error:
+        raise LiftwildError(f"{path} cannot be read as a video, perhaps a half download: {error}") from None
+    if not one_read:
+        raise LiftwildError(f"{path} cannot be read as a video, perhaps a half download")

@@ -22,7 +22,7 @@ import numpy as np
 from liftwild.data.dataset import Dataset, Part
 from liftwild.data.labels import Skip
 from liftwild.data.readers.common import need_folder
-from liftwild.data.readers.file_formats import open_hdf5
+from liftwild.data.readers.file_formats import load_hdf5
 from liftwild.data.readers.h36m import (
     AS_IT_IS,
     EVERY,
@@ -39,6 +39,7 @@ from liftwild.data.readers.h36m import (
 from liftwild.errors import LiftwildError
 from liftwild.media.photo import read_photo
 from liftwild.sample import Sample
+from liftwild.schema import understood
 from liftwild.skeleton import MPII_16
 
 JOINTS = tuple("spine" if name == "thorax" else name for name in MPII_16.names)
@@ -105,10 +106,11 @@ def _file_of(source: Path, split: str, every: int | None) -> Path:
 
 def read_annotation(path: Path, split: str, every: int) -> dict[Key, Annotation]:
     """The rows of a split by video, in order of their pictures, every ``every``-th of 50 a second."""
-    with open_hdf5(path) as file:
-        names = ("id", "subject", "action", "subaction", "camera", "istrain")
-        number, *key_columns, is_train = (np.ravel(file[name][:]).astype(np.int64) for name in names)
-        joints_2d, joints_3d = file["joint_2d"][:], file["joint_3d_mono"][:]
+    names = ("id", "subject", "action", "subaction", "camera", "istrain")
+    *columns, joints_2d, joints_3d = load_hdf5(path, *names, "joint_2d", "joint_3d_mono")
+    with understood(path, f"{FULL} or {QUICK}"):
+        number, *key_columns, is_train = (np.ravel(column).astype(np.int64) for column in columns)
+        joints_2d, joints_3d = joints_2d.astype(np.float64), joints_3d.astype(np.float64)
     for name, values, size in (("joint_2d", joints_2d, 2), ("joint_3d_mono", joints_3d, 3)):
         if values.shape != (len(number), len(JOINTS), size):
             raise LiftwildError(f"{path}: {name} is {values.shape}, not ({len(number)}, {len(JOINTS)}, {size})")
@@ -121,9 +123,7 @@ def read_annotation(path: Path, split: str, every: int) -> dict[Key, Annotation]
     for at, (subject, action, take, camera) in enumerate(videos.tolist()):
         rows = own[np.ravel(which) == at]
         rows = rows[np.argsort(number[rows], kind="stable")]
-        found[subject, action, take, camera] = Annotation(
-            number[rows], joints_2d[rows].astype(np.float64), joints_3d[rows].astype(np.float64)
-        )
+        found[subject, action, take, camera] = Annotation(number[rows], joints_2d[rows], joints_3d[rows])
     return found
 
 

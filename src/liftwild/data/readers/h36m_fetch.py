@@ -15,14 +15,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from liftwild.camera import Camera
 from liftwild.data.dataset import Dataset, Part
 from liftwild.data.labels import Skip
-from liftwild.data.readers.file_formats import open_hdf5
+from liftwild.data.readers.file_formats import load_hdf5
 from liftwild.data.readers.h36m import (
     AS_IT_IS,
     CAMERA_IDS,
@@ -39,6 +38,9 @@ from liftwild.data.readers.h36m import (
 from liftwild.errors import LiftwildError
 from liftwild.media.photo import read_photo
 from liftwild.sample import Sample
+from liftwild.schema import understood
+
+WHAT = "h36m-fetch's annotation of Human3.6M"
 
 
 def fetched_files(source: Path) -> list[Path]:
@@ -57,8 +59,7 @@ def h36m_fetch(source: str | Path, split: str, options: H36MOptions = AS_IT_IS) 
     wanted = set(sequences(split, options.keep_broken))
     takes: list[tuple[Key, Part]] = []
     for path in fetched_files(source):
-        with open_hdf5(path) as file:
-            keys = _keys(path, file)
+        keys = _keys(path)
         for key in sorted(set(keys) & wanted):
             rows = np.array([at for at, own in enumerate(keys) if own == key])
             name = f"S{key[0]}-{path.parent.name}-{CAMERA_IDS[key[3] - 1]}"
@@ -74,25 +75,28 @@ def h36m_fetch(source: str | Path, split: str, options: H36MOptions = AS_IT_IS) 
     return Dataset(f"Human3.6M {split}", parts, options.settings(source, split), None, missing)
 
 
-def _keys(path: Path, file: Any) -> list[Key]:
+def _keys(path: Path) -> list[Key]:
     """The video of each row; LiftwildError if a camera is none of Human3.6M's."""
-    columns = [np.ravel(file[name][:]).astype(np.int64) for name in ("subject", "action", "subaction", "camera")]
+    with understood(path, WHAT):
+        columns = [
+            np.ravel(column).astype(np.int64) for column in load_hdf5(path, "subject", "action", "subaction", "camera")
+        ]
     if len({len(column) for column in columns}) != 1:
         raise LiftwildError(f"{path}: subject, action, subaction and camera are not of one length")
     places = {int(name): camera for name, camera in zip(CAMERA_IDS, CAMERAS, strict=True)}
     strange = sorted(set(columns[3].tolist()) - set(places))
     if strange:
-        raise LiftwildError(f"{path} is not h36m-fetch's annotation of Human3.6M: cameras {strange}")
+        raise LiftwildError(f"{path} is not {WHAT}: cameras {strange}")
     return [(s, a, t, places[c]) for s, a, t, c in zip(*(column.tolist() for column in columns), strict=True)]
 
 
 def _read(path: Path, key: Key, rows: np.ndarray, options: H36MOptions) -> Iterator[Sample | Skip]:
     """The people of one camera of an annotation."""
     name = CAMERA_IDS[key[3] - 1]
-    with open_hdf5(path) as file:
-        frames = np.ravel(file["frame"][:]).astype(np.int64)
-        joints_2d, joints_3d = file["pose"]["2d"][:], file["pose"]["3d"][:]
-        lens = np.ravel(file["intrinsics"][name][:]).astype(np.float64)
+    frames, joints_2d, joints_3d, lens = load_hdf5(path, "frame", "pose/2d", "pose/3d", f"intrinsics/{name}")
+    with understood(path, WHAT):
+        frames, lens = np.ravel(frames).astype(np.int64), np.ravel(lens).astype(np.float64)
+        joints_2d, joints_3d = joints_2d.astype(np.float64), joints_3d.astype(np.float64)
     for field, values, size in (("pose/2d", joints_2d, 2), ("pose/3d", joints_3d, 3)):
         if values.shape != (len(frames), RECORDED, size):
             raise LiftwildError(f"{path}: {field} is {values.shape}, not ({len(frames)}, {RECORDED}, {size})")
@@ -109,6 +113,6 @@ def _read(path: Path, key: Key, rows: np.ndarray, options: H36MOptions) -> Itera
             yield Skip(source, frame - 1, "photo cannot be read", str(error))
             continue
         yield h36m_sample(
-            image, JOINTS, joints_2d[at, OF_32].astype(np.float64), joints_3d[at, OF_32].astype(np.float64), options,
-            source=source, annotation_id=frame - 1, key=key, camera=Camera(fx, fy, cx, cy),
+            image, JOINTS, joints_2d[at, OF_32], joints_3d[at, OF_32], options, source=source,
+            annotation_id=frame - 1, key=key, camera=Camera(fx, fy, cx, cy),
         )  # fmt: skip

@@ -40,6 +40,7 @@ from liftwild.data.readers.h36m import (
 from liftwild.errors import LiftwildError
 from liftwild.media.photo import read_photo
 from liftwild.sample import Sample
+from liftwild.schema import understood
 
 META = "matlab_meta.mat"
 FOLDER = re.compile(r"s_(\d\d)_act_(\d\d)_subact_(\d\d)_ca_(\d\d)")
@@ -109,14 +110,12 @@ def _read(folder: Path, key: Key, every: int, options: H36MOptions) -> Iterator[
 
 def read_meta(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Joints (n, 17, 2) in px of the crop and (n, 17, 3) in mm, camera space, of a ``matlab_meta.mat``."""
-    meta = load_mat(path)
-    try:
+    meta = load_mat(path, names=["num_images", "Y2d", "Y3d_mono"])
+    with understood(path, "what Human3.6M's folders hold"):
         count = int(np.ravel(meta["num_images"])[0])
         flat = [
             np.asarray(meta[name], dtype=np.float64).reshape(len(JOINTS), size, count)
             for name, size in (("Y2d", 2), ("Y3d_mono", 3))
         ]
-    except (KeyError, ValueError, IndexError) as error:
-        raise LiftwildError(f"{path} is not what Human3.6M's folders hold: {error}") from None
     joints_2d, joints_3d = (np.moveaxis(values, 2, 0) for values in flat)
     return joints_2d, joints_3d

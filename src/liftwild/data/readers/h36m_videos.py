@@ -28,7 +28,7 @@ from liftwild.camera import Camera, fit_camera
 from liftwild.crop import BOX_MARGIN
 from liftwild.data.dataset import Dataset, Part
 from liftwild.data.labels import Skip
-from liftwild.data.readers.file_formats import load_cdf, open_hdf5, video_frames
+from liftwild.data.readers.file_formats import load_cdf, load_mask_extents, video_frames
 from liftwild.data.readers.h36m import (
     ACTIONS,
     ALIASES,
@@ -190,18 +190,10 @@ def read_boxes(path: Path, frames: Iterable[int]) -> dict[int, Box | None]:
     edge of the picture they cut the square and stretch what is left, and their box comes from the site's
     get_boundingbox (unconfirmed: that it is the one of the masks).
     """
-    boxes: dict[int, Box | None] = {}
-    with open_hdf5(path) as file:
-        masks = file["Masks"]
-        for frame in frames:
-            mask = np.asarray(file[masks[frame, 0]]) == 1 if frame < len(masks) else np.zeros((0, 0), dtype=bool)
-            if mask.ndim != 2:
-                raise LiftwildError(f"{path}: the mask of frame {frame} is {mask.shape}, not (width, height)")
-            columns, rows = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-            if not len(columns):
-                boxes[frame] = None
-                continue
-            (left, right), (top, bottom) = ((float(at[0]), float(at[-1] + 1)) for at in (columns, rows))
+    boxes: dict[int, Box | None] = dict.fromkeys(frames)
+    for frame, sides in zip(boxes, load_mask_extents(path, "Masks", list(boxes)), strict=True):
+        if sides is not None:
+            left, right, top, bottom = sides
             side = max(right - left, bottom - top) / BOX_MARGIN
             boxes[frame] = ((left + right - side) / 2, (top + bottom - side) / 2, side, side)
     return boxes

@@ -16,7 +16,7 @@ import numpy as np
 
 from liftwild.data.dataset import Dataset
 from liftwild.data.labels import Skip, labelled_sample, positions
-from liftwild.data.readers.common import blocks, mostly_in_photo, need_folder, need_photos, photos_of
+from liftwild.data.readers.common import blocks, need_folder, need_photos, photos_of
 from liftwild.data.readers.file_formats import load_mat
 from liftwild.errors import LiftwildError
 from liftwild.sample import Sample
@@ -53,11 +53,10 @@ def lsp(source: str | Path, split: str, allow_missing: bool = False) -> Dataset:
             if isinstance(image, Skip):
                 yield Skip(image.file_name, number, image.reason, image.detail)
                 continue
-            person = labelled_sample(
+            yield labelled_sample(
                 image, positions(JOINTS), joints[number - 1], valid=valid[number - 1], source=files[number],
                 annotation_id=number,
             )  # fmt: skip
-            yield mostly_in_photo(person)
 
     settings = {"source": str(source.resolve()), "split": split}
     count = PUBLISHED[name, split]
@@ -66,9 +65,9 @@ def lsp(source: str | Path, split: str, allow_missing: bool = False) -> Dataset:
 
 def read_lsp_joints(path: Path) -> tuple[str, np.ndarray, np.ndarray]:
     """ "LSP" or "LSPET" by the order of axes, joints (N, 14, 2) in px, and which are labelled (N, 14)."""
-    joints = np.asarray(load_mat(path).get("joints"))
+    joints = np.asarray(load_mat(path, names=["joints"]).get("joints"))
     shape = joints.shape
-    if len(shape) != 3 or shape[:2] not in ((3, len(JOINTS)), (len(JOINTS), 3)):
+    if joints.dtype.kind not in "iuf" or len(shape) != 3 or shape[:2] not in ((3, len(JOINTS)), (len(JOINTS), 3)):
         raise LiftwildError(f"{path} does not hold joints of LSP (3, 14, N) or LSPET (14, 3, N), but {shape}")
     if shape[0] == 3:
         people = np.transpose(joints, (2, 1, 0)).astype(np.float64)

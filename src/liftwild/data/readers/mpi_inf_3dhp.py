@@ -24,9 +24,10 @@ from liftwild.camera import Camera, fit_camera
 from liftwild.data.dataset import Dataset, Part
 from liftwild.data.labels import Skip, labelled_sample, positions
 from liftwild.data.readers.common import PEOPLE_A_PART, need_folder, need_photos, photos_of
-from liftwild.data.readers.file_formats import load_mat, open_hdf5, video_frames
+from liftwild.data.readers.file_formats import load_hdf5, load_mat, video_frames
 from liftwild.errors import LiftwildError
 from liftwild.sample import Sample
+from liftwild.schema import understood
 
 TEST_JOINTS = (
     "head_top", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
@@ -90,17 +91,18 @@ def mpi_inf_3dhp_test(source: str | Path, scale: str = "universal", allow_missin
     lacking = [name for name in SEQUENCES if name not in here]
     warnings = [f"MPI-INF-3DHP test: {', '.join(lacking)} not there"] if lacking else []
     warnings += [f"MPI-INF-3DHP test: {', '.join(odd)}"] if odd else []
-    return Dataset("MPI-INF-3DHP test", parts, settings, (PUBLISHED_TEST, PUBLISHED_TEST), warnings)
+    return Dataset("MPI-INF-3DHP test", parts, settings, (PUBLISHED_TEST, PUBLISHED_TEST), warnings, scale)
 
 
 def read_test_annotations(path: Path, field: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Joints (N, 17, 2) in px and (N, 17, 3) in mm of an ``annot_data.mat``, and its valid frames, counted from 0."""
-    with open_hdf5(path) as file:
-        joints_2d, joints_3d, valid = file["annot2"][:], file[field][:], np.ravel(file["valid_frame"][:])
+    joints_2d, joints_3d, valid = load_hdf5(path, "annot2", field, "valid_frame")
+    with understood(path, "an annotation of MPI-INF-3DHP's test set"):
+        joints_2d, joints_3d, valid = joints_2d.astype(np.float64), joints_3d.astype(np.float64), np.ravel(valid) > 0.5
     for values, size in ((joints_2d, 2), (joints_3d, 3)):
         if values.shape != (len(valid), 1, len(TEST_JOINTS), size):
             raise LiftwildError(f"{path}: annotations are {values.shape}, not (N, 1, {len(TEST_JOINTS)}, {size})")
-    return joints_2d[:, 0].astype(np.float64), joints_3d[:, 0].astype(np.float64), np.flatnonzero(valid)
+    return joints_2d[:, 0], joints_3d[:, 0], np.flatnonzero(valid)
 
 
 def _picture(frame: int) -> str:
@@ -159,7 +161,7 @@ def mpi_inf_3dhp_train(source: str | Path, scale: str = "true", every: int = EVE
         )
         if there != published
     ]
-    return Dataset("MPI-INF-3DHP train", parts, settings, (expected, expected), warnings)
+    return Dataset("MPI-INF-3DHP train", parts, settings, (expected, expected), warnings, scale)
 
 
 def _sequence(folder: Path) -> str:
@@ -188,16 +190,12 @@ def _read_train(folder: Path, video: Path, field: str, every: int) -> Iterator[S
 
 def read_train_annotations(path: Path, field: str, camera: int) -> tuple[np.ndarray, np.ndarray]:
     """Joints (n, 28, 2) in px and (n, 28, 3) in mm, camera space, of one camera in an ``annot.mat``."""
-    variables = load_mat(path)
-    try:
+    variables = load_mat(path, names=["annot2", field])
+    with understood(path, f"what MPI-INF-3DHP's training set holds for camera {camera}"):
         both = [
             np.asarray(variables[name].ravel()[camera], dtype=np.float64).reshape(-1, len(TRAIN_JOINTS), size)
             for name, size in (("annot2", 2), (field, 3))
         ]
-    except (KeyError, IndexError, ValueError) as error:
-        raise LiftwildError(
-            f"{path} is not what MPI-INF-3DHP's training set holds for camera {camera}: {error}"
-        ) from None
     if len(both[0]) != len(both[1]):
         raise LiftwildError(f"{path}: camera {camera} has {len(both[0])} poses in px and {len(both[1])} in mm")
     return both[0], both[1]

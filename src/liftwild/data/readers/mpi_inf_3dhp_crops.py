@@ -25,10 +25,11 @@ from liftwild.crop import BOX_MARGIN
 from liftwild.data.dataset import Dataset, Part
 from liftwild.data.labels import Skip, labelled_sample, positions
 from liftwild.data.readers.common import PEOPLE_A_PART, need_folder
-from liftwild.data.readers.file_formats import load_mat, open_hdf5
+from liftwild.data.readers.file_formats import load_hdf5, load_mat, load_referred
 from liftwild.data.readers.mpi_inf_3dhp import PUBLISHED_TEST, SEQUENCES, TEST_FRAMES, TEST_JOINTS, UNUSED
 from liftwild.errors import LiftwildError
 from liftwild.sample import Sample
+from liftwild.schema import understood
 
 DATA = "bb_cropped_data.mat"
 CROP_PX = 368
@@ -58,8 +59,9 @@ def mpi_inf_3dhp_crops(source: str | Path, scale: str = "universal") -> Dataset:
     parts, odd, flat_lacking = [], [], []
     for name in here:
         path = source / name / DATA
-        with open_hdf5(path) as file:
-            frames = np.flatnonzero(np.ravel(file["valid_frame"][:]) > 0.5)
+        (valid,) = load_hdf5(path, "valid_frame")
+        with understood(path, DATA):
+            frames = np.flatnonzero(np.ravel(valid) > 0.5)
         if len(frames) != TEST_FRAMES[name]:
             odd.append(f"{name} has {len(frames)} valid frames instead of {TEST_FRAMES[name]}")
         joints_2d = read_flat(source, name)
@@ -78,7 +80,7 @@ def mpi_inf_3dhp_crops(source: str | Path, scale: str = "universal") -> Dataset:
         files = " and ".join(str(path) for path in _flat_files(source, flat_lacking[0]))
         warnings.append(f"no 2D joints of {', '.join(flat_lacking)}: {files} would have them")
     settings = {"source": str(source.resolve()), "split": "test", "crops": CROP_PX, "flat": flat_lacking}
-    return Dataset("MPI-INF-3DHP test (crops)", parts, settings, (PUBLISHED_TEST, PUBLISHED_TEST), warnings)
+    return Dataset("MPI-INF-3DHP test (crops)", parts, settings, (PUBLISHED_TEST, PUBLISHED_TEST), warnings, scale)
 
 
 def _flat_files(source: Path, name: str) -> tuple[Path, Path]:
@@ -104,14 +106,11 @@ def read_flat(source: Path, name: str) -> np.ndarray | None:
 
 def _rows(path: Path, field: str, shape: tuple[int, ...]) -> np.ndarray:
     """A variable (n, *shape): an array, or a cell for each frame."""
-    values = load_mat(path).get(field)
-    try:
-        if values is None:
-            raise ValueError(f"it lacks {field}")
+    values = load_mat(path, names=[field])
+    with understood(path, f"what belongs to {DATA}"):
+        values = values[field]
         cells: Any = values[:, 0] if values.dtype == object else values
         return np.stack([np.asarray(cell, dtype=np.float64).reshape(shape) for cell in cells])
-    except (ValueError, IndexError, TypeError) as error:
-        raise LiftwildError(f"{path} is not what belongs to {DATA}: {error}") from None
 
 
 def _read(path: Path, frames: np.ndarray, joints_2d: np.ndarray | None) -> Iterator[Sample | Skip]:
@@ -119,21 +118,27 @@ def _read(path: Path, frames: np.ndarray, joints_2d: np.ndarray | None) -> Itera
     match, name = positions(TEST_JOINTS, UNUSED), path.parent.name
     side = CROP_PX / BOX_MARGIN  # the crop is the whole picture
     corner = (CROP_PX - side) / 2
-    with open_hdf5(path) as file:
-        for at, frame in enumerate(frames.tolist()):
-            space = np.asarray(file["univ_annot3"][frame], dtype=np.float64)
-            if space.shape != (1, len(TEST_JOINTS), 3):
-                raise LiftwildError(f"{path}: univ_annot3 is {space.shape} for a frame, not (1, {len(TEST_JOINTS)}, 3)")
-            yield labelled_sample(
-                picture_of(path, np.asarray(file[file["images"][0, frame]])), match,
-                None if joints_2d is None else joints_2d[at], joints_3d=space[0], source=f"{name}/{DATA}#{frame}",
-                annotation_id=frame, box=(corner, corner, side, side), subject=name, group=name,
-            )  # fmt: skip
+    (all_joints,) = load_hdf5(path, "univ_annot3")
+    with understood(path, DATA):
+        space = all_joints[frames].astype(np.float64)
+    if space.shape[1:] != (1, len(TEST_JOINTS), 3):
+        raise LiftwildError(f"{path}: univ_annot3 is {all_joints.shape}, not (n, 1, {len(TEST_JOINTS)}, 3)")
+    for at, frame in enumerate(frames.tolist()):
+        yield labelled_sample(
+            picture_of(path, load_referred(path, "images", (0, frame))), match,
+            None if joints_2d is None else joints_2d[at], joints_3d=space[at, 0], source=f"{name}/{DATA}#{frame}",
+            annotation_id=frame, box=(corner, corner, side, side), subject=name, group=name,
+        )  # fmt: skip
 
 
 def picture_of(path: Path, blob: np.ndarray) -> np.ndarray:
     """The picture (368, 368, 3) uint8 RGB of a network input (scales, 3, 368, 368); LiftwildError if it is none."""
-    if blob.ndim != 4 or blob.shape[0] <= SCALE_SHOWN or blob.shape[1:] != (3, CROP_PX, CROP_PX):
+    if (
+        blob.ndim != 4
+        or blob.shape[0] <= SCALE_SHOWN
+        or blob.shape[1:] != (3, CROP_PX, CROP_PX)
+        or blob.dtype.kind not in "iuf"
+    ):
         raise LiftwildError(f"{path}: a frame of images is {blob.shape}, not (2 or more, 3, {CROP_PX}, {CROP_PX})")
     shown = blob[SCALE_SHOWN].astype(np.float64)
     is_photo = (np.abs(shown) > NO_PHOTO).any(axis=0)

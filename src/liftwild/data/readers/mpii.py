@@ -17,7 +17,6 @@ Joints and centres are 1-based in all three: MATLAB's pixel 1 is the first, and 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -29,10 +28,11 @@ import numpy as np
 from liftwild.boxes import Box
 from liftwild.data.dataset import Dataset
 from liftwild.data.labels import Skip, labelled_sample, positions
-from liftwild.data.readers.common import blocks, mostly_in_photo, need_folder, need_photos, photos_of
-from liftwild.data.readers.file_formats import load_mat, open_hdf5
+from liftwild.data.readers.common import blocks, need_folder, need_photos, photos_of
+from liftwild.data.readers.file_formats import load_hdf5, load_mat
 from liftwild.errors import LiftwildError
 from liftwild.sample import Sample
+from liftwild.schema import checked, load_json, understood
 from liftwild.skeleton import MPII_16
 
 JOINTS = MPII_16.names  # of all three layouts (ids 0 to 15 of the .mat)
@@ -45,6 +45,7 @@ ONE_BASED = 0.5  # taken off a 1-based coordinate
 PERSON_PX = 200.0  # a person's height is 200 px times its scale
 DOWN_PX, WIDER = 15.0, 1.25  # the authors' crop: the centre so far down (times scale), the side so much wider
 HEAD_OF_BOX, HEAD_OF_NECK = 0.6, 0.75  # head size over the head box's diagonal, over neck to head top
+WHAT = "MPII's annotation"
 EXPECTED = f"MPII's images/ and one of annot/{{train,valid}}.h5, annot/{{train,valid}}.json, {MAT}"
 
 
@@ -102,11 +103,10 @@ def box(centre: np.ndarray, scale: float) -> Box:
 def _sample(row: Row, image: np.ndarray) -> Sample | Skip:
     if not (np.isfinite(row.centre).all() and 0 < row.scale < math.inf):
         return Skip(row.image, row.number, "no centre or scale")
-    person = labelled_sample(
+    return labelled_sample(
         image, positions(JOINTS), row.joints - ONE_BASED, valid=row.valid, source=row.image, annotation_id=row.number,
         box=box(row.centre, row.scale), head_size_px=row.head_size_px,
     )  # fmt: skip
-    return mostly_in_photo(person)
 
 
 def _read(source: Path, split: str) -> tuple[Path, list[Row], list[Path], list[str]]:
@@ -176,10 +176,13 @@ def _by_place(rows: Iterable[Row]) -> dict[tuple[str, int, int], Row]:
 
 def h5_rows(path: Path) -> list[Row]:
     """The people of ``{train,valid}.h5``."""
-    with open_hdf5(path) as file:
-        names, joints, centres, scales, heads = (
-            file[name][:] for name in ("imgname", "part", "center", "scale", "normalize")
-        )
+    with understood(path, WHAT):
+        return _h5_rows(path, *load_hdf5(path, "imgname", "part", "center", "scale", "normalize"))
+
+
+def _h5_rows(
+    path: Path, names: np.ndarray, joints: np.ndarray, centres: np.ndarray, scales: np.ndarray, heads: np.ndarray
+) -> list[Row]:
     if joints.shape[1:] != (len(JOINTS), 2):
         raise LiftwildError(f"{path}: part is {joints.shape}, not (N, 16, 2)")
     if names.dtype.kind in "uif":  # letters as numbers, as the Torch code writes text
@@ -211,22 +214,26 @@ def _whole(values: np.ndarray) -> float:
 
 def json_rows(path: Path) -> list[Row]:
     """The people of ``{train,valid}.json``."""
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+    entries = load_json(path)
+    with understood(path, WHAT):
+        if not entries:
+            raise ValueError("it holds nobody")
         return [_json_row(entry, at) for at, entry in enumerate(entries)]
-    except OSError as error:
-        raise LiftwildError(f"cannot read {path}: {error.strerror}") from None
-    except KeyError as error:
-        raise LiftwildError(f"{path} is not MPII's annotation: an entry lacks {error.args[0]!r}") from None
-    except (ValueError, TypeError, AttributeError) as error:  # no JSON, or of another kind
-        raise LiftwildError(f"{path} is not MPII's annotation, or a half download: {error}") from None
 
 
 def _json_row(entry: dict[str, Any], number: int) -> Row:
     joints = np.array(entry["joints"], dtype=np.float64).reshape(len(JOINTS), 2)
     valid = np.array(entry["joints_vis"]).reshape(len(JOINTS)) > 0
     centre = np.array(entry["center"], dtype=np.float64).reshape(2)
-    return Row(entry["image"], joints, valid, centre, float(entry["scale"]), _head_size(joints, valid), number)
+    return Row(
+        checked(str, entry["image"], "image"),
+        joints,
+        valid,
+        centre,
+        float(entry["scale"]),
+        _head_size(joints, valid),
+        number,
+    )
 
 
 def _head_size(joints: np.ndarray, valid: np.ndarray) -> float | None:
@@ -238,7 +245,7 @@ def _head_size(joints: np.ndarray, valid: np.ndarray) -> float | None:
 def mat_rows(path: Path) -> list[Row]:
     """The 2D-labelled people of the training photos in MPII's own file."""
     variables = load_mat(path, structs=True)
-    try:
+    with understood(path, WHAT):
         release = variables["RELEASE"]
         annolist, train = np.atleast_1d(release.annolist), np.atleast_1d(release.img_train)
         rows: list[Row] = []
@@ -248,8 +255,6 @@ def mat_rows(path: Path) -> list[Row]:
                 if row is not None:
                     rows.append(row)
         return rows
-    except (KeyError, AttributeError, ValueError) as error:
-        raise LiftwildError(f"{path} is not MPII's annotation: {error}") from None
 
 
 def _mat_row(name: str, rect: Any, number: int) -> Row | None:

@@ -29,13 +29,13 @@ from liftwild.camera import Camera, fit_camera
 from liftwild.crop import BOX_MARGIN
 from liftwild.data.dataset import Dataset
 from liftwild.data.labels import Skip, labelled_sample, positions
-from liftwild.data.readers.common import blocks, mostly_in_photo, need_photos, photos_of
-from liftwild.data.readers.file_formats import load_npz
+from liftwild.data.readers.common import blocks, need_photos, photos_of
 from liftwild.data.readers.h36m import ACTIONS, ALIASES, CAMERA_IDS
 from liftwild.data.readers.h36m import JOINTS as H36M_JOINTS
 from liftwild.data.readers.mpi_inf_3dhp import TEST_JOINTS, UNUSED
 from liftwild.errors import LiftwildError
 from liftwild.sample import Sample
+from liftwild.schema import load_arrays
 
 PERSON_PX = 200.0  # the side of a crop is so many px times its scale
 SPIN_JOINTS = (
@@ -103,12 +103,11 @@ def npz_labels(labels: str | Path, images: str | Path, allow_missing: bool = Fal
             x, y = rows.centre[row] - side / 2
             space = None if rows.joints_3d is None else rows.joints_3d[row]
             own = space is not None and origin.data_set == "h36m" and np.isfinite(space[spine]).all()
-            person = labelled_sample(
+            yield labelled_sample(
                 image, match, None if rows.joints_2d is None else rows.joints_2d[row], joints_3d=space, source=name,
                 annotation_id=row, box=(float(x), float(y), side, side), subject=origin.subject, group=origin.group,
                 camera=cameras.get(origin), spine_3d=space[spine] if space is not None and own else None,
             )  # fmt: skip
-            yield mostly_in_photo(person)
 
     order = sorted(range(len(rows.names)), key=lambda row: (rows.names[row], row))  # a photo is read once
     settings = {"labels": str(labels.resolve()), "images": str(images.resolve()), "people": len(order)}
@@ -117,7 +116,7 @@ def npz_labels(labels: str | Path, images: str | Path, allow_missing: bool = Fal
 
 def read_rows(path: Path) -> NpzPeople:
     """The people of an npz file; LiftwildError if it is none of the layouts above."""
-    arrays = load_npz(path, ("imgname", "center", "scale"), ("part", "S"))
+    arrays = load_arrays(path, ("imgname", "center", "scale"), ("part", "S"))
     names = [name.decode() if isinstance(name, bytes) else str(name) for name in np.ravel(arrays["imgname"]).tolist()]
     people = len(names)
     shapes = {name: values.shape for name, values in arrays.items()}

@@ -77,5 +77,5 @@ def _scores(predictions: Predictions, switches: Switches) -> Scores:
 
 MPI_INF_3DHP = Protocol(
     "mpi-inf-3dhp", (None, PEOPLE), _scores, align_at_pelvis, group=scene,
-    switches={"hips": ("together", "each", "labels", "none")},
+    switches={"hips": ("together", "each", "labels", "none")}, scale="universal",
 )  # fmt: skip

@@ -12,7 +12,7 @@ from liftwild.evaluation.metric_table import METRICS, head_hits, partly_known, s
 from liftwild.evaluation.predictions import Predictions
 from liftwild.evaluation.protocols.mpi_inf_3dhp import align_at_pelvis
 from liftwild.evaluation.protocols.protocol import Aligned, Protocol, Scores, Switches
-from liftwild.evaluation.tables import markdown_table
+from liftwild.evaluation.tables import markdown_table, markdown_text
 from liftwild.skeleton import MPII_16, SYMMETRIC_BONES
 
 # In the order of the table; a name without a side stands for the left and the right joint.
@@ -26,7 +26,10 @@ def _tables(predictions: Predictions) -> str:
         _about(predictions),
         "### Joints in the picture",
         markdown_table(("store", *_columns("2d"), "headless"), (picture_row(*each) for each in stores)),
-        *[f"PCK@0.2-torso by joint, {name}:\n\n{markdown_table(BY_JOINT, joint_rows(own))}" for name, own in stores],
+        *[
+            f"PCK@0.2-torso by joint, {markdown_text(name)}:\n\n{markdown_table(BY_JOINT, joint_rows(own))}"
+            for name, own in stores
+        ],
     ]
     space = [row for name, own in stores for row in space_rows(name, own, predictions.mean_pose_mm)]
     if space:
@@ -41,7 +44,7 @@ def _about(predictions: Predictions) -> str:
     about, weights = predictions.about, predictions.about["weights"]
     stores = ", ".join(f"{s.name} ({len(s.source)} people, sha256 {s.fingerprint[:12]})" for s in predictions.stores)
     flip = "with" if about["flip_test"] else "no"
-    return (
+    return markdown_text(
         f"Weights {weights['name']} (sha256 {weights['sha256'][:12]}), protocol {about['protocol']}, {flip} flip test, "
         f"liftwild {about['liftwild']}. Stores: {stores}. In brackets: the people that a number is over."
     )

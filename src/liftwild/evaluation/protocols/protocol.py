@@ -47,7 +47,8 @@ class Protocol:
     such. ``scores``: its numbers by table and column. ``align``: everybody's poses as it compares them; ``per_store``:
     of each store by itself, not of all together. ``switches``: the values of each, the default first. ``group``: tells
     the name that it has for a ``Sample.group``; LiftwildError if it has none. ``needs_head_size``: of somebody in each
-    store. ``tables``: Markdown of its own, where it does not go by the tables of the paper.
+    store. ``tables``: Markdown of its own, where it does not go by the tables of the paper. ``scale``: of
+    the 3D joints that it is over, where a store states one; "": any.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Protocol:
     group: Callable[[str], str] | None = None
     needs_head_size: bool = False
     tables: Callable[[Predictions], str] | None = None
+    scale: str = "true"
 
     def chosen(self, given: Switches) -> dict[str, str]:
         """All switches with their values, the defaults where ``given`` has none; LiftwildError on an unknown one."""
@@ -91,6 +93,11 @@ class Protocol:
                 f"protocol {self.name}: {fault}; give its whole test set, or --any-count to score what there is"
             )
         return fault
+
+    def scale_note(self, scales: Iterable[str]) -> str:
+        """What differs where stores state ``scales`` of their 3D joints, "" if nothing does."""
+        other = sorted(set(scales) - {"", self.scale}) if self.scale else []
+        return f"3D joints at the {' and '.join(other)} scale instead of the {self.scale} one" if other else ""
 
     def check_labels(self, store: Store) -> None:
         """LiftwildError if ``store`` lacks what this protocol needs beside the joints: before it is predicted on."""

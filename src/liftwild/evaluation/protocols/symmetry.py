@@ -44,4 +44,4 @@ def _means(poses: np.ndarray) -> dict[str, float]:
     return {name: float(difference.mean()) for name, difference in metrics.bone_symmetry(usable).items()}
 
 
-SYMMETRY = Protocol("symmetry", (MPII.published[0], MPI_INF_3DHP.published[1]), _scores)
+SYMMETRY = Protocol("symmetry", (MPII.published[0], MPI_INF_3DHP.published[1]), _scores, scale="universal")

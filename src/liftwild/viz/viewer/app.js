@@ -68,7 +68,7 @@ class App {
     byId("source").textContent = data.source;
     const people = `${data.people.length} ${data.people.length === 1 ? "person" : "people"}`;
     const length = data.clip ? ` \u00b7 ${data.frames} frames, ${clock(data.times.at(-1) || 0)}` : "";
-    byId("summary").textContent = `${people} \u00b7 ${data.width} \u00d7 ${data.height} px${length}`;
+    byId("summary").textContent = `${people}${data.width ? ` \u00b7 ${data.width} \u00d7 ${data.height} px` : ""}${length}`;
     for (const side of ["left", "right"]) document.querySelector(`.legend .${side}`).style.background = data.look[side];
     const zero = data.placed ? "zero at the camera" : "zero at each person's pelvis";
     this.frameWords = `Numbers in mm, ${zero}: x right, y down, z away from the camera`;
@@ -249,7 +249,7 @@ class App {
     const { data } = this;
     const panels = byId("panels");
     const [width, height] = [panels.clientWidth, panels.clientHeight];
-    const aspect = data.width / data.height;
+    const aspect = data.width ? data.width / data.height : 0.5; // poses without a picture, as of a BVH
     // The picture gets the room that its shape needs, the poses the rest and never less than two fifths.
     const wanted = Math.min(Math.max(height * aspect / width, 0.25), 0.6);
     panels.style.setProperty("--columns", `${wanted}fr ${1 - wanted}fr`);
