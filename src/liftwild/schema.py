@@ -251,6 +251,8 @@ def load_arrays(
                 for name in arrays.files:
                     if names is None or name in (*names, *optional):
                         found[name] = arrays[name]
+                        if not isinstance(found[name], np.ndarray):  # bytes, where its header is no array's
+                            raise ValueError(f"{name} is no array")
         except LiftwildError:
             raise
         except Exception as error:  # zipfile, zlib and numpy raise whatever a broken file leads them to

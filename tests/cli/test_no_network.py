@@ -44,13 +44,15 @@ def test_commands_need_no_network(tmp_path: Path, tiny_weights: Path) -> None:
     commands = [
         ["predict", "photo.jpg", "-o", "out", "--view", "--weights", "small"],
         ["train", "tiny.toml", "--out", "run", "--workers", "1", "--accelerator", "cpu"],
+        ["view", "out/photo.json", "-o", "page.html", "--no-open"],
         ["evaluate", "run", "three.arrow", "-o", "kept.arrow", "--device", "cpu"],
     ]
     command = ["unshare", "-rn", sys.executable, "-c", RUNNER, json.dumps(commands)]
     done = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]
     assert names(tmp_path / "out") == ["photo.html", "photo.json", "photo.png"]
-    assert {"weights.safetensors", "log.jsonl"} <= set(names(tmp_path / "run")) and (tmp_path / "kept.arrow").is_file()
+    assert {"weights.safetensors", "log.jsonl"} <= set(names(tmp_path / "run"))
+    assert (tmp_path / "kept.arrow").is_file() and (tmp_path / "page.html").is_file()
 
 
 FORBIDDEN_MODULES = {

@@ -112,7 +112,7 @@ def _clip(folder: Path) -> None:
 
 def _avi(folder: Path) -> None:
     _weights(folder)
-    encode_video(folder / "clip.avi", map(frame_of, range(4)), "MJPG")
+    encode_video(folder / "clip.avi", map(frame_of, range(4)), "mjpeg")
 
 
 def _gif(folder: Path) -> None:
@@ -197,6 +197,11 @@ def _bvh(folder: Path) -> None:
     clip_recording(joints, np.tile([0.0, 0.0, 3000.0], (4, 1)), np.arange(4) / 25).save(folder / "x.bvh")
 
 
+def _trc(folder: Path) -> None:
+    joints = STANDING + np.random.default_rng(0).normal(0, 15, (4, *STANDING.shape))
+    clip_recording(joints, np.tile([0.0, 0.0, 3000.0], (4, 1)), np.arange(4) / 25).save(folder / "x.trc")
+
+
 def _asf(folder: Path) -> None:
     (folder / "x.asf").write_text(ASF)
     (folder / "x.amc").write_text(AMC)
@@ -233,6 +238,10 @@ def _npz(kind: str) -> Seeds:
 
 def _prepare(*arguments: str) -> tuple[str, ...]:
     return ("prepare", *arguments, "-o", f"{OUT}/x.arrow")
+
+
+def _converted(name: str) -> tuple[str, ...]:
+    return ("convert", name, "--format", "json", "-o", OUT)
 
 
 RESUME = (
@@ -309,8 +318,17 @@ KINDS: dict[str, Kind] = {
     "checkpoint-optimizer": Kind(_checkpoint, f"{CHECKPOINT}/optimizer.safetensors", RESUME, "safetensors", keeps=True),
     "checkpoint-net": Kind(_checkpoint, f"{CHECKPOINT}/net.safetensors", RESUME, "safetensors", keeps=True),
     "training-log": Kind(_checkpoint, "run/log.jsonl", RESUME, "words", keeps=True),
-    "recording-json": Kind(_recording(".json"), "r.json", ("read_json", "r.json"), "json"),
-    "recording-npz": Kind(_recording(".npz"), "r.npz", ("read_npz", "r.npz"), "zip"),
+    "recording-json": Kind(_recording(".json"), "r.json", _converted("r.json"), "json"),
+    "recording-npz": Kind(_recording(".npz"), "r.npz", _converted("r.npz"), "zip"),
+    "recording-csv": Kind(_recording(".csv"), "r.csv", _converted("r.csv"), "words"),
+    "recording-parquet": Kind(_recording(".parquet"), "r.parquet", _converted("r.parquet")),
+    "recording-bvh": Kind(_bvh, "x.bvh", _converted("x.bvh"), "words"),
+    "recording-trc": Kind(_trc, "x.trc", _converted("x.trc"), "words"),
+    "info-json": Kind(_recording(".json"), "r.json", ("info", "r.json"), "json"),
+    "info-weights": Kind(_store, "tiny.json", ("info", "tiny.safetensors"), "json"),
+    "info-store": Kind(_store, "x.arrow", ("info", "x.arrow")),
+    "view": Kind(_recording(".json"), "r.json", ("view", "r.json", "--no-open", "-o", f"{OUT}/r.html"), "json"),
+    "angles": Kind(_recording(".json"), "r.json", ("angles", "r.json", "-o", f"{OUT}/r.csv"), "json"),
     "bvh": Kind(_bvh, "x.bvh", ("prepare", "poses", "x.bvh", "-o", f"{OUT}/x.npy"), "words"),
     "asf": Kind(_asf, "x.asf", ("prepare", "poses", "x.amc", "-o", f"{OUT}/x.npy"), "words"),
     "amc": Kind(_asf, "x.amc", ("prepare", "poses", "x.amc", "-o", f"{OUT}/x.npy"), "words"),
