@@ -39,6 +39,7 @@ from liftwild.data.readers.coco_file import (
 from liftwild.errors import LiftwildError
 from liftwild.skeleton import canonical_name, match_names
 
+MIN_Z_MM = 1e-3  # nobody is nearer to a camera
 MAX_FOCAL_PX = 1e7  # of a camera; its centre is no farther away either
 
 
@@ -158,7 +159,7 @@ def _keypoints_3d(annotation: dict[str, Any], count: int) -> tuple[np.ndarray, n
     # (0, 0, 0) is the camera's centre, where no joint can be.
     valid = np.isfinite(joints).all(axis=1) & (joints != 0).any(axis=1)
     known = joints[valid]
-    if (known[:, 2] <= 0).any():
+    if (known[:, 2] < MIN_Z_MM).any():
         raise UnusableError("keypoints_3d behind the camera: z must be above 0, absolute, in camera space")
     if (len(known) > 1 and np.ptp(known, axis=0).max() < MIN_SPAN_MM) or (np.abs(known) > FARTHEST_MM).any():
         raise UnusableError("keypoints_3d are not in mm")
