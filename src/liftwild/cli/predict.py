@@ -45,6 +45,9 @@ class PredictOptions:
     out: Path
     as_clip: bool
     fps: float | None
+    start: float | None
+    end: float | None
+    slow_motion: float | None
     box: tuple[float, float, float, float] | None
     boxes: Path | None
     photo_ids: Path | None
@@ -147,6 +150,9 @@ def make_detector(options: PredictOptions) -> PersonDetector:
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
 @click.option("--clip", "as_clip", is_flag=True, help="A folder is one clip, its images are the frames.")
 @click.option("--fps", type=float, help="Frames a second of a folder or stream.  [default: 30]")
+@click.option("--start", type=float, help="Of clips: begin so many seconds after the beginning.")
+@click.option("--end", type=float, help="And end so many seconds after it.")
+@click.option("--slow-motion", type=float, help="Of clips: filmed so many times faster than they are shown.")
 @click.option("--box", type=BoxNumbers("x,y,w,h", "px, the box's top left corner and its size"),
               help="Where the person is.")  # fmt: skip
 @click.option("--boxes", type=click.Path(path_type=Path),
@@ -216,6 +222,8 @@ def predict_command(ctx: click.Context, sources: tuple[Path, ...], **given: Any)
         raise click.UsageError("--fps is for folders with --clip and for streams; a video tells its own")
     if options.vector and not photos:
         raise click.UsageError("--figure is for photos; --format overlay and --view show a clip")
+    if not clips and (options.start, options.end, options.slow_motion) != (None, None, None):
+        raise click.UsageError("--start, --end and --slow-motion are for clips")
     failed = False
 
     def fail(line: object) -> None:
@@ -239,7 +247,7 @@ def predict_command(ctx: click.Context, sources: tuple[Path, ...], **given: Any)
         failed = failed or counts.failed > 0
     for clip in clips:
         try:
-            _predict_clip(estimator, clip, options.fps, guard, selection, poses, wanted)
+            _predict_clip(estimator, clip, options, guard, selection, poses, wanted)
         except Exception as error:
             fail(line_of(error, clip))
     if failed:
@@ -275,21 +283,24 @@ def _photos_and_clips(sources: Sequence[Path], as_clip: bool) -> tuple[list[Path
 
 
 def _predict_clip(
-    estimator: Estimator, path: Path, fps: float | None, guard: OutputGuard, selection: PersonSelection,
+    estimator: Estimator, path: Path, options: PredictOptions, guard: OutputGuard, selection: PersonSelection,
     poses: PoseOptions, wanted: OutputOptions,
 ) -> None:  # fmt: skip
+    from liftwild.media.clip_part import part_of
     from liftwild.media.image_stream import ByteSource
-    from liftwild.media.video import FrameStream, open_clip
+    from liftwild.media.video import Clip, FrameStream, open_clip
     from liftwild.pipeline.outputs import write_clip
 
-    if str(path) == STREAM:
-        if sys.stdin.isatty():
-            raise LiftwildError("stdin is a terminal; - wants images there, as from: ffmpeg -i x.mp4 -f image2pipe -")
-        stream = FrameStream(cast(ByteSource, sys.stdin.buffer), fps)
-        done, notes = write_clip(estimator, stream, guard, selection, poses, wanted)
+    is_stream = str(path) == STREAM
+    if is_stream and sys.stdin.isatty():
+        raise LiftwildError("stdin is a terminal; - wants images there, as from: ffmpeg -i x.mp4 -f image2pipe -")
+    clip: Clip
+    if is_stream:
+        clip = FrameStream(cast(ByteSource, sys.stdin.buffer), options.fps)
     else:
-        clip = open_clip(path, fps if os.path.isdir(path) else None)
-        done, notes = write_clip(estimator, clip, guard, selection, poses, wanted, path)
+        clip = open_clip(path, options.fps if os.path.isdir(path) else None)
+    clip = part_of(clip, options.start, options.end, options.slow_motion)
+    done, notes = write_clip(estimator, clip, guard, selection, poses, wanted, None if is_stream else path)
     for note in notes:
         say(f"note: {note}", err=True)
     frames = "1 frame" if done.frames == 1 else f"{done.frames} frames"

@@ -18,6 +18,7 @@ from liftwild.detection.detector import Detector
 from liftwild.errors import LiftwildError
 from liftwild.inference.estimator import Estimator
 from liftwild.inference.runtime_kinds import EXPORTED
+from liftwild.media.clip_part import part_of
 from liftwild.media.photo import ACCEPTED, Photo, find_photos
 from liftwild.media.video import Clip, is_video_name, open_clip
 from liftwild.pipeline.options import PoseOptions
@@ -39,6 +40,9 @@ def predict(
     whole: bool = False,
     clip: bool = False,
     fps: float | None = None,
+    start: float | None = None,
+    end: float | None = None,
+    slow_motion: float | None = None,
     camera: Sequence[float] | None = None,
     fov: float | None = None,
     height_m: float | None = None,
@@ -56,7 +60,8 @@ def predict(
     ``source``: a photo (a path, the bytes of an image file, a PIL image, an (H, W, 3) uint8 RGB array; see
     ``media.photo.load_photo``) or the path of a video: a ``Recording``. A list or folder of photos: a list of
     Recordings; a generator or other iterator: an iterator of them, each as soon as it is known. ``clip``: a folder is
-    one clip, its images are the frames, ``fps`` a second (30 if None).
+    one clip, its images are the frames, ``fps`` a second (30 if None). ``start``, ``end`` (s): a part of a clip;
+    ``slow_motion``: so many times slower than life it is shown.
 
     Whom: all whom the detector finds, with a score of ``min_score`` or more (None: what its weights say); the
     ``people`` largest; who is under the point ``at`` (x, y px); who is in ``box`` (x, y, w, h px); those in the COCO
@@ -76,6 +81,9 @@ def predict(
     photos = _as_photos(source) if video is None else None
     if video is None and (fps is not None or clip):
         raise LiftwildError("fps and clip are for a folder of frames; a video tells its own rate, and a photo has none")
+    if video is None and (start, end, slow_motion) != (None, None, None):
+        raise LiftwildError("start, end and slow_motion are for clips; a photo has no times")
+    video = None if video is None else part_of(video, start, end, slow_motion)
     if min_score is not None and (whole or boxes is not None):
         raise LiftwildError("min_score is for the detector, which is not asked with boxes or whole")
     # A photo's own box needs no detector; whoever is followed through a clip may be lost and looked for.

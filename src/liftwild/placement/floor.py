@@ -100,7 +100,9 @@ def level(recording: Recording) -> Levelled:
     )
     where = f"floor {height / 1000:.2f} m below the camera"
     if height <= 0:
-        where = f"the floor comes out {-height / 1000:.2f} m above the camera: its lens, or the people's size, is another"
+        where = (
+            f"the floor comes out {-height / 1000:.2f} m above the camera: its lens, or the people's size, is another"
+        )
     steps = (*recording.steps, f"{found}; {where}")
     return Levelled.of(replace(recording, tracks=tracks, steps=steps), turn, height)
 
