@@ -52,3 +52,13 @@ def pictures(frames: int = FRAMES) -> Iterator[tuple[int, np.ndarray]]:
     """A picture for each frame, brighter and brighter."""
     for frame in range(frames):
         yield frame, np.full((HEIGHT, WIDTH, 3), 60 + 120 * frame // max(frames - 1, 1), np.uint8)
+
+
+def on_feet(recording: Recording, index: int) -> Recording:
+    """``recording``, the feet of one person on the floor in turn, two frames each, and its third pose interpolated."""
+    track = recording.tracks[index]
+    left = np.arange(len(track)) // 2 % 2 == 0
+    filled = np.arange(len(track)) == 2
+    for name, values in (("contacts", np.stack([left, ~left], axis=1)), ("filled", filled)):
+        object.__setattr__(track, name, values)
+    return recording

@@ -28,7 +28,9 @@ MAX_BYTES = 32_000_000  # of the file; pictures are left out to stay below, pose
 PHOTO_PX, CLIP_PX = 1280, 640  # longer side of pictures, most
 PHOTO_QUALITY, CLIP_QUALITY = 88, 76  # of their JPEG
 # What a page is made of, in the order in which it is run.
-SCRIPTS = ("data.js", "text.js", "words.js", "space.js", "picture.js", "app.js")
+SCRIPTS = (
+    "data.js", "people.js", "text.js", "trails.js", "words.js", "fit.js", "space.js", "picture.js", "app.js",
+)  # fmt: skip
 
 # Smallest steps of what is written: 0.1 mm, 0.1 px, 0.001, 0.1 ms.
 MM, PX, SHARE, SECOND = 0.1, 0.1, 0.001, 0.0001
@@ -133,6 +135,8 @@ def _person(track: PoseTrack, placed: bool) -> dict[str, Any]:
         "inside": known(track.inside, SHARE),
         "visible": known(track.visible, SHARE),
         "root": known(track.root_mm, MM) if placed else None,
+        "contacts": known(getattr(track, "contacts", None), 1),
+        "filled": known(getattr(track, "filled", None), 1),
     }
 
 

@@ -69,6 +69,10 @@ function fillAbout(box, data, keys) {
     ["Unsure", `joints with confidence under ${data.look.unsure} are pale in 3D and hollow in the picture; those hidden on request are missing`],
     ...(data.people.some((person) => person.inside) ? [["Inside",
       "joints with a chance under 0.5 to lie inside the picture are pale in 3D and not drawn in the picture"]] : []),
+    ...(data.people.some((person) => person.contacts) ? [["Contacts",
+      "a foot that is on the floor has a disc below it in 3D, a line in the picture"]] : []),
+    ...(data.people.some((person) => person.filled && person.filled.includes(1)) ? [["Interpolated",
+      "poses of frames in which the person was not found are pale and thin, as unsure joints"]] : []),
     ["Steps", about.steps.length ? about.steps.join("; ") : "none after the network"],
     ["Pictures", !pictures.frames.length ? "none were kept"
       : pictures.every === 1 ? "all that were given" : `every ${pictures.every === 2 ? "second" : `${pictures.every}th`} was kept, to keep the file small; poses are all here`],
