@@ -34,6 +34,8 @@ class App {
       const button = event.target.closest("button");
       if (button && event.detail > 0) button.blur();
     });
+    window.addEventListener("beforeprint", () => { if (this.space) this.space.still(); });
+    window.addEventListener("afterprint", () => this.draw());
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
       if (this.space) this.space.setColours();
       this.show();
@@ -46,12 +48,13 @@ class App {
     const { data } = this;
     byId("source").textContent = data.source;
     const [many, brief] = [this.state.lasting.length, data.people.length - this.state.lasting.length];
-    const people = `${many} ${many === 1 ? "person" : "people"}${brief ? `, ${brief} more for under ${MIN_LISTED_S} s` : ""}`;
+    const people = `${many} ${many === 1 ? "person" : "people"}${brief ? `, ${brief} more for under 0.5 s` : ""}`;
     const length = data.clip ? ` \u00b7 ${data.frames} frames, ${clock(data.times.at(-1) || 0)}` : "";
     byId("summary").textContent = `${people}${data.width ? ` \u00b7 ${data.width} \u00d7 ${data.height} px` : ""}${length}`;
     for (const side of ["left", "right"]) document.querySelector(`.legend .${side}`).style.background = data.look[side];
-    const zero = data.placed ? "zero at the camera" : "zero at each person's pelvis";
-    this.frameWords = `Numbers in mm, ${zero}: x right, y down, z away from the camera`;
+    const placed = data.levelled ? "zero on the floor below the camera" : "zero at the camera";
+    const axes = data.levelled ? "x right, y down in the room, z away" : "x right, y down, z away from the camera";
+    this.frameWords = `Numbers in mm, ${data.placed ? placed : "zero at each person's pelvis"}: ${axes}`;
     if (!data.people.length) {
       byId("space-note").textContent = data.clip ? "No person was found in this clip" : "No person was found in this photo";
       byId("space-note").hidden = false;
@@ -229,19 +232,21 @@ class App {
       byId("time").textContent = `${time}  #${state.frame}`;
     }
     this.people.show();
+    if (this.report) this.report.show();
     byId("follow").setAttribute("aria-pressed", state.follow);
     this.draw();
   }
 
   /** Draw both panels before the next picture of the screen. */
   draw() {
+    const { data } = this;
     if (this.drawing) return;
     this.drawing = true;
     requestAnimationFrame(() => {
       this.drawing = false;
       this.picture.render();
       if (this.space) this.space.render();
-      const grid = this.space ? `; floor grid ${this.space.step} mm, at the lowest joint` : "";
+      const grid = this.space ? `; floor grid ${this.space.step} mm${data.levelled ? "" : ", at the lowest joint"}` : "";
       byId("frame").textContent = this.frameWords + grid;
       showTip(byId("tip"), this);
       document.body.dataset.frame = this.state.frame; // what is on the screen, for tests

@@ -95,6 +95,7 @@ function readRecording() {
   raw.times = unpack(raw.times);
   // Of a frame, s; 0 for a photo.
   raw.interval = raw.frames > 1 ? (raw.times.at(-1) - raw.times[0]) / (raw.frames - 1) : 0;
+  raw.levelled = raw.placed && raw.about.levelled !== null;
   return { ...raw, pictures };
 }
 

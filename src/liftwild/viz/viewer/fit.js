@@ -1,10 +1,10 @@
 // How the 3D panel is laid out: where people without a place stand, what the camera takes in, and from how far.
 
 const FRONT_ROW = 5; // people side by side, most, before there is a second row
-const SPARE = 0.01; // part of the joints, at each end of an axis, that need not be in view
+const SPARE = 0.003; // part of the joints, at each end of an axis, that need not be in view
 const MOST_FITTED = 3000;
-const FILLED = 0.78; // of the panel, by people
-const LOWER = 0.1; // of half the panel: room for its buttons
+const FILLED = 0.84; // of the panel below its buttons, by people
+const MAX_BUTTONS = 0.3; // of the panel's height, that buttons take
 
 /** For people whose place is not known: a shift in m for each, [x, 0, z], such that two who are seen together stand apart,
  * in the order in which they stand in the picture; of many, each row stands behind the gaps of the one before. */
@@ -49,16 +49,17 @@ function withoutStrays(points) {
   return kept.filter((_, place) => place % stride === 0);
 }
 
-/** Where a camera that looks along `-back` sees all `points` ([x, y, z]) as large as may be, a little below the panel's
- * buttons: its target and distance. */
-function fitView(points, back, right, aspect) {
+/** Where a camera that looks along `-back` sees all `points` ([x, y, z]) as large as may be, below the buttons that take
+ * the part `taken` of the panel's height: its target and distance. */
+function fitView(points, back, right, aspect, taken) {
   const up = back.clone().cross(right);
   const seen = points.map((point) => {
     const place = new THREE.Vector3(...point);
     return [place.dot(right), place.dot(up), place.dot(back)];
   });
-  const tall = Math.tan(FIELD_DEG * Math.PI / 360) * FILLED;
-  const half = [tall * aspect, tall];
+  const spare = Math.min(taken, MAX_BUTTONS);
+  const all = Math.tan(FIELD_DEG * Math.PI / 360);
+  const half = [all * aspect * FILLED, all * (1 - spare) * FILLED];
   const ends = (values) => values.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [Infinity, -Infinity]);
   const middle = [0, 1, 2].map((axis) => {
     const [low, high] = ends(seen.map((place) => place[axis]));
@@ -74,7 +75,7 @@ function fitView(points, back, right, aspect) {
       middle[axis] += (low + high) / 2 * distance;
     }
   }
-  middle[1] += LOWER * tall * distance;
+  middle[1] += spare * all * distance;
   const target = right.clone().multiplyScalar(middle[0]).addScaledVector(up, middle[1]).addScaledVector(back, middle[2]);
   return { target, distance };
 }

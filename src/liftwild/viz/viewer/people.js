@@ -1,7 +1,6 @@
 // Who is shown: what the page knows of its moment, and the list of people.
 
 const MANY = 8; // people whose labels are long, most
-const MIN_LISTED_S = 0.5; // who is there for a shorter time is rather no person
 
 /** What is shown: the frame, who is picked (an index or null), hidden or pointed at. */
 class State {
@@ -17,9 +16,7 @@ class State {
     this.names = false;
     this.bones = true;
     this.trail = ""; // the joint whose trail is drawn, "all", or ""
-    const all = data.people.map((_, index) => index);
-    const lasting = all.filter((index) => data.people[index].frames.length * data.interval >= MIN_LISTED_S);
-    this.lasting = data.clip && lasting.length ? lasting : all;
+    this.lasting = data.lasting;
     this.listed = this.lasting; // or everybody, on request
   }
 
@@ -79,7 +76,7 @@ class PeopleList {
     const brief = data.people.length - state.lasting.length;
     if (!brief) return;
     const isOpen = state.listed !== state.lasting;
-    const more = button(`${brief} brief`, `People there for under ${MIN_LISTED_S} s: rather none`, () => {
+    const more = button(`${brief} brief`, "People who are there for under half a second: rather none", () => {
       state.listed = isOpen ? state.lasting : data.people.map((_, index) => index);
       if (!state.listed.includes(state.focus)) this.forget();
       this.fill();

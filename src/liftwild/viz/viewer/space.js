@@ -34,6 +34,7 @@ class Space {
     this.slots = this.data.placed ? null : sideBySide(data.people);
     this.measure();
     this.setColours();
+    this.measureButtons();
     this.bodies = data.people.map((person) => this.makeBody(person));
     this.look("start");
   }
@@ -72,7 +73,7 @@ class Space {
     if (this.empty) { low.fill(-0.5); high.fill(0.5); lowest.push(-0.5); }
     // A few frames with a joint far below must not lower the floor.
     lowest.sort((a, b) => a - b);
-    this.level = lowest[Math.floor(0.02 * lowest.length)];
+    this.level = this.data.levelled ? 0 : lowest[Math.floor(0.02 * lowest.length)];
     low[1] = Math.min(this.level, high[1]);
     this.low = new THREE.Vector3(...low);
     this.high = new THREE.Vector3(...high);
@@ -236,7 +237,7 @@ class Space {
     const back = new THREE.Vector3(Math.sin(yaw) * Math.cos(pitch), Math.sin(pitch), Math.cos(yaw) * Math.cos(pitch));
     const right = new THREE.Vector3(Math.cos(yaw), 0, -Math.sin(yaw));
     const all = this.empty ? [this.low.toArray(), this.high.toArray()] : this.points;
-    const { target, distance } = fitView(places.length ? places : all, back, right, this.camera.aspect);
+    const { target, distance } = fitView(places.length ? places : all, back, right, this.camera.aspect, this.clear / this.canvas.clientHeight);
     this.controls.target.copy(target);
     this.camera.position.copy(target).addScaledVector(back, distance);
     this.controls.update();
@@ -251,7 +252,14 @@ class Space {
     Object.assign(this.words.canvas, { width: width * ratio, height: height * ratio });
     this.words.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.camera.aspect = width / height;
+    this.measureButtons();
     this.camera.updateProjectionMatrix();
+  }
+
+  /** How far down the buttons reach, px. */
+  measureButtons() {
+    const { offsetTop, offsetHeight } = this.canvas.parentElement.querySelector(".tools");
+    this.clear = offsetTop + offsetHeight;
   }
 
   /** A place of the scene in px of the panel, or null if it is behind the camera. */
@@ -267,6 +275,16 @@ class Space {
       const at = known(place.toArray()) ? this.project(place) : null;
       return at ? [{ person, joint, at }] : [];
     }));
+  }
+
+  /** Put what the 3D canvas shows, which no printer gets, under the words. */
+  still() {
+    this.render();
+    const { words } = this;
+    words.save();
+    words.globalCompositeOperation = "destination-over";
+    words.drawImage(this.canvas, 0, 0, this.canvas.clientWidth, this.canvas.clientHeight);
+    words.restore();
   }
 
   render() {

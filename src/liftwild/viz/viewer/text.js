@@ -61,7 +61,7 @@ function fillAbout(box, data, keys) {
     ["Scale", about.frame.scale],
     ["Place", data.placed ? "people stand where they were placed in space"
       : "not known: people stand side by side, each pelvis at its own zero, at one height"],
-    ["Floor", "at the lowest joint (of a clip: but for 2 % of the frames), square to the camera; it is not the ground of the picture"],
+    ["Floor", data.levelled ? "the room's, as the feet show it" : "at the lowest joint (of a clip: but for 2 % of the frames), square to the camera; it is not the ground of the picture"],
     ["Camera", camera ? `fx ${camera.fx.toFixed(1)}, fy ${camera.fy.toFixed(1)}, cx ${camera.cx.toFixed(1)}, `
       + `cy ${camera.cy.toFixed(1)} px; ${camera.from}` : "not used"],
     ["Joints", `${joints} (${about.skeleton || "own set"}); left and right are the person's own`],

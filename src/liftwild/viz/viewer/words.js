@@ -109,8 +109,8 @@ function drawPeople(space, taken) {
     if (!at) continue;
     const text = state.shortLabel(index);
     const wide = words.measureText(text).width;
-    const high = at[1] - (state.names ? 32 : 20);
-    const place = freePlace(taken, [0, -14, -28].map((shift) => [at[0] - wide / 2, high + shift]), wide, 12);
+    const high = Math.max(at[1] - (state.names ? 32 : 20), space.clear + 10);
+    const place = freePlace(taken, [0, -14, 14, -28, 28].map((shift) => [at[0] - wide / 2, high + shift]), wide, 12);
     words.textAlign = "left";
     if (place) drawLabel(space, text, place, 13, state.isPale(index));
   }
