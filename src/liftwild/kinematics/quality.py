@@ -35,7 +35,7 @@ class TrackQuality(NamedTuple):
 
 
 def track_quality(recording: Recording, track: PoseTrack, unsure_below: float) -> TrackQuality:
-    """What there is to doubt in a ``track`` of ``recording``; joints of less confidence than ``unsure_below`` are unsure.
+    """What there is to doubt in a ``track`` of ``recording``; confidence under ``unsure_below`` makes a joint unsure.
 
     Joints that are hidden (NaN) count neither as sure nor as unsure.
     """
