@@ -56,23 +56,47 @@ def test_curves_and_the_viewer_show_the_same_frame(browser: Browser, page: Path)
 def test_a_curve_has_its_values_gaps_and_contacts(browser: Browser, tmp_path: Path) -> None:
     write_recording_report(tmp_path / "a.html", clip(), pictures())
     browser.open(tmp_path / "a.html", 1300, 800)
-    path = "app.report.charts.find(({ person, curves }) => person.id === 7).curves.path(new Float64Array(20).fill(5))"
-    assert browser.run(path).count("M") == 2  # frames 8 to 11 are missing
-    lines = browser.run("app.report.charts[0].curves.path(new Float64Array([5, NaN, 7, 7, NaN, NaN]))")
+    curves = "app.report.charts.find(({ person, curves }) => person.id === 7).curves"
+    assert browser.run(f"{curves}.path(new Float64Array(20).fill(5))").count("M") == 2  # frames 8 to 11 are missing
+    lines = browser.run(
+        "app.report.charts[0].curves.path(new Float64Array([5, NaN, 7, 7, NaN, ...Array(19).fill(NaN)]))"
+    )
     assert lines.count("M") == 2 and lines.count("L") == 1 and lines.count("h0") == 2
     # Of 100,000 rows the least and the most of each px stay.
     browser.run("""(() => {
       const { curves } = app.report.charts[0];
-      const count = 100000;
-      window.many = Object.assign(Object.create(Object.getPrototypeOf(curves)), curves,
-        { person: { frames: Array.from({ length: count }, (_, i) => i) },
-          times: Array.from({ length: count }, (_, i) => i * 1e-5) });
-      window.values = new Float64Array(count);
+      const frames = Array.from({ length: 100000 }, (_, i) => i);
+      window.values = new Float64Array(frames.length);
       window.values[55555] = 10;
+      window.many = Object.assign(Object.create(Object.getPrototypeOf(curves)), curves,
+        { person: { frames }, times: frames.map((i) => i * 1e-5), first: 0, last: frames.length - 1 });
     })()""")
     drawn = browser.run("window.many.path(window.values)")
     assert len(drawn) < 20_000 and drawn.count("M") == 1
     assert f" {browser.run('app.report.charts[0].curves.y(10).toFixed(1)')}" in drawn
+    clean(browser)
+
+
+def test_charts_of_a_long_clip_show_a_piece_at_a_time(browser: Browser, tmp_path: Path) -> None:
+    write_recording_report(tmp_path / "a.html", moves(1000))  # 40 s
+    browser.open(tmp_path / "a.html", 1300, 800)
+    shown = "(({ start, first, last }) => [start, first, last])(app.report.charts[0].curves)"
+    assert browser.run(shown) == [0, 0, 250]
+    browser.run("app.go(260)")
+    browser.settle()
+    assert browser.run(shown) == [10, 250, 500]
+    assert browser.run(f"{CHART.format(0)}.querySelector('.contact').getAttribute('d')").count("M") == 63
+    x = browser.run(f"Number({CHART.format(0)}.querySelector('.cursor').getAttribute('x1'))")
+    assert x == pytest.approx(34 + 318 * 0.04, abs=0.1)
+    browser.run("app.go(999)")
+    browser.settle()
+    assert browser.run(shown)[0] == 30
+    browser.run(
+        "(() => { const list = document.querySelector('.curves-note select'); list.value = 'Infinity';"
+        " list.dispatchEvent(new Event('change')); })()"
+    )
+    browser.settle()
+    assert browser.run(shown) == [0, 0, 999]
     clean(browser)
 
 

@@ -18,12 +18,11 @@ function niceStep(steps, span, most) { return steps.find((step) => span / step <
 class Curves {
   /** `values` by side: degrees of each row of `person`, NaN where not known. */
   constructor(data, person, values, colours) {
-    const { width, height, left, right, top, bottom } = CHART;
-    this.data = data;
+    const { width, height, top, bottom } = CHART;
     this.person = person;
+    this.values = values;
+    this.colours = colours;
     this.times = Array.from(person.frames, (frame) => data.times[frame]);
-    this.start = this.times[0];
-    this.span = Math.max(this.times.at(-1) - this.start, 1e-6);
     const known = Object.values(values).flatMap((own) => Array.from(own.filter(Number.isFinite)));
     let [low, high] = known.reduce(([a, b], value) => [Math.min(a, value), Math.max(b, value)], [Infinity, -Infinity]);
     if (!known.length) [low, high] = [0, 0];
@@ -31,15 +30,27 @@ class Curves {
     this.low = low - widen;
     this.high = high + widen;
     this.svg = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img" });
-    this.x = (time) => left + (time - this.start) / this.span * (width - left - right);
     this.y = (degrees) => top + (this.high - degrees) / (this.high - this.low) * (height - top - bottom);
-    this.drawGrid();
-    this.drawContacts(colours);
-    for (const [side, own] of Object.entries(values)) {
-      svg("path", { d: this.path(own), class: "curve", stroke: colours[side] }, this.svg);
-    }
-    this.cursor = svg("line", { y1: top, y2: height - bottom, class: "cursor" }, this.svg);
+    this.cursor = svg("line", { y1: top, y2: height - bottom, class: "cursor" });
+    this.draw(this.times[0], this.times.at(-1) - this.times[0]);
   }
+
+  /** Show `span` seconds from `start` on. */
+  draw(start, span) {
+    this.start = start;
+    this.span = Math.max(span, 1e-6);
+    this.first = lastUpTo(this.times, start);
+    this.last = lastUpTo(this.times, start + this.span);
+    this.svg.replaceChildren();
+    this.drawGrid();
+    this.drawContacts();
+    for (const [side, own] of Object.entries(this.values)) {
+      svg("path", { d: this.path(own), class: "curve", stroke: this.colours[side] }, this.svg);
+    }
+    this.svg.append(this.cursor);
+  }
+
+  x(time) { return CHART.left + (time - this.start) / this.span * (CHART.width - CHART.left - CHART.right); }
 
   drawGrid() {
     const { width, height, left, right, bottom } = CHART;
@@ -61,14 +72,14 @@ class Curves {
   }
 
   /** Bars along the lower edge while a foot is on the floor, left above right; and frames that were interpolated. */
-  drawContacts(colours) {
+  drawContacts() {
     const { height, top, bottom } = CHART;
     const bars = (isOn, y, tall, attributes) => {
       const pieces = [];
-      for (let row = 0; row < this.times.length; row++) {
+      for (let row = this.first; row <= this.last; row++) {
         if (!isOn(row)) continue;
         const first = row;
-        while (row + 1 < this.times.length && isOn(row + 1)) row++;
+        while (row < this.last && isOn(row + 1)) row++;
         const [from, to] = [this.edge(first - 1, first), this.edge(row, row + 1)];
         pieces.push(`M${from.toFixed(1)} ${y}h${Math.max(to - from, 0.5).toFixed(1)}`);
       }
@@ -78,26 +89,26 @@ class Curves {
     if (filled) bars((row) => filled[row] === 1, (top + height - bottom) / 2, height - bottom - top, { class: "filled" });
     if (!contacts) return;
     for (const [side, name] of ["left", "right"].entries()) {
-      bars((row) => contacts[2 * row + side] === 1, height - bottom - 8 + 5 * side, 4.5, { class: "contact", stroke: colours[name] });
+      bars((row) => contacts[2 * row + side] === 1, height - bottom - 8 + 5 * side, 4.5, { class: "contact", stroke: this.colours[name] });
     }
   }
 
-  /** Half-way between two rows, in px. */
+  /** Half-way between two rows, in px, but within the chart. */
   edge(before, after) {
-    const { times } = this;
-    return this.x((times[Math.max(before, 0)] + times[Math.min(after, times.length - 1)]) / 2);
+    const { times, first, last } = this;
+    return this.x((times[Math.max(before, first)] + times[Math.min(after, last)]) / 2);
   }
 
   /** A line with gaps where nothing is known or nobody was seen; of many rows the least and the most in each px. */
   path(values) {
     const { frames } = this.person;
     const columns = CHART.width - CHART.left - CHART.right;
-    const stride = Math.max(1, Math.floor(values.length / columns / 2));
+    const stride = Math.max(1, Math.floor((this.last - this.first) / columns / 2));
     const pieces = [];
     let last = null;
-    for (let row = 0; row < values.length; row += stride) {
+    for (let row = this.first; row <= this.last; row += stride) {
       const own = [];
-      for (let each = row; each < Math.min(row + stride, values.length); each++) if (Number.isFinite(values[each])) own.push(each);
+      for (let each = row; each < Math.min(row + stride, this.last + 1); each++) if (Number.isFinite(values[each])) own.push(each);
       if (!own.length) { last = null; continue; }
       const low = own.reduce((best, each) => (values[each] < values[best] ? each : best));
       const high = own.reduce((best, each) => (values[each] > values[best] ? each : best));
@@ -116,8 +127,17 @@ class Curves {
     const box = this.svg.getBoundingClientRect();
     const x = (clientX - box.left) / box.width * CHART.width;
     const time = this.start + (x - CHART.left) / (CHART.width - CHART.left - CHART.right) * this.span;
-    const row = lastUpTo(this.times, time);
-    return row + 1 < this.times.length && this.times[row + 1] - time < time - this.times[row] ? row + 1 : row;
+    const row = Math.max(lastUpTo(this.times, time), this.first);
+    return row < this.last && this.times[row + 1] - time < time - this.times[row] ? row + 1 : row;
+  }
+
+  /** Show the piece of `span` seconds that holds `time`, of pieces one after the other; all if it is that short. */
+  turnTo(time, span) {
+    const [begin, end] = [this.times[0], this.times.at(-1)];
+    if (end - begin <= span) span = end - begin;
+    const piece = Math.floor((Math.min(Math.max(time, begin), end - 1e-9) - begin) / Math.max(span, 1e-6));
+    const start = begin + Math.max(piece, 0) * span;
+    if (start !== this.start || Math.max(span, 1e-6) !== this.span) this.draw(start, span);
   }
 
   show(time) {

@@ -1,6 +1,7 @@
 // The report below the viewer: charts whose cursor is the viewer's frame, and rows of figures.
 
 const FIGURES = 12;
+const SPANS_S = [10, 60]; // of long clips, what charts show at a time
 const VIEWS = [["from the camera", (x, y, z) => [x, y]], ["from the picture's right", (x, y, z) => [z, y]]];
 
 class Report {
@@ -8,6 +9,7 @@ class Report {
     this.app = app;
     this.charts = [];
     this.figures = [];
+    this.span = Infinity; // seconds that charts show
     for (const own of raw.people) {
       const person = app.data.people[own.index];
       const section = document.querySelector(`#report .person[data-index="${own.index}"]`);
@@ -18,6 +20,7 @@ class Report {
         ...(person.filled && person.filled.includes(1) ? ["grey: interpolated"] : [])];
       section.querySelector(".curves-note").textContent =
         ["Click or drag in a chart to move the viewer", ...marks].join("; ");
+      this.addSpans(section.querySelector(".curves-note"), person);
       for (const panel of raw.panels) this.addChart(box, person, panel, own.degrees);
     }
     // The wheel turns the page; it zooms once the 3D view was clicked.
@@ -29,6 +32,24 @@ class Report {
       canvas.addEventListener("pointerdown", () => canvas.focus({ preventScroll: true }));
     }
     this.show();
+  }
+
+  /** Of a long clip a list: how much of it the charts show. */
+  addSpans(note, person) {
+    const { times } = this.app.data;
+    const long = times[person.frames.at(-1)] - times[person.frames[0]];
+    if (long <= 3 * SPANS_S[0]) return;
+    const list = document.createElement("select");
+    list.setAttribute("aria-label", "What charts show");
+    for (const span of SPANS_S) if (span < long) list.add(new Option(`${span} s`, span));
+    list.add(new Option("all", Infinity));
+    list.addEventListener("change", () => {
+      this.span = Number(list.value);
+      for (const other of document.querySelectorAll(".curves-note select")) other.value = list.value;
+      this.show();
+    });
+    this.span = SPANS_S[0];
+    note.append(" ", list);
   }
 
   addChart(box, person, panel, degrees) {
@@ -94,6 +115,7 @@ class Report {
     const { data, state } = this.app;
     const time = data.times[state.frame];
     for (const { person, curves, values, outputs } of this.charts) {
+      curves.turnTo(time, this.span);
       curves.show(time);
       const row = person.at(state.frame);
       for (const [side, output] of outputs) {
