@@ -25,6 +25,7 @@ MAKEFLAGS += --no-print-directory
 help:
 	@echo "make demo    3D pose of one photo (PHOTO=examples/person.jpg) into out/demo"
 	@echo "make test    run the tests"
+	@echo "make kill-test  end each command at KILLS=20 random moments, and hold what it leaves against an undisturbed run"
 	@echo "make check   formatting, lint and types"
 	@echo "make bench   run the benchmarks (BENCH=\"--photos FOLDER\"; benchmarks/README.md)"
 	@echo "make bench-peers  set up MediaPipe in .venv-peers, for make bench to compare with"
@@ -48,6 +49,11 @@ endif
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+KILLS ?= 20
+.PHONY: kill-test
+kill-test: $(READY)
+	LIFTWILD_KILLS=$(KILLS) $(BIN)/python -m pytest -s tests/interrupts
 
 check: $(READY)
 	$(BIN)/ruff format --check .

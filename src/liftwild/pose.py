@@ -123,7 +123,9 @@ class PoseTrack:
     ``joints_2d`` (T, J, 2), ``joints_3d`` (T, J, 3), ``confidence`` (T, J), ``boxes`` (T, 4), ``depth_sd_mm`` (T, J) or
     None, ``root_mm`` (T, 3) or None: as in ``Pose``. ``annotation_ids``: T of them, or None. ``scores`` (T,): as in
     ``Pose``, NaN where there is none, or None where there is none at all. ``inside``, ``visible`` (T, J) or None: as in
-    ``Pose``, NaN for a joint that the skeleton has and the network does not find.
+    ``Pose``, NaN for a joint that the skeleton has and the network does not find. ``filled`` (T,) bool or None: frames
+    in which the person was not seen, whose pose is interpolated. ``contacts`` (T, 2) bool or None: whether the left and
+    the right foot stand on something.
     """
 
     person_id: int
@@ -139,6 +141,8 @@ class PoseTrack:
     scores: np.ndarray | None = None
     inside: np.ndarray | None = None
     visible: np.ndarray | None = None
+    filled: np.ndarray | None = None
+    contacts: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.frames)

@@ -82,7 +82,7 @@ def test_repetitions_are_told(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (("clip.mp4",), "clip.mp4: poses are read from .json, .csv, .npz, .parquet, .bvh, .trc"),
-        (("gone.json",), "gone.json: cannot be read: No such file or directory"),
+        (("gone.json",), "gone.json: no such file"),
         (("clip.npz", "--person", "7"), "clip.npz has no person 7"),
         (("clip.npz", "--by", "knee"), "no angle 'knee'; there are pelvis_list, "),
         (("clip.npz", "-o", "a.txt"), "a.txt: -o is a .csv file"),

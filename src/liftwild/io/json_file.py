@@ -68,6 +68,9 @@ def _track(track: PoseTrack) -> dict[str, Any]:
     for name, digits in (("depth_sd_mm", 1), ("inside", 3), ("visible", 3), ("root_mm", 1)):
         if (values := getattr(track, name)) is not None:
             person[name] = _rounded(values, digits)
+    for name in ("filled", "contacts"):
+        if (flags := getattr(track, name)) is not None:
+            person[name] = flags.astype(int)
     return person
 
 
@@ -201,6 +204,7 @@ def _read_track(person: dict[str, Any], skeleton: Skeleton) -> PoseTrack:
         skeleton=skeleton,
         scores=None if np.isnan(scores).all() else scores,
         **{name: array(name, joints) for name in ("depth_sd_mm", "inside", "visible") if name in person},
+        **{name: array(name, *shape) > 0 for name, shape in (("filled", ()), ("contacts", (2,))) if name in person},
     )
 
 

@@ -23,7 +23,7 @@ METADATA = "liftwild"  # the array that comes first in the file, so that its fir
 
 ROWS = (
     "frame", "joints_2d", "joints_3d", "confidence", "depth_sd_mm", "root_mm", "box", "score", "inside", "visible",
-    "annotation_id", "has_annotation_id",
+    "filled", "contacts", "annotation_id", "has_annotation_id",
 )  # fmt: skip
 TRACK_HAS = ("depth_sd_mm", "root_mm", "annotation_ids")
 
@@ -61,6 +61,8 @@ def npz_bytes(recording: Recording, skeleton: Skeleton) -> bytes:
         "score": rows("scores"),
         "inside": rows("inside", joints),
         "visible": rows("visible", joints),
+        "filled": rows("filled"),  # 0 or 1
+        "contacts": rows("contacts", 2),
         "annotation_id": np.array([0 if value is None else value for value in flat_ids], np.int64),
         "has_annotation_id": np.array([value is not None for value in flat_ids], bool),
         # One row for each track, so that they are found again as they were.
@@ -103,6 +105,10 @@ def _recording(arrays: dict[str, np.ndarray], note: dict[str, Any]) -> Recording
         values = arrays[name][own] if name in arrays else np.empty(0)
         return None if np.isnan(values).all() else values
 
+    def flags(name: str, own: slice) -> np.ndarray | None:
+        values = known(name, own)
+        return None if values is None else values > 0
+
     each = (arrays[name].tolist() for name in ("track_person_id", "track_length", "track_has"))
     for person_id, length, (has_spread, has_root, has_ids) in zip(*each, strict=True):
         own = slice(start, start + length)
@@ -120,6 +126,8 @@ def _recording(arrays: dict[str, np.ndarray], note: dict[str, Any]) -> Recording
             scores=known("score", own),
             inside=known("inside", own),
             visible=known("visible", own),
+            filled=flags("filled", own),
+            contacts=flags("contacts", own),
         )
         tracks.append(track)
     if start != len(arrays["frame"]):

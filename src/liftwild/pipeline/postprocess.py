@@ -7,10 +7,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
+from liftwild.kinematics.contacts import sliding, with_contacts
+from liftwild.kinematics.foot_lock import hold_feet
 from liftwild.pipeline.options import PlacingCamera, PoseOptions
 from liftwild.placement.body_height import sized
+from liftwild.placement.floor import level
 from liftwild.placement.root_translation import located
+from liftwild.placement.steady_root import steady_root
 from liftwild.pose import Recording
+from liftwild.tracking.filters import GAP_S
+from liftwild.tracking.gaps import fill_gaps
+from liftwild.tracking.sides import put_sides_right
 from liftwild.tracking.smoothing import Steadiness, smooth_recording, steadiness
 
 
@@ -20,10 +27,11 @@ class Smoothed(NamedTuple):
     recording: Recording
     before: Steadiness
     after: Steadiness | None
+    notes: tuple[str, ...]
 
     def report(self) -> list[str]:
-        """A line for each measure of shaking."""
-        return _shaking(self.before, self.after)
+        """A line for each measure of shaking, and for what else was done."""
+        return [*_shaking(self.before, self.after), *self.notes]
 
 
 def postprocess_photo(recording: Recording, camera: PlacingCamera, options: PoseOptions) -> Recording:
@@ -32,15 +40,57 @@ def postprocess_photo(recording: Recording, camera: PlacingCamera, options: Pose
 
 
 def postprocess_clip(recording: Recording, options: PoseOptions) -> Smoothed:
-    """A clip's people placed, smoothed and sized."""
+    """A clip's people placed, smoothed, on feet that do not slide, and sized."""
     placed = _placed(recording, options.camera_of(recording.width, recording.height))
     before = steadiness(placed)
     if not options.smooth:
-        return Smoothed(_sized(placed, options), before, None)
-    smoothed = smooth_recording(placed)
-    after = steadiness(smoothed)
-    said = "; ".join(_shaking(before, after))
-    return Smoothed(_sized(replace(smoothed, steps=(*smoothed.steps, said)), options), before, after)
+        return Smoothed(_sized(placed, options), before, None, ())
+    whole, notes = _mended(placed)
+    smoothed = smooth_recording(whole, options.time_filter)
+    standing = _standing(smoothed)
+    after = steadiness(standing)
+    feet = _feet(whole, standing)
+    said = "; ".join([*_shaking(before, after), *notes, *feet])
+    final = _sized(replace(standing, steps=(*standing.steps, said)), options)
+    return Smoothed(final, before, after, (*notes, *feet))
+
+
+def _mended(recording: Recording) -> tuple[Recording, list[str]]:
+    """``recording`` with sides put right and short gaps filled, and what there was to do."""
+    times, tracks = recording.times_s, []
+    exchanged = filled = 0
+    for track in recording.tracks:
+        mended, count = put_sides_right(track, times)
+        exchanged += count
+        mended, count = fill_gaps(mended, times)
+        filled += count
+        tracks.append(mended)
+    notes = [f"left and right exchanged back in {exchanged} poses"] if exchanged else []
+    notes += [f"{filled} poses interpolated in gaps of at most {GAP_S:g} s"] if filled else []
+    steps = ("sides that jump are put right, short gaps filled",) if notes else ()
+    return replace(recording, tracks=tuple(tracks), steps=(*recording.steps, *steps)), notes
+
+
+def _standing(recording: Recording) -> Recording:
+    """``recording`` with steady depths, and feet that stay where they stand."""
+    camera, times = recording.camera, recording.times_s
+    if camera is None:
+        return recording
+    steady = replace(recording, tracks=tuple(steady_root(track, times, camera) for track in recording.tracks))
+    down = level(steady).turn[1]
+    tracks = tuple(hold_feet(with_contacts(track, times, down), times) for track in steady.tracks)
+    steps = (*recording.steps, "depth of the root steadied; feet held where they stand, by root, hips and knees")
+    return replace(steady, tracks=tracks, steps=steps)
+
+
+def _feet(before: Recording, after: Recording) -> list[str]:
+    """A line on how far feet slide while they stand, ``before`` and ``after``, of the same frames."""
+    bare = zip(before.tracks, after.tracks, strict=True)
+    first = sliding(tuple(replace(track, contacts=then.contacts) for track, then in bare))
+    then = sliding(after.tracks)
+    if not then.contacts:
+        return []
+    return [f"feet slide in {then.contacts} contacts: {first.mm:,.0f} -> {then.mm:,.0f} mm"]
 
 
 def _placed(recording: Recording, camera: PlacingCamera) -> Recording:

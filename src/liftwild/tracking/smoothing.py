@@ -1,4 +1,4 @@
-"""Steadier tracks: the One-Euro filter over time, and one skeleton for a whole clip.
+"""Steadier tracks: filtered over time, and one skeleton for a whole clip.
 
 docs/video.md says what the numbers are and on what they were chosen.
 """
@@ -7,28 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 
 from liftwild.pose import PoseTrack, Recording
 from liftwild.skeleton import Skeleton
+from liftwild.tracking.filters import GAP_S, Butterworth, Filter, spans
 
-
-@dataclass(frozen=True)
-class OneEuro:
-    """What the One-Euro filter (Casiez, Roussel and Vogel, CHI 2012) is set to.
-
-    ``min_cutoff_hz``: cutoff of a joint at rest; lower is calmer. ``beta_hz_per_mm_s``: how much the cutoff rises for
-    each mm/s of the joint's speed; higher lags less. ``speed_cutoff_hz``: cutoff of the speed itself.
-    """
-
-    min_cutoff_hz: float = 1.0
-    beta_hz_per_mm_s: float = 0.002
-    speed_cutoff_hz: float = 1.0
-
-
-GAP_S = 0.5  # over a longer gap nothing is filtered: the person was lost, or the picture cut
 MIN_TRUST = 0.1  # of a joint that the network is not sure of at all
 FLAT_WEIGHT = 4.0  # how much dearer a mm across the picture is than one in depth, when bones get their lengths
 
@@ -44,97 +29,42 @@ class Steadiness:
     bone_spread: float
 
 
-def smooth_recording(recording: Recording) -> Recording:
+def smooth_recording(recording: Recording, settings: Filter | None = None) -> Recording:
     """``recording`` with every track smoothed and given one skeleton, and ``steps`` that say so."""
-    settings = OneEuro()
-    tracks = tuple(with_one_skeleton(smooth_track(track, recording.times_s)) for track in recording.tracks)
+    settings = settings or Butterworth()
+    tracks = tuple(with_one_skeleton(smooth_track(track, recording.times_s, settings)) for track in recording.tracks)
     steps = (
-        f"smoothed with a One-Euro filter, forward and backward, averaged: cutoff {settings.min_cutoff_hz:g} Hz plus "
-        f"{settings.beta_hz_per_mm_s:g} Hz for each mm/s, speed at {settings.speed_cutoff_hz:g} Hz",
+        settings.in_words(),
         "one skeleton for each person: bones keep their median length over the clip, depths give way before x and y",
     )
     return replace(recording, tracks=tracks, steps=(*recording.steps, *steps))
 
 
-def smooth_track(track: PoseTrack, times_s: np.ndarray) -> PoseTrack:
+def smooth_track(track: PoseTrack, times_s: np.ndarray, settings: Filter | None = None) -> PoseTrack:
     """``track`` filtered over time, in 2D and 3D; ``times_s`` (F,): when each frame of the clip is shown, s.
 
     2D goes through the same filter in mm, at the person's median scale over the track. Joints that are NaN stay so.
-    Confidence and chances stay those of each frame.
+    Confidence and chances stay those of each frame. ``settings``: None is Butterworth by residual analysis.
     """
-    settings = OneEuro()
+    settings = settings or Butterworth()
     times = np.asarray(times_s, dtype=np.float64)[track.frames]
     px_per_mm = _px_per_mm(track)
     joints_2d, joints_3d = np.array(track.joints_2d, np.float64), np.array(track.joints_3d, np.float64)
     roots = None if track.root_mm is None else np.array(track.root_mm, np.float64)
     trust = _trust(track.confidence)
     for span in spans(times):
-        joints_3d[span] = both_ways(joints_3d[span], times[span], settings, trust[span])
+        joints_3d[span] = settings(joints_3d[span], times[span], trust[span])
         if px_per_mm > 0:
-            joints_2d[span] = both_ways(joints_2d[span] / px_per_mm, times[span], settings, trust[span]) * px_per_mm
+            joints_2d[span] = settings(joints_2d[span] / px_per_mm, times[span], trust[span]) * px_per_mm
         if roots is not None:
-            roots[span] = both_ways(roots[span], times[span], settings)
+            roots[span] = settings(roots[span], times[span], None)
     return replace(track, joints_2d=joints_2d, joints_3d=joints_3d, root_mm=roots)
-
-
-def both_ways(
-    values: np.ndarray, times_s: np.ndarray, settings: OneEuro, trust: np.ndarray | None = None
-) -> np.ndarray:
-    """The mean of ``one_euro`` over ``values`` (T, ..., D) and over them backward: neither lags behind the other."""
-    back = None if trust is None else trust[::-1]
-    forward = one_euro(values, times_s, settings, trust)
-    backward = one_euro(values[::-1], -np.asarray(times_s)[::-1], settings, back)[::-1]
-    return (forward + backward) / 2
-
-
-def one_euro(values: np.ndarray, times_s: np.ndarray, settings: OneEuro, trust: np.ndarray | None = None) -> np.ndarray:
-    """``values`` (T, ..., D) in mm, taken at rising ``times_s`` (T,), through the One-Euro filter: the same shape.
-
-    The cutoff follows the speed of the point as a whole, so that the result turns with the axes. Each step knows its
-    own length, so the frame rate may vary. ``trust`` (T, ...) in (0, 1] shortens the way to a value that far; None
-    is 1, the filter as published. A point that is NaN stays so; the next one goes on from the last before it.
-    """
-    out = np.array(values, dtype=np.float64)
-    if len(out) < 2:
-        return out
-    part = np.ones((*out.shape[:-1], 1)) if trust is None else np.asarray(trust, np.float64)[..., None]
-    state, speed = out[0].copy(), np.zeros_like(out[0])
-    last = np.where(np.isnan(state).any(-1, keepdims=True), np.nan, times_s[0])  # when each point was last seen
-    for i in range(1, len(out)):
-        value = out[i]
-        new = np.isnan(state).any(-1, keepdims=True)
-        seen = ~np.isnan(value).any(-1, keepdims=True)
-        step = np.maximum(times_s[i] - np.where(np.isnan(last), times_s[i], last), 1e-6)
-        measured = np.where(seen & ~new, value - state, 0.0) / step
-        smoothed = _follow(speed, measured, _share(settings.speed_cutoff_hz, step) * part[i])
-        cutoff = settings.min_cutoff_hz + settings.beta_hz_per_mm_s * np.linalg.norm(smoothed, axis=-1, keepdims=True)
-        moved = _follow(state, value, _share(cutoff, step) * part[i])
-        speed = np.where(seen & ~new, smoothed, speed)
-        state = np.where(seen, np.where(new, value, moved), state)
-        last = np.where(seen, times_s[i], last)
-        out[i] = np.where(seen, state, np.nan)
-    return out
 
 
 def _trust(confidence: np.ndarray) -> np.ndarray:
     """How far (T, J) each measurement moves the filter: its confidence over the joint's median, at most 1."""
     usual = np.maximum(np.median(confidence, axis=0), 1e-6)
     return np.clip(confidence / usual, MIN_TRUST, 1.0)
-
-
-def _share(cutoff_hz: np.ndarray | float, step_s: np.ndarray) -> np.ndarray:
-    """How much of the way to a new value a low-pass filter goes in one step."""
-    return 1 / (1 + 1 / (2 * np.pi * np.asarray(cutoff_hz) * step_s))
-
-
-def _follow(state: np.ndarray, value: np.ndarray, share: np.ndarray) -> np.ndarray:
-    return state + share * (value - state)
-
-
-def spans(times_s: np.ndarray) -> list[slice]:
-    """Stretches of ``times_s`` (T,) without a gap of more than ``GAP_S``."""
-    cuts = [0, *(np.flatnonzero(np.diff(times_s) > GAP_S) + 1), len(times_s)]
-    return [slice(int(start), int(stop)) for start, stop in pairwise(cuts) if stop > start]
 
 
 def _px_per_mm(track: PoseTrack) -> float:

@@ -66,7 +66,9 @@ def without_strays(track: PoseTrack, times_s: np.ndarray, step_s: float) -> Pose
 
 def taken(track: PoseTrack, rows: np.ndarray) -> PoseTrack:
     """The poses of ``track`` at ``rows`` (N,) alone."""
-    arrays: dict[str, Any] = {name: getattr(track, name) for name in (*ARRAYS, "scores", "boxes", "frames")}
+    arrays: dict[str, Any] = {
+        name: getattr(track, name) for name in (*ARRAYS, "scores", "boxes", "frames", "filled", "contacts")
+    }
     changed: dict[str, Any] = {name: None if own is None else own[rows] for name, own in arrays.items()}
     if track.annotation_ids is not None:
         changed["annotation_ids"] = tuple(track.annotation_ids[row] for row in rows.tolist())
