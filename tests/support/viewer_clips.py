@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -62,9 +63,8 @@ def on_feet(recording: Recording, index: int) -> Recording:
     track = recording.tracks[index]
     left = np.arange(len(track)) // 2 % 2 == 0
     filled = np.arange(len(track)) == 2
-    for name, values in (("contacts", np.stack([left, ~left], axis=1)), ("filled", filled)):
-        object.__setattr__(track, name, values)
-    return recording
+    track = dataclasses.replace(track, contacts=np.stack([left, ~left], axis=1), filled=filled)
+    return dataclasses.replace(recording, tracks=(*recording.tracks[:index], track, *recording.tracks[index + 1 :]))
 
 
 def moves(count: int = 60) -> Recording:

@@ -72,8 +72,8 @@ def test_the_page_asks_for_nothing_and_no_name_breaks_out() -> None:
 def test_steps_are_reported_where_contacts_show_some() -> None:
     recording = moves(200)
     left = np.arange(200) // 13 % 2 == 0  # a stride lasts 26 frames, 1.04 s
-    object.__setattr__(recording.tracks[0], "contacts", np.stack([left, ~left], axis=1))
-    text = words(report_page(recording))
+    track = dataclasses.replace(recording.tracks[0], contacts=np.stack([left, ~left], axis=1))
+    text = words(report_page(dataclasses.replace(recording, tracks=(track,))))
     assert "stride time, s 1.04 ± 0.00 (6) 1.04 ± 0.00 (" in text and "115 steps a minute" in text
     assert "stance, % of the stride 50 ± 0" in text
     assert "Steps" not in words(report_page(moves()))

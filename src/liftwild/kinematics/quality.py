@@ -43,7 +43,7 @@ def track_quality(recording: Recording, track: PoseTrack, unsure_below: float) -
     unsure = (track.confidence < unsure_below) & known
     outside = _outside(recording, track)
     often = np.argsort(-outside.sum(axis=0), kind="stable")
-    filled = getattr(track, "filled", None)
+    filled = track.filled
     span = np.arange(track.frames[0], track.frames[-1] + 1) if len(track) else np.zeros(0, int)
     return TrackQuality(
         unsure=_share(unsure.sum(), known.sum()),

@@ -124,7 +124,7 @@ def _range_table(angles: JointAngles) -> str:
 
 def _gait_table(recording: Recording, track: PoseTrack) -> str:
     """Steps and strides, where the feet's contacts are known and there are some."""
-    contacts = getattr(track, "contacts", None)
+    contacts = track.contacts
     if contacts is None or track.skeleton != MPII_16 or len(track) < 2:
         return ""
     steps: Gait = gait(track, recording.times_s, contacts)

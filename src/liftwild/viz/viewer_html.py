@@ -168,8 +168,8 @@ def _person(track: PoseTrack, placed: bool) -> dict[str, Any]:
         "inside": known(track.inside, SHARE),
         "visible": known(track.visible, SHARE),
         "root": known(track.root_mm, MM) if placed else None,
-        "contacts": known(getattr(track, "contacts", None), 1),
-        "filled": known(getattr(track, "filled", None), 1),
+        "contacts": known(track.contacts, 1),
+        "filled": known(track.filled, 1),
     }
 
 

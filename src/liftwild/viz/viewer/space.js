@@ -5,6 +5,7 @@ const MOST_CELLS = 16;
 const FIELD_DEG = 30;
 const BONE_M = 0.016;
 const JOINT_M = 0.025;
+const ANKLE_M = 0.08; // above the sole
 const SOLE_M = [0.11, 0.008, 0.11]; // of the mark below a foot that is on the floor
 const FOLLOW_S = 0.3; // before and after, for where a person is who is followed
 
@@ -177,7 +178,8 @@ class Space {
         const foot = person.feet[side];
         mark.visible = standing.includes(foot) && seen[foot];
         if (!mark.visible) return;
-        mark.position.set(body.places[foot].x, this.level, body.places[foot].z);
+        const { x, y, z } = body.places[foot];
+        mark.position.set(x, Math.max(this.level, y - ANKLE_M), z); // not all stand on the floor
         mark.material = this.paints[person.sides[foot]][pale ? 1 : 0];
       });
       person.bones.forEach(([child, parent], bone) => {
