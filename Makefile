@@ -20,19 +20,21 @@ endif
 export PHOTO
 
 MAKEFLAGS += --no-print-directory
-.PHONY: help demo test check bench bench-ablation wheel clean
+.PHONY: help demo test test-lowest fuzz check bench bench-ablation wheel clean
 
 help:
 	@echo "make demo    3D pose of one photo (PHOTO=examples/person.jpg) into out/demo"
 	@echo "make test    run the tests"
 	@echo "make kill-test  end each command at KILLS=20 random moments, and hold what it leaves against an undisturbed run"
+	@echo "make test-lowest  tests with the lowest versions of other libraries (Python 3.11)"
+	@echo "make fuzz    read N=10000 damaged files of all kinds"
 	@echo "make check   formatting, lint and types"
 	@echo "make bench   run the benchmarks (BENCH=\"--photos FOLDER\"; benchmarks/README.md)"
 	@echo "make bench-peers  set up MediaPipe in .venv-peers, for make bench to compare with"
 	@echo "make bench-ablation  the paper's four ablations on rendered people and photos, small: runs/ablation (docs/paper-tables.md)"
 	@echo "make check-opensim, make check-blender  have OpenSim and Blender read files of the example clip"
 	@echo "make wheel   build the wheel into dist/ and try it in an empty environment"
-	@echo "make clean   remove .venv, .venv-peers, dist/, out/demo and caches"
+	@echo "make clean   remove .venv, .venv-peers, .venv-lowest, dist/, out/demo and caches"
 
 demo: $(READY)
 	$(BIN)/liftwild predict --view -o out/demo -- "$$PHOTO"
@@ -54,6 +56,30 @@ KILLS ?= 20
 .PHONY: kill-test
 kill-test: $(READY)
 	LIFTWILD_KILLS=$(KILLS) $(BIN)/python -m pytest -s tests/interrupts
+# The rooms that lean most on other libraries, with the lowest versions that pyproject.toml allows. Golden losses are of the
+# torch in constraints.txt; Python 3.11 alone has wheels of all of them.
+LOWEST := .venv-lowest
+LOWEST_TESTS := tests/network tests/io tests/media tests/data tests/inference tests/detection tests/evaluation tests/viz \
+    tests/training/test_training.py tests/pipeline/test_predict.py tests/test_weights.py tests/test_crop.py
+test-lowest: $(LOWEST)/.ready
+	$(LOWEST)/bin/python -m pytest --deselect tests/training/test_training.py::test_golden_losses $(LOWEST_TESTS)
+
+$(LOWEST)/.ready: pyproject.toml scripts/lowest.py
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if v == (3, 11) else \
+	    "make test-lowest needs Python 3.11, but $(PYTHON) is %d.%d: make PYTHON=python3.11 test-lowest" % v)'
+	@rm -f $@
+	$(PYTHON) -m venv --clear $(LOWEST)
+	@echo '*' > $(LOWEST)/.gitignore
+	$(PYTHON) scripts/lowest.py > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip install -qq --disable-pip-version-check -c $(LOWEST)/constraints.txt \
+	    -e '.[train,datasets,parquet,pandas,figures,openvino,onnx,heic]' pytest hypothesis
+	@touch $@
+
+# What fails is kept in tests/fuzz/cases. Another SEED gives other cases.
+N ?= 10000
+SEED ?= 1
+fuzz: $(READY)
+	$(BIN)/python -m tests.support.fuzz.hunt $(N) --seed $(SEED)
 
 check: $(READY)
 	$(BIN)/ruff format --check .
@@ -116,7 +142,7 @@ wheel: $(READY)
 	scripts/check_wheel.sh dist
 
 clean:
-	rm -rf $(VENV) .venv-peers .venv-opensim .venv-blender dist out/demo $(CHECKED) .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-peers .venv-opensim .venv-blender $(LOWEST) dist out/demo $(CHECKED) .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src tests benchmarks scripts -name __pycache__ -type d -exec rm -rf {} +
 
 # The mark is removed first and written last: a set-up that was interrupted starts over.

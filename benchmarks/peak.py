@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from clock import Job, Times
 from torch import nn
 
-from liftwild.inference.openvino_runtime import openvino_core
+from liftwild.errors import LiftwildError
+from liftwild.inference.openvino_runtime import import_openvino, openvino_core
 
 SIDE = 2048  # of the matrices
 CHANNELS, CELLS, LAYERS = 256, 64, 4  # of the convolutions, one after the other, batch 1
@@ -41,10 +43,10 @@ def torch_jobs(precision: str, device: str = "cpu") -> dict[str, Job]:
 def openvino_jobs(precision: str) -> dict[str, Job]:
     """The two kernels in OpenVINO, by name; nothing where it is not installed."""
     try:
-        import openvino as ov
-        from openvino import opset13 as op
-    except ImportError:
+        ov = import_openvino()
+    except LiftwildError:
         return {}
+    op = ov.opset13
     core = openvino_core()
     settings: dict[str, str | int] = {
         "PERFORMANCE_HINT": "LATENCY",
@@ -53,7 +55,7 @@ def openvino_jobs(precision: str) -> dict[str, Job]:
     }
     rng = np.random.default_rng(0)
 
-    def job(result: ov.Node, given: ov.Node) -> Job:
+    def job(result: Any, given: Any) -> Job:
         model = ov.Model([op.result(result)], [given])
         request = core.compile_model(model, "CPU", settings).create_infer_request()
         values = rng.random(tuple(given.shape), np.float32)

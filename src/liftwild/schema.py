@@ -13,6 +13,7 @@ import math
 import os
 import re
 import stat
+import sys
 import types
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -251,6 +252,10 @@ def load_arrays(
                 for name in arrays.files:
                     if names is None or name in (*names, *optional):
                         found[name] = arrays[name]
+                        if not isinstance(found[name], np.ndarray):  # bytes, where its header is no array's
+                            raise ValueError(f"{name} is no array")
+                        if not _is_text(found[name]):
+                            raise ValueError(f"{name} holds letters that there are not")
         except LiftwildError:
             raise
         except Exception as error:  # zipfile, zlib and numpy raise whatever a broken file leads them to
@@ -261,3 +266,11 @@ def load_arrays(
             why = shorter(str(error), 200) or type(error).__name__
             raise LiftwildError(f"{path} is no .npz file, or damaged: {why}") from None
     return found
+
+
+def _is_text(values: np.ndarray) -> bool:
+    """Whether an array, if it is one of text, holds numbers of letters alone; Python fails on others."""
+    if values.dtype.kind != "U" or not values.dtype.itemsize:
+        return True
+    letters = np.ascontiguousarray(values).reshape(-1).view(np.dtype(np.uint32).newbyteorder(values.dtype.byteorder))
+    return bool((letters <= sys.maxunicode).all())

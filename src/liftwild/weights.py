@@ -229,6 +229,8 @@ def filled(make: Callable[[], Network], path: Path, files: Sequence[Path]) -> Ne
                     raise ValueError(f"{strange} is {shapes[strange]}, not {expected.get(strange, 'part of it')}")
                 for name in shapes:
                     found = tensors.get_tensor(name)
+                    if not bool(torch.isfinite(found).all()):
+                        raise ValueError(f"{name} holds NaN or infinity")
                     state[name] = found.to(torch.float32 if found.is_floating_point() else found.dtype, copy=True)
         net.load_state_dict(state, strict=True, assign=True)
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:

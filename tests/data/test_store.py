@@ -119,13 +119,13 @@ def test_a_small_person_keeps_the_very_pixels_of_the_photo() -> None:
     low, high = joints.min(axis=0), joints.max(axis=0)
     one = replace(sample(0, three=False), image=image, joints_2d=joints, box=(*low, *(high - low)))
     row = stored_row(one)
-    cut = cv2.imdecode(np.frombuffer(row["image"], np.uint8), cv2.IMREAD_COLOR_RGB)
+    cut = cv2.imdecode(np.frombuffer(row["image"], np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1]
     side = int(np.ceil(max(one.box[2:]) * 1.875))
     assert cut.shape == (side, side, 3) and row["crop"][2] == side
     x, y = (round(value - side / 2) for value in row["crop"][:2])
     expected = image[y : y + side, x : x + side]
     done, jpeg = cv2.imencode(".jpg", expected[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
-    assert done and np.array_equal(cut, cv2.imdecode(jpeg, cv2.IMREAD_COLOR_RGB))
+    assert done and np.array_equal(cut, cv2.imdecode(jpeg, cv2.IMREAD_COLOR)[:, :, ::-1])
     assert np.allclose(np.reshape(row["joints_2d"], (J, 2)), joints - (x, y), atol=1e-5)
 
 

@@ -216,7 +216,7 @@ def test_people_of_one_photo_go_in_batches_that_fit_in_memory(
 
     monkeypatch.setattr(Estimator, "crop_people", crop_people)
     (path,) = photos(tmp_path, 1)
-    everybody = [Detection((float(n), 0.0, 10.0, 40.0), 0.9) for n in range(10)]
+    everybody = [Detection((3.0 * n, 0.0, 10.0, 40.0), 0.9) for n in range(10)]
     said: list[str] = []
     (result,) = predict_photos(
         estimator, [path], PersonSelection(detector=Finds(lambda image: everybody)), PoseOptions(), False, said.append

@@ -91,7 +91,7 @@ BVH_FAULTS = {
     "no time": (lambda t: t.replace("0.04", "0"), "line 23: Frame Time should be above 0"),
     "odd row": (lambda t: t.replace("1 2 3 0 0 0", "1 2 3 0 0", 1), "line 24: 9 numbers in frame 1"),
     "nan": (lambda t: t.replace("1 2 3 90", "1 nan 3 90"), "line 25: a value of frame 2 is NaN"),
-    "infinite": (lambda t: t.replace("1 2 3 90", "1 2 3 1e999"), "line 25: a value of frame 2 is NaN or inf"),
+    "infinite": (lambda t: t.replace("1 2 3 90", "1 2 3 1e10"), "line 25: a value of frame 2 is NaN or too large"),
     "comma": (lambda t: t.replace("1 2 3 90", "1 2,5 3 90"), "line 25: '2,5' is no number; write decimals with a dot"),
     "word": (lambda t: t.replace("OFFSET 0 10", "OFFSET 0 ten"), "line 8: 'ten' is no number"),
     "nan offset": (lambda t: t.replace("OFFSET 0 10", "OFFSET 0 nan"), "line 8: 'nan' is no number"),

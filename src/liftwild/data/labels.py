@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from liftwild.boxes import Box, joints_box
-from liftwild.camera import Camera
+from liftwild.camera import FARTHEST_MM, FARTHEST_PX, Camera
 from liftwild.sample import Sample
 from liftwild.skeleton import MADE_UP_JOINTS, MPII_16, match_names
 
@@ -112,16 +112,18 @@ def labelled_sample(
     """A sample from joints (K, 2) in px and (K, 3) in mm of a joint set that ``match`` maps (``positions``).
 
     ``joints_2d`` None: only the 3D joints are known. ``valid`` (K,) bool: which 2D joints are known, all that are
-    finite by default. Without ``box`` it is that of the labelled joints. The rest as in ``Sample``. A ``Skip`` for
+    numbers by default. Without ``box`` it is that of the labelled joints. The rest as in ``Sample``. A ``Skip`` for
     somebody whose joints or box cannot be of this photo.
     """
     here, seen = np.zeros((len(match), 2)), np.zeros(len(match), dtype=bool)
     if joints_2d is not None:
-        known = np.isfinite(joints_2d).all(axis=1) & (True if valid is None else valid)
+        known = _near(joints_2d, FARTHEST_PX) & (True if valid is None else valid)
         here, seen = to_mpii(match, joints_2d, known)
     space, depth_valid = np.zeros((len(match), 3)), np.zeros(len(match), dtype=bool)
     if joints_3d is not None:
-        space, depth_valid = to_mpii(match, joints_3d, np.isfinite(joints_3d).all(axis=1))
+        space, depth_valid = to_mpii(match, joints_3d, _near(joints_3d, FARTHEST_MM))
+    if spine_3d is not None and not _near(spine_3d, FARTHEST_MM):
+        spine_3d = None
     box = box or joints_box(here[seen])
     if box is None or max(seen.sum(), depth_valid.sum()) < MIN_JOINTS:
         return Skip(source, annotation_id, "too few joints labelled")
@@ -136,3 +138,8 @@ def labelled_sample(
         image, here, seen, space, depth_valid, camera, box, source, annotation_id, subject, group, head_size_px,
         spine_3d=spine_3d,
     )  # fmt: skip
+
+
+def _near(joints: np.ndarray, farthest: float) -> np.ndarray:
+    """Which joints (..., D) are known and where one can be."""
+    return (np.abs(joints) <= farthest).all(axis=-1)  # NaN is not

@@ -23,6 +23,7 @@ from liftwild.crop import BOX_MARGIN, Crop, transform
 from liftwild.data.arrow_file import checksum, image_checksums, read_arrow, write_batch
 from liftwild.errors import LiftwildError
 from liftwild.files import atomic_path, check_output, writing
+from liftwild.media.library_noise import without_noise
 from liftwild.sample import Sample
 from liftwild.schema import shown
 from liftwild.skeleton import MPII_16, SCALE_BONES
@@ -266,8 +267,9 @@ class Store:
         row = {name: self._table[name][index] for name in SCHEMA.names}
         encoded = np.frombuffer(row["image"].as_buffer(), dtype=np.uint8)
         whole = self._checksums[index] in (None, checksum(row["image"].as_buffer()))
-        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if whole and len(encoded) else None
-        if image is None:
+        with without_noise() as noise:
+            image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if whole and len(encoded) else None
+        if image is None or noise.damage:
             raise LiftwildError(f"{self.path}: the picture of row {index} is broken; prepare the store again")
 
         def numbers(name: str, dtype: type = np.float64) -> np.ndarray:

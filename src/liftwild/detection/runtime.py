@@ -14,6 +14,7 @@ from liftwild.detection.network import DetectorMaps, DetectorNet, split_cells
 from liftwild.inference.onnx_recorder import recorded
 from liftwild.inference.onnx_runtime import onnx_session
 from liftwild.inference.openvino_runtime import chosen_precision, openvino_core, openvino_request
+from liftwild.inference.runtime import check_process
 from liftwild.inference.runtime_kinds import AUTO, RUNTIMES
 from liftwild.inference.runtimes import check_runtime, fastest, first_of
 
@@ -38,7 +39,8 @@ class DetectorRuntime:
     bins: int
 
     def __call__(self, pixels: np.ndarray) -> DetectorMaps:
-        """What the network says of pictures (B, S, S, 3) uint8 RGB."""
+        """What the network says of pictures (B, S, S, 3) uint8 RGB. LiftwildError as of ``check_process``."""
+        check_process()
         return split_cells(self.cells(pixels), self.bins)
 
 

@@ -135,7 +135,8 @@ def _mean_error(measured: Measured, error: Callable[[np.ndarray, np.ndarray, np.
     if not usable.any():
         return Value(math.nan, 0)
     errors = error(measured.pred_3d[usable], measured.true_3d[usable], measured.valid_3d[usable])
-    return Value(float(np.nanmean(errors)), int(np.isfinite(errors).sum()))
+    known = errors[np.isfinite(errors)]  # none where all joints lie in one place
+    return Value(float(known.mean()) if len(known) else math.nan, len(known))
 
 
 def _mpjpe(measured: Measured) -> Value:

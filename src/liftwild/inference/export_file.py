@@ -19,7 +19,7 @@ from liftwild.crop import BOX_MARGIN, Crop
 from liftwild.errors import LiftwildError, reason_of
 from liftwild.files import staging, writing
 from liftwild.inference.onnx_graph import CROPS, INSIDE, JOINTS, LOG_SPREAD, VISIBLE
-from liftwild.inference.openvino_runtime import openvino_core
+from liftwild.inference.openvino_runtime import import_openvino, openvino_core
 from liftwild.inference.runtime import Runtime, find_device, infer_crops
 from liftwild.inference.runtimes import FORMAT, VERSION, open_runtime
 from liftwild.inference.torch_runtime import TorchRuntime
@@ -197,10 +197,7 @@ def _write_onnx(path: Path, graph: bytes, told: Mapping[str, str]) -> None:
 
 
 def _write_openvino(path: Path, graph: bytes, told: Mapping[str, str]) -> None:
-    try:
-        import openvino
-    except ImportError as error:
-        raise LiftwildError(f"--to openvino needs OpenVINO ({error}): pip install 'liftwild[openvino]'") from None
+    openvino = import_openvino()
     model = openvino_core().read_model(graph)
     try:
         openvino.save_model(model, path, compress_to_fp16=False)

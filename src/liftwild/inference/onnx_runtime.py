@@ -20,6 +20,7 @@ def onnx_session(graph: bytes) -> Any:
         import onnxruntime
     except ImportError as error:
         raise LiftwildError(f"it needs ONNX Runtime ({error}): pip install 'liftwild[onnx]'") from None
+    onnxruntime.disable_telemetry_events()  # usage reports, which its builds for Windows have
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = torch.get_num_threads()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any
 
@@ -17,16 +18,28 @@ _CORES: list[Any] = []  # one at most, and it stays
 _MAKES_CORE = threading.Lock()
 
 
+def import_openvino() -> Any:
+    """The package ``openvino``, whose usage reports are shut off. LiftwildError without it.
+
+    Importing it as it is starts a process that sends an event to a server and writes into ``~/intel``. Without the
+    package ``openvino_telemetry`` it does neither, and nothing else is missing: so that package is hidden from this
+    process for good.
+    """
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # importing it is an ImportError from now on
+    try:
+        import openvino
+    except ImportError as error:
+        raise LiftwildError(f"it needs OpenVINO ({error}): pip install 'liftwild[openvino]'") from None
+    return openvino
+
+
 def openvino_core() -> Any:
     """OpenVINO's Core, one for the whole process. LiftwildError without OpenVINO.
 
     Each Core that uses the CPU gives its thread a stack for signal handlers, and when it goes puts back the one before:
     that of a Core that is gone, if there were several. The next Ctrl-C, or worker that ends, then is a crash.
     """
-    try:
-        import openvino
-    except ImportError as error:
-        raise LiftwildError(f"it needs OpenVINO ({error}): pip install 'liftwild[openvino]'") from None
+    openvino = import_openvino()
     with _MAKES_CORE:
         if not _CORES:
             _CORES.append(openvino.Core())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from typing import Protocol
 
 import numpy as np
@@ -31,6 +32,23 @@ class Runtime(Protocol):
         ...
 
 
+_USED_IN: list[int] = []  # the process that networks first ran in; one at most
+
+
+def check_process() -> None:
+    """LiftwildError in a process that was forked from one in which networks ran.
+
+    The threads of torch, OpenVINO and ONNX Runtime are not there after a fork, and who waits for them waits for ever.
+    """
+    if not _USED_IN:
+        _USED_IN.append(os.getpid())
+    elif _USED_IN[0] != os.getpid():
+        raise LiftwildError(
+            "this process was forked from one that had used liftwild's networks, and they cannot run in it; start "
+            'processes with multiprocessing.get_context("spawn"), or use liftwild in the forked ones alone'
+        )
+
+
 def outputs_by_name(found: dict[str, Tensor]) -> Outputs:
     """By the names that the graph has for them."""
     return Outputs(**{OUTPUTS[name]: each for name, each in found.items()})
@@ -38,7 +56,8 @@ def outputs_by_name(found: dict[str, Tensor]) -> Outputs:
 
 def infer_crops(runtime: Runtime, crops: np.ndarray, flip_test: bool = False) -> Decoded:
     """What ``runtime`` finds in crops (B, S, S, 3) uint8 RGB; ``flip_test``: the mean with what it finds in mirrored
-    ones."""
+    ones. LiftwildError after a fork, as ``check_process``."""
+    check_process()
     seen = np.concatenate([crops, crops[:, :, ::-1]]) if flip_test else crops
     return decode_outputs(runtime(seen), runtime.input_px, runtime.subpixel, flip_test)
 

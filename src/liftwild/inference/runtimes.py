@@ -16,7 +16,7 @@ from liftwild.errors import LiftwildError, reason_of
 from liftwild.inference.onnx_graph import graph_of
 from liftwild.inference.onnx_runtime import OnnxRuntime
 from liftwild.inference.openvino_runtime import OpenVinoRuntime, computes_bf16, openvino_core
-from liftwild.inference.runtime import Runtime, find_device
+from liftwild.inference.runtime import Runtime, check_process, find_device
 from liftwild.inference.runtime_kinds import AUTO, EXPORTED, RUNTIME_NAMES, RUNTIMES, RuntimeKind
 from liftwild.inference.torch_runtime import TorchRuntime
 from liftwild.network.posenet import PoseNet
@@ -43,7 +43,8 @@ FASTEST_FIRST = {"bf16": ("openvino", "onnx", "torch"), "fp32": ("onnx", "openvi
 
 
 def check_runtime(name: str) -> None:
-    """LiftwildError if there is no runtime of that name."""
+    """LiftwildError if there is no runtime of that name, or none can run in this process (``check_process``)."""
+    check_process()
     if name not in RUNTIME_NAMES:
         raise LiftwildError(f"no runtime {name!r}; there are {', '.join(RUNTIME_NAMES)}")
 

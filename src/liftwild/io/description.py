@@ -36,6 +36,10 @@ LEVELLED = {
 }
 
 
+FARTHEST = 1e9  # px, mm: nothing in a recording lies beyond
+MAX_FRAMES = 10_000_000  # of a clip: 92 hours at 30 a second
+
+
 def skeleton_of(recording: Recording) -> Skeleton:
     """The skeleton of the recording's tracks; MPII-16 if there are none."""
     return recording.tracks[0].skeleton if recording.tracks else MPII_16
@@ -107,9 +111,9 @@ def check_recording(recording: Recording) -> None:
     checked(str, recording.source, "file")
     checked(bool, recording.is_clip, "is_clip")
     for name in ("width", "height"):
-        checked(Annotated[int, Between(1, 1e6)], getattr(recording, name), name)
+        checked(Annotated[int, Between(0, 1e6)], getattr(recording, name), name)  # 0: no picture, as of BVH
     frames = len(recording.times_s)
-    if recording.times_s.shape != (frames,) or not np.isfinite(recording.times_s).all() or not frames:
+    if recording.times_s.shape != (frames,) or not (np.abs(recording.times_s) <= FARTHEST).all() or not frames:
         raise ValueError("times_s are no times")
     for track in recording.tracks:
         checked(int, track.person_id, "person_id")
@@ -124,8 +128,8 @@ def check_recording(recording: Recording) -> None:
                 continue
             if values.shape != wanted or values.dtype.kind not in ("iu" if name == "frames" else "f"):
                 raise ValueError(f"{name} of {values.dtype} {values.shape}, not {wanted}")
-            if np.isinf(values).any():
-                raise ValueError(f"{name} holds infinity")
+            if (np.abs(values) > FARTHEST).any():
+                raise ValueError(f"{name} holds a number above {FARTHEST:g}")
 
 
 def with_metadata(recording: Recording, document: dict[str, Any]) -> Recording:

@@ -28,7 +28,7 @@ from liftwild.io import (
     parquet,
     trc,
 )
-from liftwild.io.description import frame_ranges, metadata, skeleton_name, skeleton_of
+from liftwild.io.description import check_recording, frame_ranges, metadata, skeleton_name, skeleton_of
 from liftwild.io.format import Format
 from liftwild.joint_mapping import in_skeleton
 from liftwild.kinematics import upright
@@ -151,7 +151,14 @@ def read_recording(path: str | Path) -> Recording:
             f"{path}: poses are read from {', '.join(known)}, by the suffix of the name; of a photo or video "
             "'liftwild predict' makes such a file"
         )
-    return read(path)
+    try:
+        found = read(path)
+        check_recording(found)
+    except LiftwildError:
+        raise
+    except (ValueError, OverflowError) as error:
+        raise LiftwildError(f"{path} is damaged: {error}; write it again") from None
+    return found
 
 
 def has_poses_suffix(path: Path) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from liftwild.errors import LiftwildError
 from liftwild.io.csv_table import JOINT
-from liftwild.io.description import with_metadata
+from liftwild.io.description import MAX_FRAMES, with_metadata
 from liftwild.pose import PoseTrack, Recording
 from liftwild.skeleton import SKELETONS, Skeleton
 
@@ -33,6 +33,8 @@ def recording_of_table(
     tracks = tuple(_track(columns, int(person), skeleton, source) for person in people)
     last = int(columns["frame"].max(initial=0))
     count = max(int((note or {}).get("frames", 0)), last + 1)
+    if count > MAX_FRAMES:
+        raise LiftwildError(f"{source}: has a frame {count - 1:,}; a clip has at most {MAX_FRAMES:,}")
     known = np.unique(np.concatenate([[0], columns["frame"]]))
     at = {0: 0.0} | dict(zip(columns["frame"].tolist(), columns["time_s"].tolist(), strict=True))
     times_s = np.interp(np.arange(count), known, [at[frame] for frame in known.tolist()])

@@ -11,6 +11,7 @@ import numpy as np
 
 from liftwild.errors import LiftwildError
 from liftwild.files import reading
+from liftwild.io.description import FARTHEST, MAX_FRAMES
 from liftwild.io.format import File, Format
 from liftwild.io.places_reader import UNITS_M, recording_of_places
 from liftwild.kinematics.upright import upright
@@ -81,6 +82,8 @@ def read_trc(path: str | Path) -> Recording:
     values = np.array(rows).reshape(-1, 2 + 3 * len(names))
     if not len(values) or not np.isfinite(values[:, :2]).all() or (np.diff(values[:, 0]) <= 0).any():
         raise LiftwildError(f"{path}: wants rows whose first cells are rising frame numbers, and times")
+    if (np.abs(values) > FARTHEST).any() or values[-1, 0] > MAX_FRAMES:
+        raise LiftwildError(f"{path}: wants frame numbers up to {MAX_FRAMES:,}, and other numbers up to {FARTHEST:g}")
     frames = values[:, 0].astype(np.int64) - 1
     if frames[0] < 0:  # counted from 0
         frames -= frames[0]

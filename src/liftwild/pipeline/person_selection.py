@@ -67,6 +67,11 @@ class PersonSelection:
             raise LiftwildError(f"the most people must be 1 or more, not {self.max_people}")
         check_min_track(self.min_track_s)
 
+    @property
+    def may_repeat(self) -> bool:
+        """Whether somebody may be in several boxes of a photo: those of the detector, not those that were given."""
+        return self.box is None and self.external is None and self.detector is not None
+
     def in_photo(self, image: np.ndarray, path: Path | None = None) -> SelectedPeople:
         """The people of a photo (H, W, 3) uint8 RGB; ``path``: by which external boxes know it."""
         if self.box is not None:

@@ -15,6 +15,7 @@ from liftwild.inference.estimator import CroppedPerson, Estimator
 from liftwild.io.formats import is_ours
 from liftwild.media.photo import Photo, load_photo
 from liftwild.media.video import read_ahead
+from liftwild.pipeline.distinct import distinct
 from liftwild.pipeline.options import PlacingCamera, PoseOptions
 from liftwild.pipeline.person_selection import PersonSelection
 from liftwild.pipeline.postprocess import postprocess_photo
@@ -93,7 +94,7 @@ def predict_photos(
                         progress("" if part.is_last else f"{len(poses)} of {len(part.photo.scores)} people")
                     if not part.is_last:
                         continue
-                    result = _result(estimator, part.photo, poses, options)
+                    result = _result(estimator, part.photo, poses, options, selection.may_repeat)
                 except LiftwildError:
                     raise
                 except Exception as error:
@@ -132,8 +133,12 @@ def _read(
         yield _Part(read, people, first + step >= len(scores))
 
 
-def _result(estimator: Estimator, read: _ReadPhoto, poses: list[Pose], options: PoseOptions) -> PhotoResult:
+def _result(
+    estimator: Estimator, read: _ReadPhoto, poses: list[Pose], options: PoseOptions, may_repeat: bool
+) -> PhotoResult:
     poses = [replace(pose, score=score) for pose, score in zip(poses, read.scores, strict=True)]
+    if may_repeat:
+        poses = distinct(poses)
     found = Recording.of_photo(
         read.name, *read.size, poses, confidence_is=estimator.confidence_is, computed_by=estimator.runtime_name
     )

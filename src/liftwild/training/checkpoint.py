@@ -21,6 +21,7 @@ from liftwild.files import atomic_path, make_folder, remove_folder
 FORMAT = "liftwild-checkpoint"
 VERSION = 1
 NET, AVERAGE, OPTIMIZER = "net.safetensors", "average.safetensors", "optimizer.safetensors"
+STATE = "state.json"
 KEPT = 2  # checkpoints left in a run's folder
 _NAME = re.compile(r"step-(\d{8})")
 
@@ -57,7 +58,7 @@ def save_checkpoint(
             (part / name).write_bytes(content)
             sums[name] = hashlib.sha256(content).hexdigest()
         about = {"format": FORMAT, "version": VERSION, "step": step, **state, "sha256": sums}
-        (part / "state.json").write_text(json.dumps(about, indent=1) + "\n")
+        (part / STATE).write_text(json.dumps({**about, "own_sha256": _sum_of(about)}, indent=1) + "\n")
     for old in list_checkpoints(folder)[:-KEPT]:
         remove_folder(old)
     return target
@@ -100,14 +101,20 @@ def check_whole(checkpoint: Path) -> None:
 
 
 def read_state(checkpoint: Path) -> dict[str, Any]:
-    """The json of a checkpoint; LiftwildError if it is not one."""
+    """The json of a checkpoint; LiftwildError if it is not one, or damaged (older ones do not hold their own sum)."""
     try:
-        state = json.loads((checkpoint / "state.json").read_text())
-    except (OSError, ValueError) as error:
+        state = json.loads((checkpoint / STATE).read_text())
+    except (OSError, ValueError, RecursionError) as error:
         raise LiftwildError(f"{checkpoint} is not a checkpoint: {error}") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT or state.get("version") != VERSION:
         raise LiftwildError(f"{checkpoint} is not a liftwild checkpoint of version {VERSION}")
+    if state.pop("own_sha256", None) not in (None, _sum_of(state)):
+        raise LiftwildError(f"{checkpoint / STATE} is damaged")
     return state
+
+
+def _sum_of(state: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
 def load_net(checkpoint: Path, net: nn.Module, file: str = NET) -> None:

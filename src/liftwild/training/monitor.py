@@ -97,9 +97,11 @@ class Monitor:
         """Drop lines of steps after the checkpoint that the run goes on from."""
         log = self.out / LOG
         if log.exists():
-            # The last line may have been cut by the kill.
-            lines = [line for line in log.read_text().splitlines() if line.startswith("{") and line.endswith("}")]
-            kept = [line for line in lines if json.loads(line)["step"] <= self.done]
+            lines = log.read_text(errors="replace").splitlines()
+            steps = [_step_of(line) for line in lines]
+            if None in steps[:-1]:  # the last line may have been cut by a kill
+                self.say(f"{log}: {steps[:-1].count(None)} damaged lines are dropped")
+            kept = [line for line, step in zip(lines, steps, strict=True) if step is not None and step <= self.done]
             write_whole(log, "".join(f"{line}\n" for line in kept).encode())
 
     def _log(self, row: dict[str, object]) -> None:
@@ -171,3 +173,13 @@ def before_and_after(before: dict[str, Any], after: dict[str, Any]) -> str:
 def _pixel(point: np.ndarray) -> tuple[int, int]:
     x, y = np.clip(point, -9999, 9999)
     return int(x), int(y)
+
+
+def _step_of(line: str) -> int | None:
+    """The step that a line of the log is about; None if the line is damaged."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    step = row.get("step") if isinstance(row, dict) else None
+    return step if type(step) is int else None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from liftwild.data.readers.file_formats import load_cdf, load_mat
 from liftwild.data.readers.foreign_process import read_apart
 from liftwild.errors import LiftwildError
 from tests.support.bad_reading import end, take_memory, wait_long
+from tests.support.commands import ENVIRONMENT
 
 DAMAGED = Path(__file__).parent / "damaged"  # found by changing bytes
 
@@ -63,3 +66,35 @@ def test_what_ends_the_reader_does_not_end_the_rest(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(foreign_process, "LIMIT_S", 0.1)
     with pytest.raises(LiftwildError, match="it was not read within 0 s"):
         read_apart(wait_long, broken)
+
+
+def test_relative_paths_are_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that reads stays where it began."""
+    from scipy.io import savemat
+
+    for number in range(2):
+        (tmp_path / str(number)).mkdir()
+        monkeypatch.chdir(tmp_path / str(number))
+        savemat("x.mat", {"joints": np.array([number])})
+        assert load_mat(Path("x.mat"))["joints"].item() == number
+
+
+def test_less_memory_than_the_limit_is_no_fault(tmp_path: Path) -> None:
+    """As under ``ulimit -v``: a process cannot raise its own limit."""
+    resource = pytest.importorskip("resource")
+    from scipy.io import savemat
+
+    savemat(tmp_path / "x.mat", {"joints": np.arange(3)})
+    code = f"""if __name__ == "__main__":
+        from pathlib import Path
+        from liftwild.data.readers.file_formats import load_mat
+        assert load_mat(Path({str(tmp_path / "x.mat")!r}))["joints"].shape == (1, 3)
+    """
+    (tmp_path / "read.py").write_text(code)
+    limit = (7 << 30, 7 << 30)
+    command = [sys.executable, str(tmp_path / "read.py")]
+    done = subprocess.run(
+        command, env=ENVIRONMENT, capture_output=True, text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, limit),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-1000:]

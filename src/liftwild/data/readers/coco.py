@@ -39,6 +39,9 @@ from liftwild.data.readers.coco_file import (
 from liftwild.errors import LiftwildError
 from liftwild.skeleton import canonical_name, match_names
 
+MIN_Z_MM = 1e-3  # nobody is nearer to a camera
+MAX_FOCAL_PX = 1e7  # of a camera; its centre is no farther away either
+
 
 def read_labels(path: str | Path) -> tuple[list[LabelledPerson], list[Skip]]:
     """Every usable person of a label file, and what was left out.
@@ -156,9 +159,9 @@ def _keypoints_3d(annotation: dict[str, Any], count: int) -> tuple[np.ndarray, n
     # (0, 0, 0) is the camera's centre, where no joint can be.
     valid = np.isfinite(joints).all(axis=1) & (joints != 0).any(axis=1)
     known = joints[valid]
-    if (known[:, 2] <= 0).any():
+    if (known[:, 2] < MIN_Z_MM).any():
         raise UnusableError("keypoints_3d behind the camera: z must be above 0, absolute, in camera space")
-    if len(known) > 1 and (np.ptp(known, axis=0).max() < MIN_SPAN_MM or np.abs(known).max() > FARTHEST_MM):
+    if (len(known) > 1 and np.ptp(known, axis=0).max() < MIN_SPAN_MM) or (np.abs(known) > FARTHEST_MM).any():
         raise UnusableError("keypoints_3d are not in mm")
     return np.where(valid[:, None], joints, 0.0), valid
 
@@ -178,6 +181,6 @@ def _camera(values: Any) -> Camera | None:
         camera = Camera(*(float(values[field]) for field in ("fx", "fy", "cx", "cy")))
     except (KeyError, TypeError, ValueError, OverflowError):
         raise UnusableError("camera lacks one of fx, fy, cx, cy") from None
-    if not (np.isfinite(camera.K).all() and camera.fx > 0 and camera.fy > 0):
+    if not ((np.abs(camera.K) <= MAX_FOCAL_PX).all() and camera.fx > 0 and camera.fy > 0):
         raise UnusableError("camera has an impossible focal length or centre")
     return camera

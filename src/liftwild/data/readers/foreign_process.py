@@ -34,7 +34,8 @@ def read_apart(function: Callable[..., Found], path: Path, *arguments: Any) -> F
             _reader = _Reader()
         try:
             size_mb = os.path.getsize(path) / 1e6
-            return _reader.ask((function, path, *arguments), LIMIT_S + LIMIT_S_PER_MB * size_mb)
+            # The other process stays in the folder that was current when it began.
+            return _reader.ask((function, Path(os.path.abspath(path)), *arguments), LIMIT_S + LIMIT_S_PER_MB * size_mb)
         except _ReaderError as error:
             raise LiftwildError(f"{path} cannot be read, perhaps a half download: {error}") from None
         except BaseException:  # Ctrl-C: its answer would be taken for that of the next question
@@ -95,7 +96,9 @@ def _serve(connection: Connection) -> None:
     if sys.platform != "win32":
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (MAX_GB << 30, MAX_GB << 30))
+        most = resource.getrlimit(resource.RLIMIT_AS)[1]  # may be less already: nobody can raise it
+        limit = MAX_GB << 30 if most == resource.RLIM_INFINITY else min(MAX_GB << 30, most)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     connection.send(None)
     while True:

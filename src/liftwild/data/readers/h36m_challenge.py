@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from liftwild.camera import FARTHEST_MM
 from liftwild.data.dataset import Dataset
 from liftwild.data.labels import LabelledPerson, Skip, labelled_sample, positions, to_mpii
 from liftwild.data.readers.coco import read_labels
@@ -102,8 +103,10 @@ def read_pose(path: Path) -> np.ndarray:
         joints = np.array([line.split(",") for line in path.read_text(encoding="utf-8").split()], dtype=np.float64)
     except (ValueError, OSError) as error:
         raise LiftwildError(f"{path} is not a pose, perhaps a half download: {error}") from None
-    if joints.shape != (len(JOINTS), 3) or not np.isfinite(joints).all():
+    if joints.shape != (len(JOINTS), 3):
         raise LiftwildError(f"{path} is not a pose, perhaps a half download: {joints.shape}, not ({len(JOINTS)}, 3)")
+    if not (np.abs(joints) <= FARTHEST_MM).all():
+        raise LiftwildError(f"{path} is not a pose: a joint lies farther away than anybody's, or nowhere")
     return joints
 
 

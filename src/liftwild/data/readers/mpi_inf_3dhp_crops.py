@@ -140,7 +140,7 @@ def picture_of(path: Path, blob: np.ndarray) -> np.ndarray:
         or blob.dtype.kind not in "iuf"
     ):
         raise LiftwildError(f"{path}: a frame of images is {blob.shape}, not (2 or more, 3, {CROP_PX}, {CROP_PX})")
-    shown = blob[SCALE_SHOWN].astype(np.float64)
+    shown = np.nan_to_num(blob[SCALE_SHOWN].astype(np.float64))  # NaN of a damaged file is no photo either
     is_photo = (np.abs(shown) > NO_PHOTO).any(axis=0)
-    bgr = np.where(is_photo, np.clip((shown + MEAN) * 255, 0, 255), 0).round().astype(np.uint8)
+    bgr = np.where(is_photo, np.clip(shown + MEAN, 0, 1) * 255, 0).round().astype(np.uint8)
     return np.ascontiguousarray(np.moveaxis(bgr[::-1], 0, -1))

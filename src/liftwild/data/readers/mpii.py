@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from liftwild.boxes import Box
+from liftwild.camera import FARTHEST_PX
 from liftwild.data.dataset import Dataset
 from liftwild.data.labels import Skip, labelled_sample, positions
 from liftwild.data.readers.common import blocks, need_folder, need_photos, photos_of
@@ -101,7 +102,7 @@ def box(centre: np.ndarray, scale: float) -> Box:
 
 
 def _sample(row: Row, image: np.ndarray) -> Sample | Skip:
-    if not (np.isfinite(row.centre).all() and 0 < row.scale < math.inf):
+    if not ((np.abs(row.centre) < FARTHEST_PX).all() and 0 < row.scale < FARTHEST_PX):
         return Skip(row.image, row.number, "no centre or scale")
     return labelled_sample(
         image, positions(JOINTS), row.joints - ONE_BASED, valid=row.valid, source=row.image, annotation_id=row.number,

@@ -19,6 +19,7 @@ from liftwild.files import reading
 from liftwild.rotation import matrix_about
 from liftwild.synthetic.mocap.motion_clip import Motion
 
+MAX_NUMBER = 1e9  # of lengths and angles
 _HEADER = {"Frames": r"frames\s*:?\s*(\S+)", "Frame Time": r"frame\s*time\s*:?\s*(\S+)"}
 _CHANNEL = re.compile(r"([XYZ])(position|rotation)", re.IGNORECASE)
 
@@ -56,14 +57,15 @@ def fail(path: Path, line: int, what: str) -> NoReturn:
 
 
 def number(path: Path, line: int, word: str) -> float:
-    """The finite number that ``word`` writes, or the LiftwildError that it is none."""
+    """The number that ``word`` writes, of at most ``MAX_NUMBER``, or the LiftwildError that it is none."""
     try:
         value = float(word)
     except ValueError:
         value = float("nan")
-    if not np.isfinite(value):
+    if not abs(value) <= MAX_NUMBER:
         hint = "; write decimals with a dot" if "," in word else ""
-        fail(path, line, f"{word!r} is no number{hint}")
+        too_large = f" up to {MAX_NUMBER:g}" if np.isfinite(value) else ""
+        fail(path, line, f"{word!r} is no number{too_large}{hint}")
     return value
 
 
@@ -218,9 +220,10 @@ def _motion(path: Path, lines: list[str], motion_line: int, count: int) -> tuple
             path, frames_line,
             f"Frames says {int(frames)}, but {len(rows)} follow; is the file cut short? If not, mend the number",
         )  # fmt: skip
-    if not np.isfinite(values).all():
-        row = int(np.nonzero(~np.isfinite(values).all(axis=1))[0][0])
-        fail(path, rows[row][0], f"a value of frame {row + 1} is NaN or infinite; cut the frame out or export again")
+    fits = (np.abs(values) <= MAX_NUMBER).all(axis=1)
+    if not fits.all():
+        row = int(np.nonzero(~fits)[0][0])
+        fail(path, rows[row][0], f"a value of frame {row + 1} is NaN or too large; cut the frame out or export again")
     return values, frame_time_s
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from liftwild.errors import LiftwildError
+from liftwild.errors import LiftwildError, reason_of
 from liftwild.files import check_output, make_folder, write_whole
 from liftwild.skeleton import MPII_16, PELVIS
 from liftwild.synthetic.body.body import Body, load_body
@@ -129,8 +129,10 @@ def read_poses(path: str | Path) -> np.ndarray:
         found = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise LiftwildError(f"no poses {path}") from None
-    except (OSError, ValueError) as error:
-        raise LiftwildError(f"{path} does not hold poses: {error}") from None
+    except Exception as error:  # numpy raises whatever a broken header leads it to
+        raise LiftwildError(f"{path} does not hold poses: {reason_of(error)}") from None
+    if not isinstance(found, np.ndarray):  # an archive of arrays
+        raise LiftwildError(f"{path} holds several arrays, not poses")
     if found.ndim != 3 or found.shape[1:] != (len(MPII_16), 3) or found.dtype != np.float16 or not len(found):
         raise LiftwildError(f"{path} holds {found.dtype} of {found.shape}, not poses (N, {len(MPII_16)}, 3) of float16")
     return found

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from liftwild.errors import LiftwildError
+from liftwild.media.library_noise import without_noise
 from liftwild.synthetic.render.textures import NATURAL
 
 PAINTED, PAINTED_PX = 40, 320
@@ -29,7 +30,8 @@ def find_backdrops(folder: str | Path) -> tuple[Path, ...]:
 @lru_cache(maxsize=64)
 def read_backdrop(path: Path) -> np.ndarray:
     """A photo (H, W, 3) uint8 RGB, its shorter side at most twice ``PAINTED_PX``. LiftwildError if unreadable."""
-    image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    with without_noise():
+        image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
     if image is None or min(image.shape[:2]) < 16:
         raise LiftwildError(f"{path}: not a picture that can be read as a background photo")
     shrink = 2 * PAINTED_PX / min(image.shape[:2])

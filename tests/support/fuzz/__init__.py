@@ -1,0 +1,1 @@
+"""Damaged inputs for everything that liftwild reads: seeds (``kinds``), ``mutate``, ``worker``, ``hunt``."""
