@@ -14,7 +14,7 @@ from liftwild.errors import LiftwildError
 from liftwild.io.formats import read_recording, save
 from liftwild.pipeline.options import OutputOptions
 from liftwild.pipeline.output_guard import OutputGuard
-from liftwild.pipeline.recordings import convert_recording, recording_lines, view_recording
+from liftwild.pipeline.recordings import convert_recording, recording_lines, report_recording, view_recording
 from liftwild.pose import Recording
 from liftwild.skeleton import COCO_17
 from tests.support.images import picture, write_photo
@@ -125,6 +125,44 @@ def test_a_photo_beside_its_recording_is_shown(tmp_path: Path) -> None:
     assert done.stdout.strip() == str(tmp_path / "page.html") and not done.stderr
     assert (
         "data:image/jpeg" in (tmp_path / "page.html").read_text() or '"data":["' in (tmp_path / "page.html").read_text()
+    )
+
+
+# --- report ---
+
+
+def test_a_report_is_written_beside_the_file_or_where_it_is_told(tmp_path: Path) -> None:
+    (source,) = save(clip(), tmp_path / "clip.json")
+    page, note = report_recording(source)
+    assert page == tmp_path / "clip.report.html" and "--source PATH of clip.mp4" in note
+    assert "Ranges of motion" in page.read_text(encoding="utf-8")
+    frames = tmp_path / "clip.mp4"
+    for i in range(10):
+        write_photo(frames / f"{i}.png", picture(48, 64))
+    done = run("report", source, "-o", tmp_path / "page.html", "--min-confidence", "0.2")
+    assert done.stdout.strip() == str(tmp_path / "page.html") and done.stderr == ""
+    assert (tmp_path / "page.html").stat().st_size > page.stat().st_size + 3000  # with the pictures beside it
+    for suffix in (".bvh", ".trc", ".csv", ".npz"):
+        (other, *_) = save(replace(clip(), tracks=clip().tracks[:1]), tmp_path / f"other{suffix}")
+        assert "knee flexion" in report_recording(other, tmp_path / f"other{suffix}.html")[0].read_text("utf-8")
+
+
+def test_a_report_is_of_one_recording_or_of_predictions(tmp_path: Path) -> None:
+    (source,) = save(clip(), tmp_path / "clip.json")
+    for arguments, words in (
+        ((source, "--card", "x.md"), "--card is not an option here: "),
+        (("preds.arrow", "--source", "x.mp4"), "--source is not an option here: these are predictions"),
+        ((source, source), "a page is of one recording"),
+        (("preds.arrow", source), "a page is of one recording"),
+    ):
+        assert words in run("report", *arguments, code=2).stderr
+    assert "no such file" in run("report", tmp_path / "none.json", code=1).stderr
+    text = run("report", "--help").stdout
+    assert (
+        text.index("Of a recording:\n")
+        < text.index("--source")
+        < text.index("Of predictions:\n")
+        < text.index("--card")
     )
 
 

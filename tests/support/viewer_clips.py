@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +13,7 @@ from liftwild.camera import Camera
 from liftwild.pose import Pose, PoseTrack, Recording
 from liftwild.skeleton import MPII_16
 from tests.support.poses import ARMS_OUT
+from tests.support.tracks import moving, track_of
 
 FRAMES, WIDTH, HEIGHT = 24, 320, 240
 WRIST = MPII_16.index("left_wrist")
@@ -52,3 +56,25 @@ def pictures(frames: int = FRAMES) -> Iterator[tuple[int, np.ndarray]]:
     """A picture for each frame, brighter and brighter."""
     for frame in range(frames):
         yield frame, np.full((HEIGHT, WIDTH, 3), 60 + 120 * frame // max(frames - 1, 1), np.uint8)
+
+
+def on_feet(recording: Recording, index: int) -> Recording:
+    """``recording``, the feet of one person on the floor in turn, two frames each, and its third pose interpolated."""
+    track = recording.tracks[index]
+    left = np.arange(len(track)) // 2 % 2 == 0
+    filled = np.arange(len(track)) == 2
+    track = dataclasses.replace(track, contacts=np.stack([left, ~left], axis=1), filled=filled)
+    return dataclasses.replace(recording, tracks=(*recording.tracks[:index], track, *recording.tracks[index + 1 :]))
+
+
+def moves(count: int = 60) -> Recording:
+    """One person, no place in space, the feet on the floor in turn."""
+    track = track_of(moving(np.random.default_rng(3), count))
+    recording = Recording("clip.mp4", 640, 480, np.arange(count) / 25, (track,), is_clip=True)
+    return on_feet(recording, 0)
+
+
+def unpack(value: dict[str, Any]) -> np.ndarray:
+    """What data.js makes of a packed array."""
+    whole = np.frombuffer(base64.b64decode(value["data"]), f"<i{value['bits'] // 8}")
+    return np.where(whole == -(2 ** (value["bits"] - 1)), np.nan, whole * value["step"])

@@ -26,7 +26,7 @@ from liftwild.viz.viewer_html import json_for_html, packed, write_viewer
 from tests.support.images import picture
 from tests.support.paths import ROOT
 from tests.support.poses import standing
-from tests.support.viewer_clips import FRAMES, HEIGHT, NASTY, WIDTH, clip, pictures
+from tests.support.viewer_clips import FRAMES, HEIGHT, NASTY, WIDTH, clip, pictures, unpack
 
 ROOM = ROOT / "src" / "liftwild" / "viz" / "viewer"
 
@@ -37,12 +37,6 @@ def parts(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     found = re.findall(r'<script id="(?:recording|pictures)" type="application/json">(.*?)</script>', text, re.DOTALL)
     recording, shown = map(json.loads, found)
     return recording, shown
-
-
-def unpack(value: dict[str, Any]) -> np.ndarray:
-    """What data.js makes of a packed array."""
-    whole = np.frombuffer(base64.b64decode(value["data"]), f"<i{value['bits'] // 8}")
-    return np.where(whole == -(2 ** (value["bits"] - 1)), np.nan, whole * value["step"])
 
 
 @given(

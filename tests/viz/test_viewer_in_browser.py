@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -17,29 +16,16 @@ from liftwild.media.photo import read_photo
 from liftwild.pose import Recording
 from liftwild.skeleton import MPII_16
 from liftwild.viz.viewer_html import write_viewer
-from tests.support.browser import Browser, find_browser
+from tests.support.browser import Browser
 from tests.support.paths import ROOT
 from tests.support.poses import ARMS_OUT, standing
 from tests.support.viewer_clips import FRAMES, NASTY, clip, pictures, turned
+from tests.support.viewer_panels import changed, clean, joint, panel
 
 GOLDEN = ROOT / "tests" / "golden" / "viewer.png"
 # Mean difference to the golden picture in levels of 255, once both are blurred, that is forgiven in each panel.
 GOLDEN_LEVELS = 1.5
 MIDDLE = 228  # where its panels meet, px
-
-
-# In a browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all tests."""
-    program = find_browser()
-    if program is None:
-        pytest.skip("no Chromium to look at the viewer with: apt-get install chromium, or set LIFTWILD_BROWSER")
-    started = Browser(program)
-    yield started
-    started.close()
 
 
 @pytest.fixture(scope="module")
@@ -48,39 +34,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("viewer") / "a clip & more.html"
     write_viewer(path, clip(source=NASTY), pictures())
     return path
-
-
-def joint(browser: Browser, panel: str, person: int, name: str) -> tuple[float, float] | None:
-    """Where a joint is shown in "picture" or "space", px of the window; None if it is not."""
-    found = browser.run(
-        f"(() => {{ const box = byId('{panel}-canvas').getBoundingClientRect();"
-        f" const hit = app.{panel}.shownJoints().find(({{ person, joint }}) =>"
-        f" person === {person} && app.data.people[person].joints[joint] === '{name}');"
-        " return hit ? [hit.at[0] + box.left, hit.at[1] + box.top] : null; })()"
-    )
-    return None if found is None else (found[0], found[1])
-
-
-def panel(browser: Browser, name: str) -> np.ndarray:
-    """A picture of one panel as it is on the screen."""
-    x, y, w, h = browser.run(
-        f"(() => {{ const {{ x, y, width, height }} = byId('{name}').getBoundingClientRect();"
-        " return [x, y, width, height].map(Math.round); })()"
-    )
-    return browser.picture()[y : y + h, x : x + w]
-
-
-def changed(a: np.ndarray, b: np.ndarray) -> float:
-    """The share of pixels that differ clearly."""
-    return float((np.abs(a.astype(int) - b.astype(int)).max(axis=-1) > 24).mean())
-
-
-def clean(browser: Browser) -> None:
-    """No complaint, and nothing asked for but the page and what it holds."""
-    assert browser.errors == []
-    assert [address for address in browser.requests if not address.startswith(("file:", "data:"))] == []
-    assert sum(address.startswith("file:") for address in browser.requests) == 1
-    assert browser.run("document.body.dataset.broken") is None
 
 
 def test_a_clip_in_a_browser(browser: Browser, page: Path) -> None:

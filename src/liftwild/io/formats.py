@@ -161,6 +161,12 @@ def read_recording(path: str | Path) -> Recording:
     return found
 
 
+def has_poses_suffix(path: Path) -> bool:
+    """Whether ``path`` is named like a file that poses are read from, and no folder."""
+    suffix = _suffix_of(path)
+    return suffix is not None and by_suffix()[suffix].read is not None and not path.is_dir()
+
+
 def is_recording(path: Path) -> bool:
     """Whether the file ``path`` is there and read as a recording, by its suffix; JSON and tables are ours, too."""
     suffix = _suffix_of(path)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from liftwild.placement.floor import Levelled
 from liftwild.pose import PoseTrack, Recording
 from liftwild.skeleton import Skeleton
 from liftwild.viz.draw import UNSURE
+from liftwild.viz.report_html import write_recording_report
 from liftwild.viz.viewer_html import FORMAT as VIEW_MARK
 from liftwild.viz.viewer_html import write_viewer
 
@@ -34,19 +36,31 @@ def view_recording(path: Path, out: Path | None = None, source: Path | None = No
     at; where None, the one beside ``path`` that the recording names, if there is one. LiftwildError if something cannot
     be read, the pictures are others, or ``out`` is something else than such a page.
     """
+    return _write_page(path, path.with_suffix(".html") if out is None else out, source, write_viewer)
+
+
+def report_recording(
+    path: Path, out: Path | None = None, source: Path | None = None, min_confidence: float = 0.5
+) -> tuple[Path, str]:
+    """Write the report on the recording in ``path``; the page, and what is to be said about it, or "".
+
+    ``out``: the page, x.report.html beside x.json where None. ``min_confidence``: of angles, as for
+    ``Recording.angles``. All else as in ``view_recording``.
+    """
+    page = path.with_suffix(".report.html") if out is None else out
+    return _write_page(path, page, source, partial(write_recording_report, min_confidence=min_confidence))
+
+
+def _write_page(path: Path, page: Path, source: Path | None, write: Callable[..., None]) -> tuple[Path, str]:
     recording = read_recording(path)
-    page = path.with_suffix(".html") if out is None else out
     check_output(page, _is_page)
     beside = path.with_name(Path(recording.source).name)
     note = ""
     if source is None and beside != path and beside.exists():
         source = beside
-    if source is None:
-        write_viewer(page, recording)
     if source is None and recording.width:
         note = f"{page} shows the poses only; --source PATH of {recording.source} shows its pictures too"
-    if source is not None:
-        write_viewer(page, recording, _pictures(recording, source))
+    write(page, recording, None if source is None else _pictures(recording, source))
     return page, note
 
 

@@ -9,7 +9,7 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -24,14 +24,29 @@ from liftwild.viz.draw import LEFT, MIDDLE, RIGHT, UNSURE
 FORMAT = "liftwild-view"
 VERSION = 1
 
+MIN_LISTED_S = 0.5  # who is in a clip for a shorter time is rather no person
 MAX_BYTES = 32_000_000  # of the file; pictures are left out to stay below, poses never
 PHOTO_PX, CLIP_PX = 1280, 640  # longer side of pictures, most
 PHOTO_QUALITY, CLIP_QUALITY = 88, 76  # of their JPEG
 # What a page is made of, in the order in which it is run.
-SCRIPTS = ("data.js", "text.js", "words.js", "space.js", "picture.js", "app.js")
+SCRIPTS = (
+    "data.js", "people.js", "text.js", "trails.js", "words.js", "fit.js", "space.js", "picture.js", "app.js",
+)  # fmt: skip
 
 # Smallest steps of what is written: 0.1 mm, 0.1 px, 0.001, 0.1 ms.
 MM, PX, SHARE, SECOND = 0.1, 0.1, 0.001, 0.0001
+
+
+class Article(NamedTuple):
+    """What stands below the viewer on a page: ``html``; ``curves``, JSON's types for its ``scripts``; ``styles``."""
+
+    html: str
+    curves: dict[str, Any]
+    scripts: tuple[str, ...]
+    styles: tuple[str, ...]
+
+
+ALONE = Article("", {}, (), ())
 
 
 def write_viewer(
@@ -41,20 +56,39 @@ def write_viewer(
     write_whole(path, viewer_page(recording, frames).encode("utf-8"))
 
 
-def viewer_page(recording: Recording, frames: Iterable[tuple[int, np.ndarray]] | None = None) -> str:
+def viewer_page(
+    recording: Recording, frames: Iterable[tuple[int, np.ndarray]] | None = None, article: Article = ALONE
+) -> str:
     """``recording`` as one self-contained HTML page.
 
     ``frames``: index and picture (H, W, 3) uint8 RGB of the clip's frames, rising, taken one at a time; pictures may
     be smaller than the recording says, of the same shape. None: poses without pictures. The file stays under 32 MB:
     of a long clip every second, fourth, ... picture is kept, and all poses. A joint that is NaN is hidden. Where every
-    track has ``root_mm`` people stand in space, else side by side.
+    track has ``root_mm`` people stand in space, else side by side. ``article``: what stands below the viewer.
     """
-    document = json_for_html(_document(recording))
-    page, parts = _page()
-    room = MAX_BYTES - len(document) - sum(len(part.encode()) for part in (page, *parts.values()))
-    pictures = json_for_html(_pictures(recording, frames, room))
-    title = escape(recording.source.encode("utf-8", "replace").decode())
-    return Template(page).substitute(parts, title=title, recording=document, pictures=pictures)
+    page, parts = _page(article)
+    parts |= {
+        "kind": "report" if article.html else "alone",
+        "article": article.html,
+        "recording": json_for_html(_document(recording)),
+        "curves": json_for_html(article.curves),
+        "title": escape(plain_text(recording.source)),
+    }
+    room = MAX_BYTES - sum(len(part.encode()) for part in (page, *parts.values()))
+    return Template(page).substitute(parts, pictures=json_for_html(_pictures(recording, frames, room)))
+
+
+def lasting_people(recording: Recording) -> list[int]:
+    """Which of the tracks last for ``MIN_LISTED_S`` at least, by place: all of a photo's, and all where none does."""
+    times = recording.times_s
+    interval = float(times[-1] - times[0]) / max(len(times) - 1, 1)
+    lasting = [place for place, track in enumerate(recording.tracks) if len(track) * interval >= MIN_LISTED_S]
+    return lasting if recording.is_clip and lasting else list(range(len(recording.tracks)))
+
+
+def plain_text(name: str) -> str:
+    """The name of a file as text that can be written: what is no UTF-8 becomes question marks."""
+    return name.encode("utf-8", "replace").decode()
 
 
 def json_for_html(value: Any) -> str:
@@ -78,17 +112,17 @@ def packed(values: np.ndarray, step: float) -> dict[str, Any]:
     return {"bits": bits, "step": step, "data": base64.b64encode(whole.tobytes()).decode("ascii")}
 
 
-def _page() -> tuple[str, dict[str, str]]:
-    """The page's template and what goes into it, but for the poses."""
+def _page(article: Article) -> tuple[str, dict[str, str]]:
+    """The page's template and the scripts and styles that go into it."""
     room = files("liftwild.viz") / "viewer"
 
     def read(name: str) -> str:
         return (room / name).read_text(encoding="utf-8")
 
     parts = {
-        "style": read("viewer.css"),
+        "style": "\n".join(read(name) for name in ("viewer.css", *article.styles)),
         "three": read("three.min.js"),
-        "script": "\n".join(read(name) for name in SCRIPTS),
+        "script": "\n".join(read(name) for name in (*SCRIPTS, *article.scripts)),
     }
     for name, part in parts.items():
         if "</script" in part.lower() or "<!--" in part:
@@ -103,7 +137,7 @@ def _document(recording: Recording) -> dict[str, Any]:
         "format": FORMAT,
         "version": VERSION,
         "liftwild": __version__,
-        "source": recording.source.encode("utf-8", "replace").decode(),
+        "source": plain_text(recording.source),
         "width": int(recording.width),
         "height": int(recording.height),
         "clip": bool(recording.is_clip or len(recording.times_s) > 1),
@@ -112,6 +146,7 @@ def _document(recording: Recording) -> dict[str, Any]:
         "placed": placed,
         "about": metadata(recording),
         "look": {"left": _css(LEFT), "right": _css(RIGHT), "middle": _css(MIDDLE), "unsure": UNSURE},
+        "lasting": lasting_people(recording),
         "people": [_person(track, placed) for track in recording.tracks],
     }
 
@@ -133,6 +168,8 @@ def _person(track: PoseTrack, placed: bool) -> dict[str, Any]:
         "inside": known(track.inside, SHARE),
         "visible": known(track.visible, SHARE),
         "root": known(track.root_mm, MM) if placed else None,
+        "contacts": known(track.contacts, 1),
+        "filled": known(track.filled, 1),
     }
 
 

@@ -6,30 +6,8 @@ const NEAR_PX = { mouse: 14, pen: 18, touch: 28 };
 const KEYS = [
   ["space", "play, pause"], ["\u2190 \u2192", "one frame back, on; with shift ten"], ["Home End", "first, last frame"],
   ["+ \u2212", "faster, slower"], ["1 to 9", "pick a person; 0 all of them"], ["F S T R", "from the front, side, top; as at the start"],
-  ["N", "names of the joints"], ["B", "skeletons on the picture"], ["?", "this page"],
+  ["C", "the camera follows a person"], ["L", "trails of the joints"], ["N", "names of the joints"], ["B", "skeletons on the picture"], ["?", "this page"],
 ];
-
-/** What is shown: the frame, who is picked (an index or null), hidden or pointed at. */
-class State {
-  constructor(data) {
-    this.data = data;
-    this.frame = 0;
-    this.playing = false;
-    this.speed = 1;
-    this.focus = null;
-    this.hidden = new Set();
-    this.hover = null;
-    this.names = false;
-    this.bones = true;
-  }
-
-  /** The row of a person in this frame, -1 if absent or hidden. */
-  rowOf(index) { return this.hidden.has(index) ? -1 : this.data.people[index].at(this.frame); }
-
-  isPale(index) { return this.focus !== null && this.focus !== index; }
-
-  label(index) { return `Person ${this.data.people[index].id}`; }
-}
 
 class App {
   constructor(data) {
@@ -44,7 +22,8 @@ class App {
       byId("space-note").textContent = "The 3D view needs WebGL, which this browser does not offer.";
       byId("space-note").hidden = false;
     }
-    this.listPeople();
+    this.people = new PeopleList(byId("people"), this);
+    this.trails = new TrailChoice(byId("trails"), this);
     this.wirePlayer();
     this.wireViews();
     this.wirePointing(byId("picture-canvas"), this.picture);
@@ -55,6 +34,8 @@ class App {
       const button = event.target.closest("button");
       if (button && event.detail > 0) button.blur();
     });
+    window.addEventListener("beforeprint", () => { if (this.space) this.space.still(); });
+    window.addEventListener("afterprint", () => this.draw());
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
       if (this.space) this.space.setColours();
       this.show();
@@ -66,53 +47,19 @@ class App {
   describe() {
     const { data } = this;
     byId("source").textContent = data.source;
-    const people = `${data.people.length} ${data.people.length === 1 ? "person" : "people"}`;
+    const [many, brief] = [this.state.lasting.length, data.people.length - this.state.lasting.length];
+    const people = `${many} ${many === 1 ? "person" : "people"}${brief ? `, ${brief} more for under 0.5 s` : ""}`;
     const length = data.clip ? ` \u00b7 ${data.frames} frames, ${clock(data.times.at(-1) || 0)}` : "";
     byId("summary").textContent = `${people}${data.width ? ` \u00b7 ${data.width} \u00d7 ${data.height} px` : ""}${length}`;
     for (const side of ["left", "right"]) document.querySelector(`.legend .${side}`).style.background = data.look[side];
-    const zero = data.placed ? "zero at the camera" : "zero at each person's pelvis";
-    this.frameWords = `Numbers in mm, ${zero}: x right, y down, z away from the camera`;
+    const placed = data.levelled ? "zero on the floor below the camera" : "zero at the camera";
+    const axes = data.levelled ? "x right, y down in the room, z away" : "x right, y down, z away from the camera";
+    this.frameWords = `Numbers in mm, ${data.placed ? placed : "zero at each person's pelvis"}: ${axes}`;
     if (!data.people.length) {
       byId("space-note").textContent = data.clip ? "No person was found in this clip" : "No person was found in this photo";
       byId("space-note").hidden = false;
     }
     fillAbout(byId("about-text"), data, KEYS);
-  }
-
-  listPeople() {
-    const { data, state } = this;
-    if (data.people.length < 2) return;
-    const list = byId("people");
-    list.hidden = false;
-    const button = (words, title, click) => {
-      const made = document.createElement("button");
-      Object.assign(made, { type: "button", textContent: words, title });
-      made.addEventListener("click", click);
-      return made;
-    };
-    list.append(button("All", "Nobody picked, nobody hidden (0)", () => this.pick(null)));
-    this.chips = data.people.map((_, index) => {
-      const chip = document.createElement("span");
-      chip.append(
-        button(state.label(index), `Pick ${state.label(index)}: others go pale, the view follows`, () => this.pick(index)),
-        button("Hide", `Hide ${state.label(index)}`, () => {
-          if (!state.hidden.delete(index)) state.hidden.add(index);
-          if (state.focus === index) state.focus = null;
-          this.show();
-        }));
-      list.append(chip);
-      return chip;
-    });
-  }
-
-  /** Pick a person, or with null or who is picked already, all. */
-  pick(index) {
-    const { state } = this;
-    if (index === null) state.hidden.clear();
-    state.focus = index === state.focus ? null : index;
-    state.hidden.delete(index);
-    this.show();
-    if (this.space) { this.space.look("start"); this.draw(); }
   }
 
   wirePlayer() {
@@ -160,6 +107,7 @@ class App {
   wireViews() {
     for (const from of ["front", "side", "top"]) byId(from).addEventListener("click", () => this.look(from));
     byId("reset").addEventListener("click", () => this.look("start"));
+    byId("follow").addEventListener("click", () => this.follow());
     byId("names").addEventListener("click", () => this.toggle("names"));
     byId("bones").addEventListener("click", () => this.toggle("bones"));
     byId("about-open").addEventListener("click", () => byId("about").showModal());
@@ -170,6 +118,14 @@ class App {
     if (!this.space) return;
     this.space.look(from);
     this.draw();
+  }
+
+  /** The camera goes with a person, or no more. */
+  follow() {
+    const { state } = this;
+    state.follow = !state.follow;
+    this.show();
+    if (this.space && state.follow) this.look("here");
   }
 
   toggle(what) {
@@ -233,14 +189,14 @@ class App {
     const own = {
       " ": () => this.play(!state.playing), ArrowLeft: () => this.go(state.frame - step),
       ArrowRight: () => this.go(state.frame + step), Home: () => this.go(0), End: () => this.go(data.frames - 1),
-      "+": () => faster(1), "=": () => faster(1), "-": () => faster(-1), "0": () => this.pick(null),
+      "+": () => faster(1), "=": () => faster(1), "-": () => faster(-1), "0": () => this.people.pick(null),
       f: () => this.look("front"), s: () => this.look("side"), t: () => this.look("top"), r: () => this.look("start"),
-      n: () => this.toggle("names"), b: () => this.toggle("bones"), "?": () => byId("about").showModal(),
+      c: () => this.follow(), l: () => this.trails.toggle(), n: () => this.toggle("names"), b: () => this.toggle("bones"), "?": () => byId("about").showModal(),
       Escape: () => this.forget(),
     }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     const number = /^[1-9]$/.test(event.key) ? Number(event.key) - 1 : -1;
     if (own) own();
-    else if (number >= 0 && number < data.people.length && data.people.length > 1) this.pick(number);
+    else if (number >= 0 && number < state.listed.length && data.people.length > 1) this.people.pick(state.listed[number]);
     else return;
     event.preventDefault();
   }
@@ -275,24 +231,22 @@ class App {
       byId("scrub").setAttribute("aria-valuetext", `frame ${state.frame}, ${time}`);
       byId("time").textContent = `${time}  #${state.frame}`;
     }
-    (this.chips || []).forEach((chip, index) => {
-      chip.classList.toggle("absent", data.people[index].at(state.frame) < 0);
-      chip.firstChild.classList.toggle("away", state.hidden.has(index));
-      chip.firstChild.setAttribute("aria-pressed", state.focus === index);
-      chip.lastChild.textContent = state.hidden.has(index) ? "Show" : "Hide";
-    });
+    this.people.show();
+    if (this.report) this.report.show();
+    byId("follow").setAttribute("aria-pressed", state.follow);
     this.draw();
   }
 
   /** Draw both panels before the next picture of the screen. */
   draw() {
+    const { data } = this;
     if (this.drawing) return;
     this.drawing = true;
     requestAnimationFrame(() => {
       this.drawing = false;
       this.picture.render();
       if (this.space) this.space.render();
-      const grid = this.space ? `; floor grid ${this.space.step} mm, at the lowest joint` : "";
+      const grid = this.space ? `; floor grid ${this.space.step} mm${data.levelled ? "" : ", at the lowest joint"}` : "";
       byId("frame").textContent = this.frameWords + grid;
       showTip(byId("tip"), this);
       document.body.dataset.frame = this.state.frame; // what is on the screen, for tests

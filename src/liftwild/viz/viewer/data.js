@@ -18,6 +18,8 @@ function unpack(packed) {
   return values;
 }
 
+const FEET = ["left_ankle", "right_ankle"];
+
 /** One person: `at(frame)` is the row of a frame or -1, and joints are read by row. */
 class Person {
   constructor(raw, look) {
@@ -34,10 +36,13 @@ class Person {
     this.inside = unpack(raw.inside);
     this.visible = unpack(raw.visible);
     this.root = unpack(raw.root);
+    this.contacts = unpack(raw.contacts);
+    this.filled = unpack(raw.filled);
     this.unsure = look.unsure;
     this.rows = new Map(Array.from(this.frames, (frame, row) => [frame, row]));
     this.sides = this.joints.map((name) =>
       name.startsWith("left_") ? "left" : name.startsWith("right_") ? "right" : "middle");
+    this.feet = FEET.map((name) => this.joints.indexOf(name));
     this.bones = this.parents.map((parent, child) => [child, parent]).filter((bone) => bone[1] >= 0);
   }
 
@@ -63,7 +68,17 @@ class Person {
 
   sureness(row, joint) { return this.confidence[row * this.joints.length + joint]; }
 
-  isSure(row, joint) { return this.sureness(row, joint) >= this.unsure && !this.isOutside(row, joint); }
+  isSure(row, joint) {
+    return this.sureness(row, joint) >= this.unsure && !this.isOutside(row, joint) && !this.isFilled(row);
+  }
+
+  /** Whether the pose of a row was interpolated, not seen. */
+  isFilled(row) { return this.filled !== null && this.filled[row] === 1; }
+
+  /** The ankles, as joints, of the feet that are on the floor; empty where that is not known. */
+  standingFeet(row) {
+    return this.feet.filter((joint, side) => joint >= 0 && this.contacts !== null && this.contacts[2 * row + side] === 1);
+  }
 
   isOutside(row, joint) { return this.number("inside", row, joint) < 0.5; }
 
@@ -78,6 +93,9 @@ function readRecording() {
   const pictures = JSON.parse(document.getElementById("pictures").textContent);
   raw.people = raw.people.map((person) => new Person(person, raw.look));
   raw.times = unpack(raw.times);
+  // Of a frame, s; 0 for a photo.
+  raw.interval = raw.frames > 1 ? (raw.times.at(-1) - raw.times[0]) / (raw.frames - 1) : 0;
+  raw.levelled = raw.placed && raw.about.levelled !== null;
   return { ...raw, pictures };
 }
 

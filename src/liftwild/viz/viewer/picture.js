@@ -79,6 +79,10 @@ class Picture {
       const own = frames[Math.max(this.shown, 0)];
       this.say(own === state.frame ? "" : `Picture of frame ${own}`);
     }
+    drawTrails(pen, data, state, (index, row, joint) => {
+      const [u, v] = data.people[index].pointInside(row, joint);
+      return known([u, v]) ? [u * scale + x, v * scale + y] : null;
+    });
     if (!state.bones) return;
     // Who was picked comes last, on top.
     const order = data.people.map((_, index) => index).sort((a, b) => (a === state.focus) - (b === state.focus));
@@ -118,6 +122,19 @@ class Picture {
         pen.beginPath();
         pen.moveTo(...points[child]);
         pen.lineTo(...points[parent]);
+        pen.stroke();
+      }
+    }
+    for (const joint of person.standingFeet(row)) {
+      if (!known(points[joint])) continue;
+      // A foot on the floor: a line below the ankle.
+      const [u, v] = [points[joint][0], points[joint][1] + 3 * stroke];
+      for (const [colour, wide] of [["#fafafa", 1.9 * stroke], [data.look[person.sides[joint]], stroke]]) {
+        pen.strokeStyle = colour;
+        pen.lineWidth = wide;
+        pen.beginPath();
+        pen.moveTo(u - 4 * stroke, v);
+        pen.lineTo(u + 4 * stroke, v);
         pen.stroke();
       }
     }

@@ -5,6 +5,9 @@ const MOST_CELLS = 16;
 const FIELD_DEG = 30;
 const BONE_M = 0.016;
 const JOINT_M = 0.025;
+const ANKLE_M = 0.08; // above the sole
+const SOLE_M = [0.11, 0.008, 0.11]; // of the mark below a foot that is on the floor
+const FOLLOW_S = 0.3; // before and after, for where a person is who is followed
 
 class Space {
   constructor(canvas, words, data, state) {
@@ -32,6 +35,7 @@ class Space {
     this.slots = this.data.placed ? null : sideBySide(data.people);
     this.measure();
     this.setColours();
+    this.measureButtons();
     this.bodies = data.people.map((person) => this.makeBody(person));
     this.look("start");
   }
@@ -47,35 +51,30 @@ class Space {
   /** Where a person's pelvis is in the scene, in m. */
   standing(index, row) {
     const pelvis = this.data.people[index].pelvis(row);
-    return pelvis === null ? [this.slots.shift[index], 0, 0] : [pelvis[0] / 1000, -pelvis[1] / 1000, -pelvis[2] / 1000];
+    return pelvis === null ? this.slots.shift[index] : [pelvis[0] / 1000, -pelvis[1] / 1000, -pelvis[2] / 1000];
   }
 
   /** The box about all that is ever shown, and the floor below it. */
   measure() {
-    const low = [Infinity, Infinity, Infinity];
-    const high = [-Infinity, -Infinity, -Infinity];
     const lowest = [];
-    this.data.people.forEach((person, index) => {
+    const points = [];
+    for (const index of this.state.lasting) {
+      const person = this.data.people[index];
       const stride = Math.max(1, Math.floor(person.frames.length / 1500));
       for (let row = 0; row < person.frames.length; row += stride) {
-        let foot = Infinity;
-        person.joints.forEach((_, joint) => {
-          const point = this.at(index, row, joint).toArray();
-          if (!known(point)) return;
-          point.forEach((value, axis) => {
-            low[axis] = Math.min(low[axis], value);
-            high[axis] = Math.max(high[axis], value);
-          });
-          foot = Math.min(foot, point[1]);
-        });
-        if (Number.isFinite(foot)) lowest.push(foot);
+        const own = person.joints.map((_, joint) => this.at(index, row, joint).toArray()).filter(known);
+        points.push(...own);
+        if (own.length) lowest.push(Math.min(...own.map((point) => point[1])));
       }
-    });
+    }
+    this.points = withoutStrays(points);
+    const low = [0, 1, 2].map((axis) => this.points.reduce((least, point) => Math.min(least, point[axis]), Infinity));
+    const high = [0, 1, 2].map((axis) => this.points.reduce((most, point) => Math.max(most, point[axis]), -Infinity));
     this.empty = lowest.length === 0;
     if (this.empty) { low.fill(-0.5); high.fill(0.5); lowest.push(-0.5); }
     // A few frames with a joint far below must not lower the floor.
     lowest.sort((a, b) => a - b);
-    this.level = lowest[Math.floor(0.02 * lowest.length)];
+    this.level = this.data.levelled ? 0 : lowest[Math.floor(0.02 * lowest.length)];
     low[1] = Math.min(this.level, high[1]);
     this.low = new THREE.Vector3(...low);
     this.high = new THREE.Vector3(...high);
@@ -145,7 +144,13 @@ class Space {
       group.add(made);
       return made;
     };
-    const body = { group, joints: person.joints.map(() => mesh(this.sphere)), bones: person.bones.map(() => mesh(this.tube)) };
+    const body = {
+      group,
+      joints: person.joints.map(() => mesh(this.sphere)),
+      bones: person.bones.map(() => mesh(this.tube)),
+      soles: person.contacts ? person.feet.map(() => mesh(this.sphere)) : [],
+    };
+    body.soles.forEach((mark) => mark.scale.set(...SOLE_M));
     this.scene.add(group);
     return body;
   }
@@ -168,6 +173,15 @@ class Space {
         mesh.scale.setScalar(sure[joint] ? JOINT_M : JOINT_M * 0.75);
         mesh.material = this.paints[person.sides[joint]][pale || !sure[joint] ? 1 : 0];
       });
+      const standing = person.standingFeet(row);
+      body.soles.forEach((mark, side) => {
+        const foot = person.feet[side];
+        mark.visible = standing.includes(foot) && seen[foot];
+        if (!mark.visible) return;
+        const { x, y, z } = body.places[foot];
+        mark.position.set(x, Math.max(this.level, y - ANKLE_M), z); // not all stand on the floor
+        mark.material = this.paints[person.sides[foot]][pale ? 1 : 0];
+      });
       person.bones.forEach(([child, parent], bone) => {
         const mesh = body.bones[bone];
         mesh.visible = seen[child] && seen[parent];
@@ -184,12 +198,25 @@ class Space {
     this.follow();
   }
 
-  /** The camera goes with the person who was picked. */
+  /** The camera goes with a person, without the jitter of the place: at its mean over a short while. */
   follow() {
-    const { focus } = this.state;
-    const row = focus === null ? -1 : this.state.rowOf(focus);
-    if (row < 0) { this.followed = null; return; }
-    const place = new THREE.Vector3(...this.standing(focus, row));
+    const leader = this.state.leader();
+    if (leader !== this.leader) this.followed = null;
+    this.leader = leader;
+    const row = leader === null ? -1 : this.state.rowOf(leader);
+    if (row < 0) return;
+    const { frames } = this.data.people[leader];
+    const reach = this.data.interval > 0 ? Math.round(FOLLOW_S / this.data.interval) : 0;
+    const place = new THREE.Vector3();
+    let count = 0;
+    for (let other = Math.max(row - reach, 0); other <= Math.min(row + reach, frames.length - 1); other++) {
+      const own = this.standing(leader, other);
+      if (Math.abs(frames[other] - frames[row]) > reach || !known(own)) continue;
+      place.add(new THREE.Vector3(...own));
+      count++;
+    }
+    if (!count) return;
+    place.divideScalar(count);
     if (this.followed) {
       const step = place.clone().sub(this.followed);
       this.camera.position.add(step);
@@ -199,37 +226,22 @@ class Space {
     this.followed = place;
   }
 
-  /** Look from "front", "side", "top" or "start" at the person who was picked, or at all. */
+  /** Look from "front", "side", "top", "start" or "here" at the person that the camera follows, or at all. */
   look(from) {
-    const { focus } = this.state;
-    let low = this.low.clone();
-    let high = this.high.clone();
-    const places = (focus !== null && this.bodies && this.bodies[focus].places || []).filter((place) => known(place.toArray()));
-    if (places.length) {
-      low = places.reduce((least, place) => least.min(place), places[0].clone());
-      high = places.reduce((most, place) => most.max(place), places[0].clone());
-    }
-    const middle = low.clone().add(high).multiplyScalar(0.5);
-    const [yaw, pitch] = { front: [0, 4], side: [90, 4], top: [0, 89.9], start: [28, 12] }[from].map((deg) => deg * Math.PI / 180);
+    const leader = this.state.leader();
+    const places = (leader !== null && this.bodies && this.bodies[leader].places || []).map((place) => place.toArray()).filter(known);
+    const isCrowd = this.slots !== null && this.slots.rows > 1;
+    const now = this.camera.position.clone().sub(this.controls.target).normalize();
+    const [yaw, pitch] = {
+      front: [0, 4], side: [90, 4], top: [0, 89.9], start: isCrowd ? [12, 28] : [28, 12],
+      here: [Math.atan2(now.x, now.z), Math.asin(now.y)].map((angle) => angle * 180 / Math.PI),
+    }[from].map((deg) => deg * Math.PI / 180);
     const back = new THREE.Vector3(Math.sin(yaw) * Math.cos(pitch), Math.sin(pitch), Math.cos(yaw) * Math.cos(pitch));
     const right = new THREE.Vector3(Math.cos(yaw), 0, -Math.sin(yaw));
-    const up = back.clone().cross(right);
-    const corners = [low.y, high.y].flatMap((y) => [low.x, high.x].flatMap((x) => [low.z, high.z].map((z) => [x, y, z])));
-    if (!places.length) {
-      const [xs, zs] = this.ticks;
-      corners.push(...[xs[0], xs.at(-1)].flatMap((x) => [zs[0], zs.at(-1)].map((z) => [x, this.level, z])));
-    }
-    // The distance at which people's corners lie well inside the picture, and the floor's just so.
-    let distance = 0.5;
-    for (const [place, corner] of corners.entries()) {
-      const to = new THREE.Vector3(...corner).sub(middle);
-      const tall = Math.tan(FIELD_DEG * Math.PI / 360) * (place < 8 ? 0.84 : 0.94);
-      const wide = tall * this.camera.aspect;
-      const near = to.dot(back);
-      distance = Math.max(distance, near + Math.abs(to.dot(right)) / wide, near + Math.abs(to.dot(up)) / tall);
-    }
-    this.controls.target.copy(middle);
-    this.camera.position.copy(middle).addScaledVector(back, distance);
+    const all = this.empty ? [this.low.toArray(), this.high.toArray()] : this.points;
+    const { target, distance } = fitView(places.length ? places : all, back, right, this.camera.aspect, this.clear / this.canvas.clientHeight);
+    this.controls.target.copy(target);
+    this.camera.position.copy(target).addScaledVector(back, distance);
     this.controls.update();
   }
 
@@ -242,7 +254,14 @@ class Space {
     Object.assign(this.words.canvas, { width: width * ratio, height: height * ratio });
     this.words.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.camera.aspect = width / height;
+    this.measureButtons();
     this.camera.updateProjectionMatrix();
+  }
+
+  /** How far down the buttons reach, px. */
+  measureButtons() {
+    const { offsetTop, offsetHeight } = this.canvas.parentElement.querySelector(".tools");
+    this.clear = offsetTop + offsetHeight;
   }
 
   /** A place of the scene in px of the panel, or null if it is behind the camera. */
@@ -260,6 +279,16 @@ class Space {
     }));
   }
 
+  /** Put what the 3D canvas shows, which no printer gets, under the words. */
+  still() {
+    this.render();
+    const { words } = this;
+    words.save();
+    words.globalCompositeOperation = "destination-over";
+    words.drawImage(this.canvas, 0, 0, this.canvas.clientWidth, this.canvas.clientHeight);
+    words.restore();
+  }
+
   render() {
     const distance = this.camera.position.distanceTo(this.controls.target);
     const reach = Math.max(this.high.distanceTo(this.low), 1);
@@ -268,27 +297,4 @@ class Space {
     this.renderer.render(this.scene, this.camera);
     drawWords(this);
   }
-}
-
-/** For people whose place is not known: a shift to the side in m for each, such that two who are seen together stand
- * apart, in the order in which they stand in the picture. */
-function sideBySide(people) {
-  const widest = Math.max(0, ...people.map((person) => {
-    const far = Array.from({ length: person.joints3d.length / 3 }, (_, i) => Math.abs(person.joints3d[3 * i]))
-      .filter(Number.isFinite).sort((a, b) => a - b);
-    return far.length ? far[Math.floor(0.98 * (far.length - 1))] : 0;
-  }));
-  const apart = Math.min(Math.max(2.1 * widest / 1000, 1.0), 2.5);
-  const order = people.map((_, index) => index).sort((a, b) =>
-    people[a].frames[0] - people[b].frames[0] || people[a].boxes[0] - people[b].boxes[0]);
-  const ends = [];
-  const slot = [];
-  for (const index of order) {
-    const { frames } = people[index];
-    let free = ends.findIndex((end) => end < frames[0]);
-    if (free < 0) free = ends.length;
-    ends[free] = frames.at(-1);
-    slot[index] = free;
-  }
-  return { count: ends.length, shift: slot.map((own) => (own - (ends.length - 1) / 2) * apart) };
 }

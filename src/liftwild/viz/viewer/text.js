@@ -61,7 +61,7 @@ function fillAbout(box, data, keys) {
     ["Scale", about.frame.scale],
     ["Place", data.placed ? "people stand where they were placed in space"
       : "not known: people stand side by side, each pelvis at its own zero, at one height"],
-    ["Floor", "at the lowest joint (of a clip: but for 2 % of the frames), square to the camera; it is not the ground of the picture"],
+    ["Floor", data.levelled ? "the room's, as the feet show it" : "at the lowest joint (of a clip: but for 2 % of the frames), square to the camera; it is not the ground of the picture"],
     ["Camera", camera ? `fx ${camera.fx.toFixed(1)}, fy ${camera.fy.toFixed(1)}, cx ${camera.cx.toFixed(1)}, `
       + `cy ${camera.cy.toFixed(1)} px; ${camera.from}` : "not used"],
     ["Joints", `${joints} (${about.skeleton || "own set"}); left and right are the person's own`],
@@ -69,6 +69,10 @@ function fillAbout(box, data, keys) {
     ["Unsure", `joints with confidence under ${data.look.unsure} are pale in 3D and hollow in the picture; those hidden on request are missing`],
     ...(data.people.some((person) => person.inside) ? [["Inside",
       "joints with a chance under 0.5 to lie inside the picture are pale in 3D and not drawn in the picture"]] : []),
+    ...(data.people.some((person) => person.contacts) ? [["Contacts",
+      "a foot that is on the floor has a disc below it in 3D, a line in the picture"]] : []),
+    ...(data.people.some((person) => person.filled && person.filled.includes(1)) ? [["Interpolated",
+      "poses of frames in which the person was not found are pale and thin, as unsure joints"]] : []),
     ["Steps", about.steps.length ? about.steps.join("; ") : "none after the network"],
     ["Pictures", !pictures.frames.length ? "none were kept"
       : pictures.every === 1 ? "all that were given" : `every ${pictures.every === 2 ? "second" : `${pictures.every}th`} was kept, to keep the file small; poses are all here`],

@@ -1,5 +1,6 @@
 // What is written over the 3D panel: axes, mm along the floor, numbers of people, names of joints, a ring.
 
+const FEW = 3; // people who are all named, most
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', 'DejaVu Sans', sans-serif";
 
 function drawWords(space) {
@@ -7,12 +8,17 @@ function drawWords(space) {
   words.clearRect(0, 0, canvas.clientWidth, canvas.clientHeight);
   words.textAlign = "center";
   words.textBaseline = "middle";
-  // Side by side, people stand where the numbers of x would be wrong.
+  drawTrails(words, space.data, space.state, (index, row, joint) => {
+    const place = space.at(index, row, joint);
+    return known(place.toArray()) ? space.project(place) : null;
+  });
+  // Side by side, people stand where the numbers of x, and in several rows those of z, would be wrong.
   drawTicks(space, 0, space.data.placed || space.slots.count === 1);
-  drawTicks(space, 2, true);
+  drawTicks(space, 2, space.data.placed || space.slots.rows === 1);
   drawAxes(space);
-  if (space.data.people.length > 1) drawPeople(space);
-  if (space.state.names) drawNames(space);
+  const taken = []; // where words are: [left, middle, width, height]
+  if (space.data.people.length > 1) drawPeople(space, taken);
+  if (space.state.names) drawNames(space, taken);
   const { hover } = space.state;
   const place = hover && space.bodies[hover.person].places && space.bodies[hover.person].places[hover.joint];
   const at = place && known(place.toArray()) && space.project(place);
@@ -78,38 +84,62 @@ function drawAxes(space) {
   }
 }
 
-/** People's numbers above their heads. */
-function drawPeople(space) {
-  space.words.textAlign = "center";
-  space.bodies.forEach((body, index) => {
-    const places = (body.places || []).filter((place) => known(place.toArray()));
-    if (!places.length) return;
-    const top = places.reduce((best, place) => (place.y > best.y ? place : best));
-    const at = space.project(top);
-    if (at) drawLabel(space, space.state.label(index), [at[0], at[1] - (space.state.names ? 32 : 20)], 13, space.state.isPale(index));
-  });
+/** The first place of `places` ([left, middle]) where a text of this width and height hides no other, kept in `taken`;
+ * null if there is none. */
+function freePlace(taken, places, width, height) {
+  const free = places.find(([left, y]) => taken.every(([x, other, w, h]) =>
+    x > left + width + 4 || x + w + 4 < left || Math.abs(y - other) > (h + height) / 2));
+  if (!free) return null;
+  taken.push([...free, width, height]);
+  return free;
 }
 
-/** Joints' names, on the side of the person that the joint is on, moved up or down where another stands. */
-function drawNames(space) {
-  const { words, state, data } = space;
-  const shown = space.shownJoints().filter(({ person }) => !state.isPale(person));
-  const middles = data.people.map((_, index) => {
-    const own = shown.filter(({ person }) => person === index);
-    return own.reduce((sum, { at }) => sum + at[0], 0) / Math.max(own.length, 1);
+/** People's numbers above their heads, who was picked first, then the nearest; a number that would hide another is left
+ * out. */
+function drawPeople(space, taken) {
+  const { words, state, camera } = space;
+  const people = space.bodies.flatMap((body, index) => {
+    const places = (body.places || []).filter((place) => known(place.toArray()));
+    if (!places.length) return [];
+    const top = places.reduce((best, place) => (place.y > best.y ? place : best));
+    return [{ index, at: space.project(top), far: state.isPale(index) ? Infinity : top.distanceTo(camera.position) }];
   });
-  const taken = [];
-  words.font = `11px ${FONT}`;
-  for (const { person, joint, at } of shown) {
-    const text = data.people[person].names[joint];
+  words.font = `13px ${FONT}`;
+  for (const { index, at } of people.sort((a, b) => a.far - b.far)) {
+    if (!at) continue;
+    const text = state.shortLabel(index);
     const wide = words.measureText(text).width;
-    const left = at[0] < middles[person] ? at[0] - 13 - wide : at[0] + 13;
-    const free = [0, -12, 12, -24, 24, -36, 36].find((shift) => taken.every(([x, y, w]) =>
-      x > left + wide + 4 || x + w + 4 < left || Math.abs(y - at[1] - shift) > 11));
-    const y = at[1] + (free || 0);
-    taken.push([left, y, wide]);
+    const high = Math.max(at[1] - (state.names ? 32 : 20), space.clear + 10);
+    const place = freePlace(taken, [0, -14, 14, -28, 28].map((shift) => [at[0] - wide / 2, high + shift]), wide, 12);
     words.textAlign = "left";
-    drawLabel(space, text, [left, y], 11, false);
+    if (place) drawLabel(space, text, place, 13, state.isPale(index));
+  }
+}
+
+/** Joints' names, on the side of the person that the joint is on, moved up or down where another stands, left out where
+ * there is no place: of who was picked, or is followed; of a few people all, of many who is pointed at or the nearest. */
+function drawNames(space, taken) {
+  const { words, state, data, camera } = space;
+  const only = state.focus !== null ? state.focus : state.leader();
+  const shown = space.shownJoints().filter(({ person }) => only === null || person === only);
+  const people = [...new Set(shown.map(({ person }) => person))].map((person) => {
+    const own = shown.filter((one) => one.person === person);
+    const middle = own.reduce((sum, { at }) => sum + at[0], 0) / own.length;
+    const far = Math.min(...own.map(({ joint }) => space.bodies[person].places[joint].distanceTo(camera.position)));
+    return { person, own, middle, far };
+  });
+  words.font = `11px ${FONT}`;
+  words.textAlign = "left";
+  const isFirst = ({ person }) => state.hover !== null && state.hover.person === person;
+  people.sort((a, b) => isFirst(b) - isFirst(a) || a.far - b.far);
+  for (const { person, own, middle } of people.length > FEW ? people.slice(0, 1) : people) {
+    for (const { joint, at } of own) {
+      const text = data.people[person].names[joint];
+      const wide = words.measureText(text).width;
+      const left = at[0] < middle ? at[0] - 13 - wide : at[0] + 13;
+      const place = freePlace(taken, [0, -12, 12, -24, 24, -36, 36].map((shift) => [left, at[1] + shift]), wide, 10);
+      if (place) drawLabel(space, text, place, 11, false);
+    }
   }
 }
 
