@@ -25,6 +25,7 @@ MAKEFLAGS += --no-print-directory
 help:
 	@echo "make demo    3D pose of one photo (PHOTO=examples/person.jpg) into out/demo"
 	@echo "make test    run the tests"
+	@echo "make kill-test  end each command at KILLS=20 random moments, and hold what it leaves against an undisturbed run"
 	@echo "make test-lowest  tests with the lowest versions of other libraries (Python 3.11)"
 	@echo "make fuzz    read N=10000 damaged files of all kinds"
 	@echo "make check   formatting, lint and types"
@@ -51,6 +52,10 @@ endif
 test: $(READY)
 	$(BIN)/python -m pytest
 
+KILLS ?= 20
+.PHONY: kill-test
+kill-test: $(READY)
+	LIFTWILD_KILLS=$(KILLS) $(BIN)/python -m pytest -s tests/interrupts
 # The rooms that lean most on other libraries, with the lowest versions that pyproject.toml allows. Golden losses are of the
 # torch in constraints.txt; Python 3.11 alone has wheels of all of them.
 LOWEST := .venv-lowest

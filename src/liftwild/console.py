@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import zlib
+from typing import TextIO
 
 MAX_STEM = 60  # letters of a file's name made from a label
 # What moves the cursor, ends a line, or changes the direction of writing; and bytes of names that are no UTF-8.
 _ACTS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+discarded: list[TextIO] = []  # streams that nobody reads any more
 
 
 def printable(text: object) -> str:
@@ -47,9 +50,20 @@ def _put(line: str, err: bool) -> None:
     if stream is None:  # closed before the program began
         return
     line = line.encode(stream.encoding or "utf-8", "backslashreplace").decode(stream.encoding or "utf-8")
-    if "tqdm" in sys.modules:
-        from tqdm import tqdm
+    try:
+        if "tqdm" in sys.modules:
+            from tqdm import tqdm
 
-        tqdm.write(line, file=stream)
-    else:
-        print(line, file=stream)
+            tqdm.write(line, file=stream)
+        else:
+            print(line, file=stream)
+    except BrokenPipeError:  # whoever read it has read enough, as head does; the work goes on
+        discard(stream)
+
+
+def discard(stream: TextIO) -> None:
+    """Let all that is still said on ``stream`` go nowhere; ``discarded`` then tells of it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+    discarded.append(stream)

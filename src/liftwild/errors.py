@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class LiftwildError(ValueError):
     """Something a user can mend: one line that says what was wrong, where, and what to do.
@@ -17,8 +19,14 @@ def line_of(error: Exception, where: object) -> str:
     if isinstance(error, MemoryError):
         return f"{where}: there is not enough memory for it"
     if isinstance(error, OSError):
-        return f"{where}: {error.strerror or error}"
+        return f"{where}: {reason_of_os(error)}"
     return f"{where}: liftwild fails on it, please report this ({type(error).__name__}: {reason_of(error)})"
+
+
+def reason_of_os(error: OSError) -> str:
+    """Why the system refused, in its words; Arrow puts them at the end of a longer message."""
+    hint = "; allow more with 'ulimit -n'" if error.errno == errno.EMFILE else ""
+    return (error.strerror or str(error)).rpartition("] ")[2] + hint
 
 
 def reason_of(error: Exception) -> str:

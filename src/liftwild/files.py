@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from liftwild.errors import LiftwildError
+from liftwild.errors import LiftwildError, reason_of_os
 
 try:
     import fcntl
@@ -28,12 +28,14 @@ _locks: set[int] = set()  # handles whose locks a forked child must not keep ali
 
 @contextmanager
 def reading(path: str | Path) -> Iterator[None]:
-    """LiftwildError, which names ``path``, in place of an OSError."""
+    """LiftwildError, which names ``path``, in place of an OSError; but of one that no other file would be spared."""
     try:
         yield
     except FileNotFoundError:
         raise LiftwildError(f"{path}: no such file") from None
     except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise
         raise LiftwildError(f"{path}: cannot be read: {reason_of_os(error)}") from None
 
 
@@ -44,12 +46,6 @@ def writing(path: str | Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise LiftwildError(f"{path}: cannot be written: {reason_of_os(error)}") from None
-
-
-def reason_of_os(error: OSError) -> str:
-    """Why the system refused, in its words; Arrow puts them at the end of a longer message."""
-    hint = "; allow more with 'ulimit -n'" if error.errno == errno.EMFILE else ""
-    return (error.strerror or str(error).rpartition("] ")[2]) + hint
 
 
 def make_folder(path: Path) -> None:
@@ -137,6 +133,12 @@ def staging(path: Path, alone: bool = False) -> Iterator[Path]:
         if handle is not None:
             _locks.discard(handle)
             os.close(handle)  # and with it the lock
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove ``folder`` with all that is in it, at once: whatever ends the program, none of it is left half there."""
+    with writing(folder), staging(folder) as stage:
+        os.replace(folder, stage / folder.name)
 
 
 def remove_leftovers(folder: Path, key: str = "") -> list[Path]:

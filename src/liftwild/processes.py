@@ -14,6 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 
+try:
+    import resource
+except ImportError:  # pragma: no cover - Windows
+    resource = None  # type: ignore[assignment]
+
 LOOK_EVERY_S = 0.5
 
 
@@ -40,6 +45,19 @@ def start_worker(call: bytes) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     function, arguments = pickle.loads(call)
     function(*arguments)
+
+
+def allow_open_files(count: int) -> int:
+    """Have this process, and those that it starts, be allowed ``count`` open files, if the system lets it; how many it
+    is allowed now."""
+    if resource is None:  # pragma: no cover - Windows
+        return count
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= count:
+        return count
+    allowed = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return allowed
 
 
 @contextmanager

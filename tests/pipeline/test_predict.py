@@ -196,7 +196,8 @@ def test_the_public_names_and_signatures() -> None:
         "Detector", "Estimator", "LiftwildError", "Pose", "PoseTrack", "Recording", "Tracker", "__version__", "predict",
     ]  # fmt: skip
     wanted = {
-        liftwild.predict: "source people at box boxes whole clip fps camera fov height_m smooth min_score weights "
+        liftwild.predict: "source people at box boxes whole clip fps camera fov height_m smooth "
+        "time_filter cutoff_hz min_score weights "
         "runtime device flip_test",
         liftwild.Estimator: "weights device flip_test batch_size runtime",
         liftwild.Estimator.predict: "self photo boxes annotation_ids whole",

@@ -175,3 +175,22 @@ def test_what_cannot_be_levelled() -> None:
     assert np.isnan(level(replace(photo, tracks=(lost,), is_clip=True)).tracks[0].root_mm).all()
     with pytest.raises(ValueError, match="root_mm"):
         level(recording(poses(2), None, np.arange(2.0)))
+
+
+def test_contacts_say_which_feet_stand() -> None:
+    clip, turn = filmed(walk(circle), 20, 5, 1500)
+    (track,) = clip.tracks
+    ankles = absolute(clip)[:, [A("left_ankle"), A("right_ankle")]]
+    still = np.linalg.norm(np.gradient(ankles, axis=0), axis=-1) < 1.0
+    found = level(replace(clip, tracks=(replace(track, contacts=still),)))
+    assert away(found, turn) < 0.3 and abs(found.camera_height_mm - 1500) < 5
+    high = np.zeros_like(still)
+    high[::7] = True  # feet in the air are believed, too: the floor is elsewhere
+    other = level(replace(clip, tracks=(replace(track, contacts=high & ~still),)))
+    assert abs(other.camera_height_mm - 1500) > 20
+
+
+def test_a_floor_above_the_camera_is_said() -> None:
+    clip, _ = filmed(walk(circle), 0, 0, -400)
+    found = level(clip)
+    assert found.camera_height_mm < 0 and "0.40 m above the camera" in found.steps[-1]

@@ -325,7 +325,8 @@ def test_the_generator_is_documented() -> None:
 
 def test_pictures_with_labels_read_back_as_the_same_people(tmp_path: Path) -> None:
     samples = list(render_people("wild", 3, 4, size=96))
-    assert list(with_pictures(iter(samples), tmp_path / "people")) == samples
+    with with_pictures(iter(samples), tmp_path / "people") as kept:
+        assert list(kept) == samples and not (tmp_path / "people").exists()
     people, skips = read_labels(tmp_path / "people" / "labels.json")
     assert len(people) == 3 and not skips
     for person, rendered in zip(people, samples, strict=True):
@@ -334,5 +335,5 @@ def test_pictures_with_labels_read_back_as_the_same_people(tmp_path: Path) -> No
         assert np.array_equal(person.joints_2d_valid, sample.joints_2d_valid)
         assert np.allclose(person.joints_2d[person.joints_2d_valid], sample.joints_2d[sample.joints_2d_valid])
         assert np.allclose(person.joints_3d, sample.joints_3d) and person.depth_valid.all()
-    with pytest.raises(LiftwildError, match="is there already"):
-        next(with_pictures(iter(samples), tmp_path / "people"))
+    with pytest.raises(LiftwildError, match="is there already"), with_pictures(iter(samples), tmp_path / "people"):
+        pass

@@ -12,17 +12,13 @@ from hypothesis import strategies as st
 from liftwild.camera import bone_lengths
 from liftwild.pose import PoseTrack, Recording
 from liftwild.skeleton import MPII_16, PELVIS
+from liftwild.tracking.filters import GAP_S, OneEuro, both_ways, one_euro, spans
 from liftwild.tracking.smoothing import (
-    GAP_S,
-    OneEuro,
     accelerations,
     bone_spread,
-    both_ways,
-    one_euro,
     refit,
     smooth_recording,
     smooth_track,
-    spans,
     steadiness,
     track_bone_lengths,
     with_one_skeleton,
@@ -138,7 +134,7 @@ def test_nothing_is_filtered_over_a_gap() -> None:
     assert spans(np.array([0.0, 0.1, 0.1 + GAP_S * 1.01, 0.7, 0.8 + GAP_S])) == [slice(0, 2), slice(2, 4), slice(4, 5)]
     joints, times = moving(30, noise_mm=30)
     times = times + np.where(np.arange(30) < 12, 0, 2.0)
-    whole = smooth_track(track_of(joints), times)
+    whole = smooth_track(track_of(joints), times, OneEuro())
     for part in (slice(0, 12), slice(12, 30)):
         alone = both_ways(joints[part], times[part], OneEuro())
         np.testing.assert_allclose(whole.joints_3d[part], alone)
@@ -151,14 +147,17 @@ def test_what_is_unsure_moves_the_filter_less() -> None:
     confidence = sure.confidence.copy()
     confidence[20, 10] = 0.1
     unsure = dataclasses.replace(sure, confidence=confidence)
-    off = [np.abs(smooth_track(track, times).joints_3d - moving(40)[0])[18:23, 10].max() for track in (sure, unsure)]
+    off = [
+        np.abs(smooth_track(track, times, OneEuro()).joints_3d - moving(40)[0])[18:23, 10].max()
+        for track in (sure, unsure)
+    ]
     assert off[1] < 0.5 * off[0]
 
 
 @pytest.mark.parametrize("px_per_mm", [0.05, 1.0])
 def test_2d_goes_through_the_same_filter_at_the_persons_scale(px_per_mm: float) -> None:
     joints, times = moving(60, noise_mm=25)
-    smoothed = smooth_track(track_of(joints, px_per_mm=px_per_mm), times)
+    smoothed = smooth_track(track_of(joints, px_per_mm=px_per_mm), times, OneEuro())
     expected = both_ways(joints[..., :2], times, OneEuro()) * px_per_mm + 300
     np.testing.assert_allclose(smoothed.joints_2d, expected, atol=1e-6)
 
@@ -174,7 +173,7 @@ def test_smoothing_brings_noise_nearer_to_the_truth_and_lowers_jitter() -> None:
     assert off[1] < 0.75 * off[0]
     assert after.jitter_mm < 0.4 * before.jitter_mm and after.jitter_px < 0.4 * before.jitter_px
     assert before.bone_spread > 0.05 and after.bone_spread < 1e-9
-    assert len(smoothed.steps) == 2 and "One-Euro" in smoothed.steps[0] and "skeleton" in smoothed.steps[1]
+    assert len(smoothed.steps) == 2 and "Butterworth" in smoothed.steps[0] and "skeleton" in smoothed.steps[1]
     assert track.person_id == 3 and track.annotation_ids == tuple(range(100))
     assert np.array_equal(recording.tracks[0].joints_3d, noisy)  # what was given is not changed
     assert np.array_equal(track.boxes, recording.tracks[0].boxes)
@@ -193,7 +192,7 @@ def test_places_are_smoothed_too() -> None:
     joints, times = moving(50)
     roots = np.array([0.0, 0.0, 4000.0]) + np.random.default_rng(5).normal(0, 50, (50, 3))
     placed = dataclasses.replace(track_of(joints), root_mm=roots)
-    smoothed = smooth_track(placed, times)
+    smoothed = smooth_track(placed, times, OneEuro())
     assert smoothed.root_mm is not None
     np.testing.assert_allclose(smoothed.root_mm, both_ways(roots, times, OneEuro()))
 

@@ -43,5 +43,5 @@ def export_command(
     done = export_weights(weights, to, out, trial)
     show(done.table)
     if done.refused:
-        say(f"error: {done.refused}; {done.files[-1]} is without int8", err=True)
+        say(f"error: {done.refused}; {done.files[0]} is without int8", err=True)
         ctx.exit(1)

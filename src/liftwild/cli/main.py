@@ -3,8 +3,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
+import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
@@ -22,8 +27,8 @@ from liftwild.cli.render import render_command
 from liftwild.cli.report import report_command
 from liftwild.cli.train import train_command
 from liftwild.cli.view import view_command
-from liftwild.console import printable, say
-from liftwild.errors import LiftwildError
+from liftwild.console import discard, discarded, printable, say
+from liftwild.errors import LiftwildError, reason_of_os
 
 
 class _Commands(click.Group):
@@ -37,6 +42,15 @@ class _Commands(click.Group):
         except LiftwildError as error:
             say(f"error: {error}", err=True)
             ctx.exit(1)
+        except _EndedError as error:
+            say(f"ended by {signal.Signals(error.number).name}", err=True)
+            raise
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever read what we say has read enough; click ends without a word
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            say(f"error: {where}{reason_of_os(error)}", err=True)
+            ctx.exit(1)
         except click.ClickException as error:
             error.message = printable(error.message)  # type: ignore[misc]  # it may hold the name of a file
             raise
@@ -47,19 +61,46 @@ class _Commands(click.Group):
 
 def _end_tidily(ctx: click.Context) -> None:
     """Have SIGTERM and SIGHUP end the program as Ctrl-C does, so that no half file is left."""
-    if threading.current_thread() is threading.main_thread():  # others may not
-        for name in ("SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)  # Windows has no SIGHUP
-            if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup is left alone
-                signal.signal(number, _end)
-                ctx.call_on_close(lambda number=number: signal.signal(number, signal.SIG_DFL))
+    if threading.current_thread() is not threading.main_thread():  # others may not
+        return
+    before = sys.unraisablehook
+    sys.unraisablehook = partial(_end_all_the_same, before)
+    ctx.call_on_close(lambda: setattr(sys, "unraisablehook", before))
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup is left alone
+            signal.signal(number, _end)
+            ctx.call_on_close(lambda number=number: signal.signal(number, signal.SIG_DFL))
+
+
+class _EndedError(SystemExit):
+    """A signal said to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.number = number
 
 
 def _end(number: int, frame: Any) -> None:
     """The same signal again ends at once."""
     signal.signal(number, signal.SIG_DFL)
-    say(f"ended by {signal.Signals(number).name}", err=True)
-    raise SystemExit(128 + number)
+    raise _EndedError(number)
+
+
+def _end_all_the_same(otherwise: Callable[[Any], Any], ignored: Any) -> None:
+    """Where Python ignores that we are to end, as the signal came within a destructor: send it once more, from beside.
+
+    ``otherwise``: what is done with any other exception that is ignored.
+    """
+    error = ignored.exc_value
+    if not isinstance(error, _EndedError | KeyboardInterrupt):
+        otherwise(ignored)
+        return
+    number = signal.SIGINT
+    if isinstance(error, _EndedError):
+        number = signal.Signals(error.number)
+        signal.signal(number, _end)
+    threading.Timer(0.01, os.kill, (os.getpid(), number)).start()
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -78,4 +119,33 @@ for command in COMMANDS:
 
 def main() -> None:
     """Entry point of the ``liftwild`` command."""
-    cli(prog_name="liftwild")
+    _open_closed_streams()
+    try:
+        cli(prog_name="liftwild")
+    finally:  # libraries take a while to end, where Ctrl-C would be a traceback
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        _flush()
+
+
+def _open_closed_streams() -> None:
+    """Where standard streams are closed: else the next file is one of them, and libraries write into it."""
+    for handle in (0, 1, 2):
+        try:
+            os.fstat(handle)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115  (for ever)
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def _flush() -> None:
+    """Write out what was said; exit code 1 if nobody takes it, in place of Python's own lines about that."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        discard(sys.stdout)
+        if error.errno != errno.EPIPE:
+            say(f"error: standard output: {reason_of_os(error)}", err=True)
+    if discarded:
+        raise SystemExit(1)

@@ -55,6 +55,8 @@ class PredictOptions:
     at: tuple[float, float] | None
     whole: bool
     raw: bool
+    time_filter: str
+    cutoff_hz: float | None
     camera: tuple[float, ...] | None
     fov: float | None
     height_m: float | None
@@ -90,8 +92,10 @@ class PredictOptions:
     def pose_options(self) -> PoseOptions:
         """What is done to poses; LiftwildError if it makes no sense."""
         from liftwild.pipeline.options import PoseOptions
+        from liftwild.tracking.filters import filter_of
 
-        return PoseOptions(self.camera, self.fov, self.height_m, smooth=not self.raw)
+        time_filter = filter_of(self.time_filter, self.cutoff_hz)
+        return PoseOptions(self.camera, self.fov, self.height_m, smooth=not self.raw, time_filter=time_filter)
 
     def output_options(self) -> OutputOptions:
         """What is written; LiftwildError on an unknown format, or one whose library is missing."""
@@ -162,6 +166,9 @@ def make_detector(options: PredictOptions) -> PersonDetector:
 @click.option("--at", type=Numbers("x,y", "px"), help="The one person under this point.")
 @click.option("--whole", is_flag=True, help="Look for nobody: one person fills each photo, or the first frame.")
 @click.option("--raw", is_flag=True, help="Of clips: smooth nothing.")
+@click.option("--filter", "time_filter", default="butterworth", show_default=True,
+              type=click.Choice(["butterworth", "one-euro"]), help="Of clips: how they are smoothed.")  # fmt: skip
+@click.option("--cutoff-hz", type=float, help="Of Butterworth.  [default: by residual analysis]")
 @click.option("--camera", type=Numbers("fx,fy,cx,cy", "px"), help="The camera, to place people in space.")
 @click.option("--fov", type=float, help="Or its field of view across the longer side, degrees.")
 @click.option("--height-m", type=float, help="How tall the people are, m.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import click
@@ -66,10 +66,11 @@ def render_command(
         mode, count, seed, split=split, size=size, backdrops=backgrounds, poses=poses, processes=processes,
         device=device,
     )  # fmt: skip
-    kept = samples if pictures is None else with_pictures(samples, pictures)
-    # After Ctrl-C or an error the bar's line ends, processes end at once, and half a folder goes.
-    with closing(samples), closing(kept), tqdm(kept, total=count, unit="picture") as bar:
-        shown = write_store(bar, out, keep=MAX_PICTURES if sheet else 0)
-    if sheet is not None:
-        write_png(sheet, contact_sheet(shown, sheet_joints))
+    # After Ctrl-C or an error processes end at once. The pictures come last: where they are, so is all the rest, and
+    # the same command may be given again where they are not.
+    with closing(samples), nullcontext(samples) if pictures is None else with_pictures(samples, pictures) as kept:
+        with tqdm(kept, total=count, unit="picture") as bar:
+            shown = write_store(bar, out, keep=MAX_PICTURES if sheet else 0)
+        if sheet is not None:
+            write_png(sheet, contact_sheet(shown, sheet_joints))
     say(f"{count} pictures in {out}" + (f"; {len(shown)} of them in {sheet}" if sheet else ""))

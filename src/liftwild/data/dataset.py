@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from liftwild.data.labels import OUTSIDE, Skip
 from liftwild.data.prepare import Prepared, check_skips, windowed
 from liftwild.data.store import SCHEMA, StoreWriter, stored_row
 from liftwild.errors import LiftwildError
+from liftwild.files import make_folder, remove_folder, remove_leftovers, write_whole, writing
 from liftwild.sample import Sample
 
 MAX_OUTSIDE = 0.2  # of the people: with more whose joints lie outside their photos, the photos are of another size
@@ -80,22 +81,23 @@ def prepare_dataset(
             stop.set()
             pool.shutdown(cancel_futures=True)
             if not any(folder.glob("*.arrow")):
-                shutil.rmtree(folder, ignore_errors=True)
+                with suppress(LiftwildError):  # what ended it is what is said
+                    remove_folder(folder)
             raise
         for part in dataset.parts:
             photos |= writer.add_store(_path(folder, part))
         outside = [skip for skip in skips if skip.reason == OUTSIDE]
         if len(outside) > MAX_OUTSIDE * (writer.rows + len(outside)):
-            shutil.rmtree(folder)
+            remove_folder(folder)
             raise LiftwildError(
                 f"{dataset.title}: {len(outside):,} of {writer.rows + len(outside):,} people have {OUTSIDE}, the first "
                 f"is {outside[0]}"
             )
         if writer.rows == 0:
-            shutil.rmtree(folder)
+            remove_folder(folder)
             example = f", {len(skips)} left out; the first: {skips[0]}" if skips else ""
             raise LiftwildError(f"{dataset.title}: nobody could be read{example}")
-    shutil.rmtree(folder)
+    remove_folder(folder)
     return Prepared(writer.rows, len(photos), skips, warnings=[*dataset.warnings, *_difference(dataset, writer.rows)])
 
 
@@ -122,18 +124,16 @@ def _claim(folder: Path, dataset: Dataset) -> None:
     """
     plan = json.dumps({"title": dataset.title, "columns": SCHEMA.names, **dataset.settings}, sort_keys=True)
     note = folder / "plan.json"
-    try:
-        if folder.is_dir() and any(folder.iterdir()):
-            if not note.is_file() or note.read_text(encoding="utf-8") != plan:
-                raise LiftwildError(
-                    f"{folder} holds parts of another preparation: go on with that one, remove the folder, or write "
-                    "to another file"
-                )
-            return
-        folder.mkdir(exist_ok=True)
-        note.write_text(plan, encoding="utf-8")
-    except OSError as error:
-        raise LiftwildError(f"cannot write {folder}: {error.strerror}") from None
+    make_folder(folder)
+    with writing(folder):
+        remove_leftovers(folder)
+        if not any(folder.iterdir()):
+            write_whole(note, plan.encode())
+        elif not note.is_file() or note.read_bytes() != plan.encode():
+            raise LiftwildError(
+                f"{folder} holds parts of another preparation: go on with that one, remove the folder, or write to "
+                "another file"
+            )
 
 
 def _path(folder: Path, part: Part) -> Path:
@@ -146,10 +146,8 @@ def _write_part(part: Part, folder: Path, stop: threading.Event) -> list[Skip]:
     if path.is_file() and not doubt.exists():
         return []
     skips = []
-    try:
+    with writing(doubt):
         doubt.touch()  # before the store appears; gone when it is known to lack nothing
-    except OSError as error:
-        raise LiftwildError(f"cannot write {doubt}: {error.strerror}") from None
     with StoreWriter(path) as writer:
         for one in part.read():
             if stop.is_set():

@@ -7,6 +7,9 @@ a resumed run needs no loader state, and processes that share a batch cut it wit
 from __future__ import annotations
 
 import math
+import multiprocessing.queues
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -111,10 +114,18 @@ def targets(sample: Sample, input_px: int, with_depth: bool, beyond: bool = Fals
 
 
 def worker_init(_: int) -> None:
-    """One thread a loader worker: the workers are the parallelism. It ends with its parent."""
+    """One thread a loader worker: the workers are the parallelism. It ends with its parent, and where a batch cannot be
+    handed over."""
     end_with_parent()
+    multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_give_up)  # type: ignore[attr-defined]
+    sys.excepthook = lambda *_: None  # its errors go to its parent; others, as that the parent was killed, to nobody
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
+
+
+def _give_up(error: Exception, batch: object) -> None:
+    # Else the batch is dropped, and the process that trains waits for it for ever.
+    os._exit(1)
 
 
 def as_batch(fields: dict[str, torch.Tensor]) -> Batch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,10 +19,11 @@ from liftwild.evaluation.protocols import find_protocol
 from liftwild.evaluation.protocols.protocol import Aligned
 from liftwild.evaluation.scored import Scored, compare, comparison_text, score, tables_text
 from liftwild.evaluation.tables import as_csv, as_latex
-from liftwild.files import check_output, make_folder, starts_with, write_whole
+from liftwild.files import check_output, make_folder, remove_leftovers, staging, starts_with, write_whole, writing
 from liftwild.skeleton import MPII_16
 from liftwild.viz.plots import MissingMatplotlibError, write_joint_errors, write_pck_curves
 
+REPORT = "report.md"
 REPORT_MARK = "<!-- report of liftwild -->\n"
 CARD_MARK = "<!-- tables of liftwild -->\n"
 CURVE_MM = tuple(range(0, 151, 5))
@@ -91,30 +93,36 @@ def write_report(
     opened = [Store(path) for path in stores]
     tables = compare(found)
     _claim(folder)
-    written = [folder / "report.md"]
-    for table in tables:
-        for suffix, content in ((".tex", as_latex(table)), (".csv", as_csv(table))):
-            written.append(folder / (file_stem(table.key.replace("/", "-")) + suffix))
-            write_whole(written[-1], content.encode())
-    pictures = _charts(folder, found)
-    for store in opened:
-        pictures.append(folder / f"people-{file_stem(store.path.stem)}.jpg")
-        write_whole(pictures[-1], small_jpeg(_side_by_side(store, found, seed)))
-    shown = [f"![{path.stem}]({path.name})" for path in pictures]
-    text = comparison_text(found, notes) + ("\n" + "\n\n".join(shown) + "\n" if shown else "")
-    write_whole(written[0], (REPORT_MARK + text).encode())
-    return [*written, *pictures]
+    with writing(folder), staging(folder / REPORT) as stage:
+        files = []
+        for table in tables:
+            for suffix, content in ((".tex", as_latex(table)), (".csv", as_csv(table))):
+                files.append(stage / (file_stem(table.key.replace("/", "-")) + suffix))
+                files[-1].write_bytes(content.encode())
+        pictures = _charts(stage, found)
+        for store in opened:
+            pictures.append(stage / f"people-{file_stem(store.path.stem)}.jpg")
+            pictures[-1].write_bytes(small_jpeg(_side_by_side(store, found, seed)))
+        shown = [f"![{path.stem}]({path.name})" for path in pictures]
+        text = comparison_text(found, notes) + ("\n" + "\n\n".join(shown) + "\n" if shown else "")
+        (stage / REPORT).write_bytes((REPORT_MARK + text).encode())
+        # The report first: it makes the others ours, should somebody end us between two of them.
+        names = [path.name for path in (stage / REPORT, *files, *pictures)]
+        for name in names:
+            os.replace(stage / name, folder / name)
+    return [folder / name for name in names]
 
 
 def _claim(folder: Path) -> None:
     """``folder``, made, empty or with a report that may be written over."""
     if folder.exists() and not folder.is_dir():
         raise LiftwildError(f"{folder} is a file, not a folder for a report")
-    report = folder / "report.md"
-    ours = report.is_file() and starts_with(report, REPORT_MARK.encode())
-    if folder.is_dir() and any(folder.iterdir()) and not ours:
-        raise LiftwildError(f"{folder} is not empty and holds no report; choose another -o")
     make_folder(folder)
+    remove_leftovers(folder)
+    report = folder / REPORT
+    ours = report.is_file() and starts_with(report, REPORT_MARK.encode())
+    if any(folder.iterdir()) and not ours:
+        raise LiftwildError(f"{folder} is not empty and holds no report; choose another -o")
 
 
 def _charts(folder: Path, found: Sequence[Scored]) -> list[Path]:

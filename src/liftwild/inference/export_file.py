@@ -16,7 +16,8 @@ import numpy as np
 
 from liftwild import __version__
 from liftwild.crop import BOX_MARGIN, Crop
-from liftwild.errors import LiftwildError
+from liftwild.errors import LiftwildError, reason_of
+from liftwild.files import staging, writing
 from liftwild.inference.onnx_graph import CROPS, INSIDE, JOINTS, LOG_SPREAD, VISIBLE
 from liftwild.inference.openvino_runtime import import_openvino, openvino_core
 from liftwild.inference.runtime import Runtime, find_device, infer_crops
@@ -114,18 +115,18 @@ def description_of(net: PoseNet, card: Mapping[str, Any], precision: str = "fp32
 def staged(out: Path, graph: bytes, told: Mapping[str, str]) -> Iterator[Path]:
     """The export as it will be named ``out`` (.onnx, or .xml with its .bin), in a folder beside it that is gone
     afterwards; ``publish`` moves it from there. ``graph``: an ONNX file. LiftwildError if it cannot be written."""
-    try:
-        with tempfile.TemporaryDirectory(prefix=".liftwild-export-", dir=out.parent) as folder:
-            path = Path(folder) / out.name
-            (_write_onnx if out.suffix == ".onnx" else _write_openvino)(path, graph, told)
-            yield path
-    except OSError as error:
-        raise LiftwildError(f"{out}: cannot be written: {error.strerror or error}") from None
+    with writing(out), staging(out) as folder:
+        path = folder / out.name
+        (_write_onnx if out.suffix == ".onnx" else _write_openvino)(path, graph, told)
+        yield path
 
 
 def publish(path: Path, out: Path) -> list[Path]:
-    """Move what ``staged`` wrote to ``path`` to where it belongs; the files. The .xml comes last: it names its .bin."""
-    suffixes = [".bin", ".xml"] if out.suffix == ".xml" else [out.suffix]
+    """Move what ``staged`` wrote to ``path`` to where it belongs; the files.
+
+    The .xml comes first: it says of itself that it is ours, and which .bin it needs.
+    """
+    suffixes = [".xml", ".bin"] if out.suffix == ".xml" else [out.suffix]
     for suffix in suffixes:
         os.replace(path.with_suffix(suffix), out.with_suffix(suffix))
     return [out.with_suffix(suffix) for suffix in suffixes]
@@ -198,7 +199,10 @@ def _write_onnx(path: Path, graph: bytes, told: Mapping[str, str]) -> None:
 def _write_openvino(path: Path, graph: bytes, told: Mapping[str, str]) -> None:
     openvino = import_openvino()
     model = openvino_core().read_model(graph)
-    openvino.save_model(model, path, compress_to_fp16=False)
-    digest = hashlib.sha256(path.with_suffix(".bin").read_bytes()).hexdigest()
-    model.set_rt_info({**told, "bin_sha256": digest}, "liftwild")
-    openvino.save_model(model, path, compress_to_fp16=False)
+    try:
+        openvino.save_model(model, path, compress_to_fp16=False)
+        digest = hashlib.sha256(path.with_suffix(".bin").read_bytes()).hexdigest()
+        model.set_rt_info({**told, "bin_sha256": digest}, "liftwild")
+        openvino.save_model(model, path, compress_to_fp16=False)
+    except RuntimeError as error:
+        raise LiftwildError(f"{path.name}: cannot be written: {reason_of(error)}; is the disk full?") from None

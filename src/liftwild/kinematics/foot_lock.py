@@ -12,7 +12,9 @@ from liftwild.tracking.filters import butterworth, spans
 
 RAMP_S = 0.12  # before and after a contact, over which the foot goes to its place and leaves it
 BODY_HZ = 1.5  # of what the body's place takes over of the feet's; the rest is for hips and knees
-MAX_PULL_MM = 250.0  # a foot that had to be moved so far (median over its contact) does not stand there
+MAX_PULL_MM = (
+    150.0  # a foot that is so far from its place across the line of sight (median of a contact) does not stand
+)
 STRAIGHTEST = 0.999  # of thigh and shank: how far a leg is stretched at most
 
 
@@ -21,13 +23,13 @@ def hold_feet(track: PoseTrack, times_s: np.ndarray) -> PoseTrack:
 
     A foot's place is the median of its ankle's over the contact. ``root_mm`` follows the feet, slower than ``BODY_HZ``;
     then hip and knee turn so that the ankle is where it stands, thigh and shank as long as they were, the knee in the
-    plane that it bent in. Contacts that would move a foot by more than ``MAX_PULL_MM`` are taken back. ``times_s``
-    (F,): when each frame of the clip is shown, s. A track without contacts stays.
+    plane that it bent in. Contacts in which the picture shows that a foot moves (``MAX_PULL_MM``) are taken back.
+    ``times_s`` (F,): when each frame of the clip is shown, s. A track without contacts stays.
     """
-    contacts = all_contacts(track)
-    if not contacts or track.root_mm is None:
+    if track.contacts is None or track.root_mm is None or not track.contacts.any():
         return track
     times = np.asarray(times_s, dtype=np.float64)[track.frames]
+    contacts = [each for each in all_contacts(track) if _across(ankle_places(track), each) <= MAX_PULL_MM]
     track = replace(track, root_mm=_with_feet(track, contacts, times))
     ankles, kept = ankle_places(track), np.zeros((len(track), 2), dtype=bool)
     joints = np.array(track.joints_3d, dtype=np.float64)
@@ -35,9 +37,6 @@ def hold_feet(track: PoseTrack, times_s: np.ndarray) -> PoseTrack:
     for contact in contacts:
         own = slice(contact.first, contact.last + 1)
         anchor = _anchor(ankles, contact)
-        pull = np.linalg.norm(ankles[own, contact.side] - anchor, axis=1)
-        if not np.nanmedian(pull) <= MAX_PULL_MM:
-            continue
         kept[own, contact.side] = True
         weight = _ramp(times, contact)
         more = weight > hold[:, contact.side]
@@ -76,6 +75,15 @@ def bend_leg(hip: np.ndarray, knee: np.ndarray, ankle: np.ndarray, target: np.nd
 
 def _anchor(ankles: np.ndarray, contact: Contact) -> np.ndarray:
     return np.asarray(np.nanmedian(ankles[contact.first : contact.last + 1, contact.side], axis=0))
+
+
+def _across(ankles: np.ndarray, contact: Contact) -> float:
+    """How far, mm, an ankle is from its place across the line of sight, median of the contact; infinite if unknown."""
+    own, anchor = ankles[contact.first : contact.last + 1, contact.side], _anchor(ankles, contact)
+    ray = anchor / max(float(np.linalg.norm(anchor)), 1e-9)
+    off = own - anchor
+    away = np.linalg.norm(off - (off @ ray)[:, None] * ray, axis=1)
+    return float(np.nanmedian(away)) if np.isfinite(away).any() else float("inf")
 
 
 def _ramp(times: np.ndarray, contact: Contact) -> np.ndarray:

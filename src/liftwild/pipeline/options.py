@@ -12,7 +12,7 @@ from liftwild.io.formats import FORMATS, check_formats
 from liftwild.placement.body_height import check_height
 from liftwild.placement.photo_camera import camera_of_exif, given_camera
 from liftwild.skeleton import MPII_16, Skeleton
-from liftwild.tracking.filters import Filter, OneEuro
+from liftwild.tracking.filters import Butterworth, Filter
 
 MIN_FOV_DEG, MAX_FOV_DEG = 5.0, 170.0
 OVERLAY = "overlay"  # among the formats that a user names; the only one that is a picture
@@ -32,7 +32,7 @@ class PoseOptions:
     fov_deg: float | None = None
     height_m: float | None = None
     smooth: bool = True
-    time_filter: Filter = field(default_factory=OneEuro)
+    time_filter: Filter = field(default_factory=Butterworth)
 
     def __post_init__(self) -> None:
         if self.camera is not None and self.fov_deg is not None:

@@ -25,6 +25,7 @@ from liftwild.pipeline.person_selection import PersonSelection
 from liftwild.pipeline.photos import predict_photos
 from liftwild.pipeline.video import predict_video
 from liftwild.pose import Recording
+from liftwild.tracking.filters import filter_of
 from liftwild.weights import find_weights
 
 
@@ -42,6 +43,8 @@ def predict(
     fov: float | None = None,
     height_m: float | None = None,
     smooth: bool = True,
+    time_filter: str = "butterworth",
+    cutoff_hz: float | None = None,
     min_score: float | None = None,
     weights: str | Path = "base",
     runtime: str = "auto",
@@ -59,13 +62,16 @@ def predict(
     ``people`` largest; who is under the point ``at`` (x, y px); who is in ``box`` (x, y, w, h px); those in the COCO
     file ``boxes``; ``whole``: one person fills the photo or the first frame.
     ``camera`` (fx, fy, cx, cy px), ``fov`` (degrees across the longer side), ``height_m``: as in ``PoseOptions``.
-    ``smooth``: of videos, filtered over time, one skeleton a person. ``weights``, ``runtime``, ``device``,
-    ``flip_test``: as for ``Estimator``; networks are kept for the next call.
+    ``smooth``: of videos, filtered over time, one skeleton a person, feet that do not slide; ``time_filter``:
+    "butterworth", with ``cutoff_hz`` or chosen by residual analysis, or "one-euro". ``weights``, ``runtime``,
+    ``device``, ``flip_test``: as for ``Estimator``; networks are kept for the next call.
 
     It is what ``liftwild predict`` does with the same options. LiftwildError if something cannot be read, in one clear
     line; in an iterator the error is raised when its photo is due.
     """
-    options = PoseOptions(None if camera is None else tuple(camera), fov, height_m, smooth)
+    options = PoseOptions(
+        None if camera is None else tuple(camera), fov, height_m, smooth, filter_of(time_filter, cutoff_hz)
+    )
     video = _as_video(source, clip, fps)
     photos = _as_photos(source) if video is None else None
     if video is None and (fps is not None or clip):

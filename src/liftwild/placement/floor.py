@@ -98,7 +98,10 @@ def level(recording: Recording) -> Levelled:
         replace(track, joints_3d=track.joints_3d @ turn.T, root_mm=_roots(track) @ turn.T - shift)
         for track in recording.tracks
     )
-    steps = (*recording.steps, f"{found}; floor {height / 1000:.2f} m below the camera")
+    where = f"floor {height / 1000:.2f} m below the camera"
+    if height <= 0:
+        where = f"the floor comes out {-height / 1000:.2f} m above the camera: its lens, or the people's size, is another"
+    steps = (*recording.steps, f"{found}; {where}")
     return Levelled.of(replace(recording, tracks=tracks, steps=steps), turn, height)
 
 
@@ -113,7 +116,7 @@ def _absolute(track: PoseTrack) -> np.ndarray:
 
 
 def _resting(recording: Recording) -> _Feet:
-    """The feet of all tracks while they are slow."""
+    """The feet of all tracks while they stand: where ``contacts`` say so, else while they are slow."""
     parts: list[list[np.ndarray]] = [[] for _ in _Feet._fields]
     for number, track in enumerate(recording.tracks):
         joints, times = _absolute(track), recording.times_s[track.frames]
@@ -128,6 +131,8 @@ def _resting(recording: Recording) -> _Feet:
                 continue
             limit = max(SLOW_MM_S, min(float(np.quantile(known, SLOW_PART)), SLOW_MOST_MM_S))
             slow = np.nan_to_num(speed, nan=np.inf) <= limit
+            if track.contacts is not None and track.contacts.any():
+                slow, smooth = track.contacts[:, side] & np.isfinite(own).all(axis=1), own
             values = (smooth, other, np.full(len(track), sole), np.full(len(track), 2 * number + side), times)
             for part, value in zip(parts, values, strict=True):
                 part.append(value[slow])

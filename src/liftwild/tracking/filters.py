@@ -13,6 +13,7 @@ GAP_S = 0.5  # over a longer gap nothing is filtered: the person was lost, or th
 ORDER = 2  # of the Butterworth filter, which goes forward and backward
 PASSES = (2.0**0.5 - 1) ** 0.25  # two passes of that order lower the cutoff by so much (Winter 2009, section 2.2.4)
 CUTOFFS_HZ = (1.0, 12.0)  # among which residual analysis chooses
+MIN_TOTAL = 0.05  # of the filtered trust
 TAIL = 0.5  # of the cutoffs, the highest: what is left of the signal there is noise
 
 
@@ -51,13 +52,13 @@ class Butterworth:
             check_cutoff(self.cutoff_hz)
 
     def __call__(self, values: np.ndarray, times_s: np.ndarray, trust: np.ndarray | None) -> np.ndarray:
-        """``values`` (T, ..., D) mm smoothed without lag; ``trust`` does not count."""
-        if self.cutoff_hz is not None or len(values) < 2:
-            return butterworth(values, times_s, self.cutoff_hz or CUTOFFS_HZ[1])
+        """``values`` (T, ..., D) mm smoothed without lag; ``trust`` (T, ...) in (0, 1]."""
         out = np.array(values, dtype=np.float64).reshape(len(values), -1, values.shape[-1])
+        sure = None if trust is None else np.asarray(trust, np.float64).reshape(len(values), -1)
         for joint in range(out.shape[1]):
             own = out[:, joint]
-            out[:, joint] = butterworth(own, times_s, residual_cutoff(own, times_s))
+            cutoff = residual_cutoff(own, times_s) if self.cutoff_hz is None else self.cutoff_hz
+            out[:, joint] = butterworth(own, times_s, cutoff, None if sure is None else sure[:, joint])
         return out.reshape(values.shape)
 
     def in_words(self) -> str:
@@ -67,6 +68,21 @@ class Butterworth:
 
 
 Filter = OneEuro | Butterworth
+FILTERS = ("butterworth", "one-euro")  # the first is taken where none is named
+
+
+def filter_of(name: str, cutoff_hz: float | None = None) -> Filter:
+    """The filter of that ``name``, of ``FILTERS``; ``cutoff_hz``: of Butterworth, None by residual analysis.
+
+    LiftwildError on another name, and on a cutoff that is none or is for One-Euro.
+    """
+    if name not in FILTERS:
+        raise LiftwildError(f"unknown filter {name!r}; known are {', '.join(FILTERS)}")
+    if name == "butterworth":
+        return Butterworth(cutoff_hz)
+    if cutoff_hz is not None:
+        raise LiftwildError("a cutoff is for the Butterworth filter; One-Euro has its own")
+    return OneEuro()
 
 
 def both_ways(
@@ -123,11 +139,14 @@ def spans(times_s: np.ndarray) -> list[slice]:
     return [slice(int(start), int(stop)) for start, stop in pairwise(cuts) if stop > start]
 
 
-def butterworth(values: np.ndarray, times_s: np.ndarray, cutoff_hz: float) -> np.ndarray:
+def butterworth(
+    values: np.ndarray, times_s: np.ndarray, cutoff_hz: float, trust: np.ndarray | None = None
+) -> np.ndarray:
     """``values`` (T, ...) taken at rising ``times_s`` (T,), without what is faster than ``cutoff_hz``: the same shape.
 
-    Second order, forward and backward, so nothing lags; the cutoff is that of both passes together. Uneven times are
-    made even by interpolation. Values that are NaN are bridged and stay NaN. Too few values, or a cutoff that the frame
+    Second order, forward and backward, so nothing lags; the cutoff is that of both passes together. ``trust`` (T,) in
+    (0, 1]: how much each value counts, by filtering values times trust, and trust. Uneven times are made even by
+    interpolation. Values that are NaN are bridged and stay NaN. Too few values, or a cutoff that the frame
     rate cannot hold, leave them as they are.
     """
     from scipy.signal import butter, sosfiltfilt
@@ -148,7 +167,14 @@ def butterworth(values: np.ndarray, times_s: np.ndarray, cutoff_hz: float) -> np
     for column in flat.T:
         known = np.isfinite(column)
         if known.sum() > 1:
-            smooth = sosfiltfilt(sections, np.interp(even, times[known], column[known]), padlen=pad)
+            smooth = np.interp(even, times[known], column[known])
+            if trust is None:
+                smooth = sosfiltfilt(sections, smooth, padlen=pad)
+            else:
+                weight = np.interp(even, times, trust)
+                total = np.maximum(sosfiltfilt(sections, weight, padlen=pad), MIN_TOTAL)
+                middle = float(smooth.mean())  # where the sum of the weights rings, little is added
+                smooth = middle + sosfiltfilt(sections, weight * (smooth - middle), padlen=pad) / total
             column[known] = np.interp(times, even, smooth)[known]
     return out
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from liftwild.pose import PoseTrack, Recording
 from liftwild.skeleton import Skeleton
-from liftwild.tracking.filters import GAP_S, Filter, OneEuro, spans
+from liftwild.tracking.filters import GAP_S, Butterworth, Filter, spans
 
 MIN_TRUST = 0.1  # of a joint that the network is not sure of at all
 FLAT_WEIGHT = 4.0  # how much dearer a mm across the picture is than one in depth, when bones get their lengths
@@ -31,7 +31,7 @@ class Steadiness:
 
 def smooth_recording(recording: Recording, settings: Filter | None = None) -> Recording:
     """``recording`` with every track smoothed and given one skeleton, and ``steps`` that say so."""
-    settings = settings or OneEuro()
+    settings = settings or Butterworth()
     tracks = tuple(with_one_skeleton(smooth_track(track, recording.times_s, settings)) for track in recording.tracks)
     steps = (
         settings.in_words(),
@@ -44,9 +44,9 @@ def smooth_track(track: PoseTrack, times_s: np.ndarray, settings: Filter | None 
     """``track`` filtered over time, in 2D and 3D; ``times_s`` (F,): when each frame of the clip is shown, s.
 
     2D goes through the same filter in mm, at the person's median scale over the track. Joints that are NaN stay so.
-    Confidence and chances stay those of each frame. ``settings``: None is One-Euro.
+    Confidence and chances stay those of each frame. ``settings``: None is Butterworth by residual analysis.
     """
-    settings = settings or OneEuro()
+    settings = settings or Butterworth()
     times = np.asarray(times_s, dtype=np.float64)[track.frames]
     px_per_mm = _px_per_mm(track)
     joints_2d, joints_3d = np.array(track.joints_2d, np.float64), np.array(track.joints_3d, np.float64)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
+import torch
 from lightning_fabric import Fabric
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from liftwild.data.mixed import MixedBatches, Source, as_batch, worker_init
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.sample import Batch
 from liftwild.training.recipe import Recipe
+
+FILES, FILES_OF_WORKER = 64, 40  # open at a time; a batch on its way is a file for each of its fields
 
 
 def stage_batches(
@@ -31,7 +36,7 @@ def stage_batches(
         beyond=recipe.network.lifter > 0, mask=recipe.network.mask,
     )  # fmt: skip
     loader = DataLoader(
-        mixed,
+        _Handed(mixed),
         batch_size=None,
         sampler=range(first, stage.iterations),
         num_workers=workers,
@@ -39,8 +44,31 @@ def stage_batches(
         prefetch_factor=4 if workers else None,
         pin_memory=fabric.device.type == "cuda",
     )
-    for fields in loader:
-        yield as_batch(fields).to(fabric.device)
+    try:
+        for fields in loader:
+            if isinstance(fields, Exception):
+                raise fields
+            yield as_batch(fields).to(fabric.device)
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise LiftwildError(
+            "a process that loads data came to its end; is there memory for it, room in /dev/shm, a temporary folder? "
+            "--workers 0 does without such processes"
+        ) from None
+
+
+@dataclass(frozen=True)
+class _Handed(Dataset[Any]):
+    """The batches, or in place of one the error that it meets, which a loader process would bury in a traceback."""
+
+    batches: MixedBatches
+
+    def __getitem__(self, step: int) -> dict[str, torch.Tensor] | Exception:
+        try:
+            return self.batches[step]
+        except (LiftwildError, OSError) as error:
+            return error
 
 
 def _source(recipe: Recipe, stores: Mapping[str, Store], use: str) -> Source | None:

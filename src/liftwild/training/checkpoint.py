@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from liftwild.errors import LiftwildError, reason_of
-from liftwild.files import atomic_path, make_folder
+from liftwild.files import atomic_path, make_folder, remove_folder
 
 FORMAT = "liftwild-checkpoint"
 VERSION = 1
@@ -61,7 +60,7 @@ def save_checkpoint(
         about = {"format": FORMAT, "version": VERSION, "step": step, **state, "sha256": sums}
         (part / STATE).write_text(json.dumps({**about, "own_sha256": _sum_of(about)}, indent=1) + "\n")
     for old in list_checkpoints(folder)[:-KEPT]:
-        shutil.rmtree(old)
+        remove_folder(old)
     return target
 
 

@@ -17,10 +17,12 @@ from liftwild.errors import LiftwildError
 from liftwild.files import check_output, make_folder, remove_leftovers, staging, starts_with, writing
 from liftwild.media.encoding import is_marked
 from liftwild.network.posenet import PoseNetConfig
+from liftwild.processes import allow_open_files
 from liftwild.schema import build
 from liftwild.threads import split_cores, usable_cores
 from liftwild.training import budget
 from liftwild.training import checkpoint as checkpoints
+from liftwild.training.batches import FILES, FILES_OF_WORKER
 from liftwild.training.checkpoint import Position
 from liftwild.training.loop import Trainer
 from liftwild.training.monitor import LOG, PICTURE
@@ -149,6 +151,12 @@ def train_recipe(
         cores = max(1, usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
         before = torch.get_num_threads()
         workers, threads = split_cores(cores, workers, gpu=fabric.device.type != "cpu")
+        needed = FILES + FILES_OF_WORKER * workers
+        if (allowed := allow_open_files(needed)) < needed:
+            raise LiftwildError(
+                f"{workers} processes that load data need {needed} open files, and {allowed} are allowed: allow more "
+                "with 'ulimit -n', or choose fewer --workers"
+            )
         trainer = Trainer(recipe, out, fabric, workers, shard_mb)
         if begin is not None:
             trainer.start_from(str(start), *begin)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +64,10 @@ def write_store(samples: Iterable[RenderedSample], output: str | Path, keep: int
     return kept
 
 
-def with_pictures(samples: Iterable[RenderedSample], folder: str | Path) -> Generator[RenderedSample, None, None]:
-    """Pass ``samples`` on, writing each as ``folder``/NAME.jpg, and ``folder``/labels.json for all of them; ``folder``
-    appears, whole, after the last.
+@contextmanager
+def with_pictures(samples: Iterable[RenderedSample], folder: str | Path) -> Iterator[Iterator[RenderedSample]]:
+    """``samples``, of which each is written as ``folder``/NAME.jpg when it is taken, and ``folder``/labels.json for all
+    of them; ``folder`` appears, whole, when the block ends.
 
     The labels are in the open label format: joints in px (visibility 2 seen, 1 hidden, 0 outside), 3D joints in mm,
     camera, box. LiftwildError if there is such a folder that is not empty, or it cannot be written.
@@ -75,8 +77,8 @@ def with_pictures(samples: Iterable[RenderedSample], folder: str | Path) -> Gene
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     make_folder(folder.parent)
-    with atomic_path(folder) as part:
-        part.mkdir()
+
+    def written(part: Path) -> Iterator[RenderedSample]:
         for key, rendered in enumerate(samples, start=1):
             sample = rendered.sample
             (part / f"{sample.source}.jpg").write_bytes(jpeg_bytes(sample.image, JPEG_QUALITY))
@@ -101,6 +103,10 @@ def with_pictures(samples: Iterable[RenderedSample], folder: str | Path) -> Gene
                 }
             )  # fmt: skip
             yield rendered
+
+    with atomic_path(folder) as part:
+        part.mkdir()
+        yield written(part)
         category = {"id": 1, "name": "person", "keypoints": list(MPII_16.names)}
         content = json.dumps({"categories": [category], "images": images, "annotations": annotations})
         (part / "labels.json").write_text(content)

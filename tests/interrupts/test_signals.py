@@ -1,0 +1,39 @@
+"""A signal to end that comes at a bad moment."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from liftwild.data import prepare
+from tests.support.commands import liftwild
+from tests.support.files import names
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "says"), [("SIGTERM", 143, "ended by SIGTERM"), ("SIGINT", 130, "interrupted")]
+)
+def test_within_a_destructor(
+    number: str, code: int, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python ignores what is raised there: the program would go on, after a traceback."""
+
+    class Mortal:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.Signals[number])
+
+    def read_labels(*_: Any) -> None:
+        mortal = Mortal()
+        del mortal
+        for _ in range(500):
+            time.sleep(0.01)
+        raise AssertionError("it went on")
+
+    monkeypatch.setattr(prepare, "read_labels", read_labels)
+    (tmp_path / "photos").mkdir()
+    done = liftwild("prepare", "coco", "labels.json", tmp_path / "photos", "-o", tmp_path / "x.arrow", code=code)
+    assert done.output == f"{says}\n" and names(tmp_path) == ["photos"]
