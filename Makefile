@@ -72,7 +72,7 @@ $(LOWEST)/.ready: pyproject.toml scripts/lowest.py
 	@echo '*' > $(LOWEST)/.gitignore
 	$(PYTHON) scripts/lowest.py > $(LOWEST)/constraints.txt
 	$(LOWEST)/bin/python -m pip install -qq --disable-pip-version-check -c $(LOWEST)/constraints.txt \
-	    -e '.[train,datasets,parquet,pandas,figures,openvino,onnx,heic]' pytest hypothesis
+	    -e '.[train,datasets,parquet,pandas,figures,openvino,onnx,heic,c3d]' pytest hypothesis ezc3d pygltflib
 	@touch $@
 
 # What fails is kept in tests/fuzz/cases. Another SEED gives other cases.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from liftwild.errors import LiftwildError
 from liftwild.evaluation.paper import paper_cost
 from liftwild.evaluation.tables import markdown_table
+from liftwild.schema import load_json
 
 FORMAT = "liftwild-cost"
 MAX_NUMBER = 1e12  # of any of them
@@ -16,12 +16,7 @@ NUMBERS = ("forward_ms", "step_ms", "steps")
 
 def cost_table(path: Path) -> str:
     """The paper's times and those in the file ``path``, as Markdown; LiftwildError if that is no bench file."""
-    try:
-        cost = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise LiftwildError(f"cannot read {path}: {error.strerror}") from None
-    except ValueError:
-        cost = None
+    cost = load_json(path)
     known = isinstance(cost, dict) and cost.get("format") == FORMAT
     if not known or not all(_is_positive(cost.get(name)) for name in NUMBERS):
         raise LiftwildError(f"{path} is not a file of 'python benchmarks/cost.py -o {path.name}'")

@@ -11,7 +11,7 @@ import numpy as np
 
 from liftwild.errors import LiftwildError
 from liftwild.io.csv_table import JOINT
-from liftwild.io.description import MAX_FRAMES, with_metadata
+from liftwild.io.description import FARTHEST, MAX_FRAMES, with_metadata
 from liftwild.pose import PoseTrack, Recording
 from liftwild.skeleton import SKELETONS, Skeleton
 
@@ -41,7 +41,7 @@ def recording_of_table(
     if count > last + 1 and last:  # frames after those of anybody, at the same rate
         times_s[last + 1 :] = times_s[last] + times_s[last] / last * np.arange(1, count - last)
     places = np.concatenate([track.joints_2d.reshape(-1, 2) for track in tracks] or [np.zeros((0, 2))])
-    size = np.ceil(np.nan_to_num(places).max(axis=0, initial=0)).astype(int)
+    size = np.ceil(np.nan_to_num(places).max(axis=0, initial=0)).clip(max=FARTHEST).astype(int)
     found = Recording(Path(source).name, int(size[0]), int(size[1]), times_s, tracks, is_clip=count > 1)
     if note is None:
         return found
