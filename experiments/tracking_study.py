@@ -27,11 +27,13 @@ from liftwild.errors import LiftwildError
 from liftwild.evaluation.tables import markdown_table
 from liftwild.files import write_whole
 from liftwild.inference.estimator import Estimator
+from liftwild.media.encoding import write_png
 from liftwild.pipeline.person_selection import PersonSelection
-from liftwild.pose import PoseTrack
+from liftwild.pose import PoseTrack, Recording
 from liftwild.skeleton import PELVIS
 from liftwild.synthetic.render.clip import render_clip
 from liftwild.tracking.track_selection import worth_keeping
+from liftwild.viz.overlay import drawn_frames
 
 FPS = 25.0
 SIZE = 320
@@ -57,6 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--frames", type=int, default=125)
     parser.add_argument("--weights", default="base")
     parser.add_argument("--runtime", default="auto")
+    parser.add_argument("--sheet", type=Path, help="draw the clip of most people and the last seed there (.png)")
     parser.add_argument("--card", type=Path, help="also write the table there")
     asked = parser.parse_args(arguments)
     try:
@@ -68,6 +71,9 @@ def main(arguments: list[str] | None = None) -> None:
                 clips = [list(clip_of(people, seed, asked.frames, windowed)) for seed in asked.seeds]
                 rows.append([name, *scores(estimator, detector, clips)])
                 print(" | ".join(rows[-1]), flush=True)
+        if asked.sheet:
+            clip = list(clip_of(max(asked.people), asked.seeds[-1], asked.frames, windowed=False))
+            write_png(asked.sheet, sheet(follow(estimator, detector, clip), clip))
         table = markdown_table(("clip", *COLUMNS), rows)
         print(table)
         if asked.card:
@@ -141,6 +147,15 @@ def follow(estimator: Estimator, detector: Detector, clip: Sequence[Seen]) -> li
             poses.setdefault(seen.pose.person_id, []).append((number, seen.pose))
     tracks = [PoseTrack.of_poses(key, [at for at, _ in own], [pose for _, pose in own]) for key, own in poses.items()]
     return list(worth_keeping(tracks, np.arange(len(clip)) / FPS))
+
+
+def sheet(tracks: Sequence[PoseTrack], clip: Sequence[Seen], every: int = 6, columns: int = 5) -> np.ndarray:
+    """One frame of ``every``, with what was found in it, side by side."""
+    recording = Recording("", SIZE, SIZE, np.arange(len(clip)) / FPS, tuple(tracks), is_clip=True)
+    chosen = [(number, frame.image) for number, frame in enumerate(clip)][::every]
+    drawn = [image for _, image in drawn_frames(recording, chosen)]
+    drawn += [np.full_like(drawn[0], 255)] * (-len(drawn) % columns)
+    return np.vstack([np.hstack(drawn[i : i + columns]) for i in range(0, len(drawn), columns)])
 
 
 def compared(tracks: Sequence[PoseTrack], clip: Sequence[Seen]) -> dict:
