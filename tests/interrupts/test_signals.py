@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from liftwild.data import prepare
+from liftwild.errors import LiftwildError
 from tests.support.commands import liftwild
 from tests.support.files import names
 
@@ -37,3 +38,18 @@ def test_within_a_destructor(
     (tmp_path / "photos").mkdir()
     done = liftwild("prepare", "coco", "labels.json", tmp_path / "photos", "-o", tmp_path / "x.arrow", code=code)
     assert done.output == f"{says}\n" and names(tmp_path) == ["photos"]
+
+
+def test_within_a_library_that_makes_another_error_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an import of a C library does."""
+
+    def read_labels(*_: Any) -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except SystemExit:
+            raise LiftwildError("it needs that library") from None
+
+    monkeypatch.setattr(prepare, "read_labels", read_labels)
+    (tmp_path / "photos").mkdir()
+    done = liftwild("prepare", "coco", "labels.json", tmp_path / "photos", "-o", tmp_path / "x.arrow", code=143)
+    assert done.output == "ended by SIGTERM\n"

@@ -40,17 +40,13 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except LiftwildError as error:
-            say(f"error: {error}", err=True)
-            ctx.exit(1)
-        except _EndedError as error:
-            say(f"ended by {signal.Signals(error.number).name}", err=True)
-            raise
+            _fail(ctx, str(error))
+        except _EndedError:
+            _fail(ctx)
         except OSError as error:
             if error.errno == errno.EPIPE:  # whoever read what we say has read enough; click ends without a word
                 raise
-            where = f"{error.filename}: " if error.filename else ""
-            say(f"error: {where}{reason_of_os(error)}", err=True)
-            ctx.exit(1)
+            _fail(ctx, (f"{error.filename}: " if error.filename else "") + reason_of_os(error))
         except click.ClickException as error:
             error.message = printable(error.message)  # type: ignore[misc]  # it may hold the name of a file
             raise
@@ -59,10 +55,23 @@ class _Commands(click.Group):
             ctx.exit(130)
 
 
+_told_by: list[int] = []  # signals that said to end
+
+
+def _fail(ctx: click.Context, fault: str = "") -> None:
+    """Say what ended the command, and exit: the signal, whatever ``fault`` a library made of it, if there was one."""
+    if _told_by:
+        say(f"ended by {signal.Signals(_told_by[-1]).name}", err=True)
+        ctx.exit(128 + _told_by[-1])
+    say(f"error: {fault}", err=True)
+    ctx.exit(1)
+
+
 def _end_tidily(ctx: click.Context) -> None:
     """Have SIGTERM and SIGHUP end the program as Ctrl-C does, so that no half file is left."""
     if threading.current_thread() is not threading.main_thread():  # others may not
         return
+    _told_by.clear()
     before = sys.unraisablehook
     sys.unraisablehook = partial(_end_all_the_same, before)
     ctx.call_on_close(lambda: setattr(sys, "unraisablehook", before))
@@ -76,15 +85,12 @@ def _end_tidily(ctx: click.Context) -> None:
 class _EndedError(SystemExit):
     """A signal said to end."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__(128 + number)
-        self.number = number
-
 
 def _end(number: int, frame: Any) -> None:
     """The same signal again ends at once."""
     signal.signal(number, signal.SIG_DFL)
-    raise _EndedError(number)
+    _told_by.append(number)
+    raise _EndedError
 
 
 def _end_all_the_same(otherwise: Callable[[Any], Any], ignored: Any) -> None:
@@ -98,7 +104,7 @@ def _end_all_the_same(otherwise: Callable[[Any], Any], ignored: Any) -> None:
         return
     number = signal.SIGINT
     if isinstance(error, _EndedError):
-        number = signal.Signals(error.number)
+        number = signal.Signals(_told_by[-1])
         signal.signal(number, _end)
     threading.Timer(0.01, os.kill, (os.getpid(), number)).start()
 
