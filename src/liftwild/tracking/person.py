@@ -40,10 +40,8 @@ REACH = 0.3  # how far a pose may be from where it was expected, to be the same 
 CROWD_REACH = 0.15  # ... beside others ...
 REACH_PER_S = 0.8  # ... and how much farther for each second that has passed: about as fast as people walk
 MAX_REACH = 1.5
-ALIKE_COLOUR = 30.0  # farther apart, clothes are not one person's ...
-STILL_JUMP = (
-    0.05  # ... nor that far from one frame to the next in a pose that moved so far: it went over to somebody new
-)
+ALIKE_COLOUR = 15.0  # farther apart, clothes are not those of who was lost ...
+STILL_COLOUR, STILL_JUMP = 20.0, 0.05  # ... nor those of who was seen, so far apart in a pose that moved so far
 COLOUR_PER_SIDE = 100.0  # how much of a difference in colour weighs like one box side
 
 
@@ -143,7 +141,7 @@ class Person:
             return False
         if self.lost and detected:
             return self.could_be(seen, time_s)
-        if self.jump(seen.pose, time_s) > STILL_JUMP and colour_distance(self.colours, seen.colours) > ALIKE_COLOUR:
+        if self.jump(seen.pose, time_s) > STILL_JUMP and colour_distance(self.colours, seen.colours) > STILL_COLOUR:
             return False
         reach = CROWD_REACH if self.crowded else REACH
         reach += 0.0 if self.lost else REACH_PER_S * (time_s - self.time_s)

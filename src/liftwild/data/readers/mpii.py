@@ -240,7 +240,7 @@ def _json_row(entry: dict[str, Any], number: int) -> Row:
 def _head_size(joints: np.ndarray, valid: np.ndarray) -> float | None:
     """Head size from the two joints on the head box's diagonal."""
     ends = [JOINTS.index("upper_neck"), JOINTS.index("head_top")]
-    return HEAD_OF_NECK * float(np.linalg.norm(joints[ends[0]] - joints[ends[1]])) if valid[ends].all() else None
+    return HEAD_OF_NECK * math.dist(*joints[ends]) if valid[ends].all() else None
 
 
 def mat_rows(path: Path) -> list[Row]:
