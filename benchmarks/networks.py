@@ -81,7 +81,7 @@ def in_memory(files: dict[str, Path | str], photos: Sequence[np.ndarray]) -> dic
     for size in ORDER:
         estimator = Estimator(files[size], device="cpu", runtime=AUTO)
         name = f"liftwild {size}, {estimator.runtime_name}"
-        jobs[f"{name}: no looking for people"] = each(estimator.predict, photos)
+        jobs[f"{name}: no looking for people"] = each(partial(estimator.predict, whole=True), photos)
         jobs[f"{name}: {DETECTED}"] = each(partial(found_and_seen, estimator, detector), photos)
     return jobs
 

@@ -74,7 +74,7 @@ class Walk:
             laps = [time.perf_counter()]
             claims.claim(photo, photo.stem, JSON, is_clip=False)
             laps.append(time.perf_counter())
-            image, exif = load_photo(photo)
+            image, exif = load_photo(photo)[:2]
             laps.append(time.perf_counter())
             people = self.estimator.crop_people(image)
             laps.append(time.perf_counter())

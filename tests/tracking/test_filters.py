@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from liftwild.errors import LiftwildError
-from liftwild.tracking.filters import Butterworth, OneEuro, butterworth, filter_of, residual_cutoff
+from liftwild.tracking.filters import Butterworth, OneEuro, butterworth, filter_of, residual_cutoffs
 
 TIMES = np.arange(300) / 60
 
@@ -54,7 +54,8 @@ def test_short_clips_and_cutoffs_that_frames_cannot_hold(count: int) -> None:
 
 def test_residual_analysis_finds_where_the_noise_begins() -> None:
     noise = np.random.default_rng(0).normal(0, 0.05, (300, 3))
-    slow, quick = (residual_cutoff(wave(hz)[:, None] + noise, TIMES) for hz in (0.5, 3.0))
+    both = np.stack([wave(hz)[:, None] + noise for hz in (0.5, 3.0)], axis=1)
+    slow, quick = residual_cutoffs(both, TIMES)
     assert 0.9 < slow < 3.0 < quick < 7.0
     smooth = Butterworth()(wave(0.5)[:, None, None] * np.ones(3) + noise[:, None], TIMES, None)
     assert np.abs(smooth[:, 0] - wave(0.5)[:, None])[20:280].mean() < 0.6 * np.abs(noise).mean()
@@ -66,3 +67,10 @@ def test_filters_by_name() -> None:
     for wrong in (("kalman", None), ("one-euro", 5.0), ("butterworth", 0.0), ("butterworth", float("nan"))):
         with pytest.raises(LiftwildError):
             filter_of(*wrong)
+
+
+def test_any_memory_order() -> None:
+    values = np.random.default_rng(0).normal(size=(4, 3, 300)).T
+    assert not values.flags.c_contiguous
+    assert np.array_equal(butterworth(values, TIMES, 4.0), butterworth(np.ascontiguousarray(values), TIMES, 4.0))
+    assert not np.array_equal(butterworth(values, TIMES, 4.0), values)

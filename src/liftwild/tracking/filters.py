@@ -14,6 +14,7 @@ ORDER = 2  # of the Butterworth filter, which goes forward and backward
 PASSES = (2.0**0.5 - 1) ** 0.25  # two passes of that order lower the cutoff by so much (Winter 2009, section 2.2.4)
 CUTOFFS_HZ = (1.0, 12.0)  # among which residual analysis chooses
 MIN_TOTAL = 0.05  # of the filtered trust
+MIN_VALUES, STEPS = 10, 24  # of a joint to be analysed; cutoffs that are tried
 TAIL = 0.5  # of the cutoffs, the highest: what is left of the signal there is noise
 
 
@@ -55,9 +56,12 @@ class Butterworth:
         """``values`` (T, ..., D) mm smoothed without lag; ``trust`` (T, ...) in (0, 1]."""
         out = np.array(values, dtype=np.float64).reshape(len(values), -1, values.shape[-1])
         sure = None if trust is None else np.asarray(trust, np.float64).reshape(len(values), -1)
-        for joint in range(out.shape[1]):
+        if self.cutoff_hz is None:
+            cutoffs = residual_cutoffs(out, times_s)
+        else:
+            cutoffs = np.full(out.shape[1], self.cutoff_hz)
+        for joint, cutoff in enumerate(cutoffs.tolist()):
             own = out[:, joint]
-            cutoff = residual_cutoff(own, times_s) if self.cutoff_hz is None else self.cutoff_hz
             out[:, joint] = butterworth(own, times_s, cutoff, None if sure is None else sure[:, joint])
         return out.reshape(values.shape)
 
@@ -151,7 +155,7 @@ def butterworth(
     """
     from scipy.signal import butter, sosfiltfilt
 
-    out = np.array(values, dtype=np.float64)
+    out = np.array(values, dtype=np.float64, order="C")  # so that ``flat`` is a view
     count = len(out)
     if count < 2 or times_s[-1] <= times_s[0]:
         return out
@@ -164,39 +168,48 @@ def butterworth(
     flat = out.reshape(count, -1)
     sections = butter(ORDER, share, output="sos")
     pad = min(count - 1, int(3 * rate / cutoff_hz))
+    total = None
+    if trust is not None:
+        weight = np.interp(even, times, trust)[:, None]
+        total = np.maximum(sosfiltfilt(sections, weight, axis=0, padlen=pad), MIN_TOTAL)
+
+    def smoothed(signals: np.ndarray) -> np.ndarray:
+        if total is None:
+            return np.asarray(sosfiltfilt(sections, signals, axis=0, padlen=pad))
+        middle = signals.mean(axis=0)  # where the sum of the weights rings, little is added
+        return np.asarray(middle + sosfiltfilt(sections, weight * (signals - middle), axis=0, padlen=pad) / total)
+
+    if np.isfinite(flat).all() and np.allclose(times, even, rtol=0, atol=0.01 / rate):  # all at once: the usual case
+        flat[:] = smoothed(flat)
+        return out
     for column in flat.T:
         known = np.isfinite(column)
         if known.sum() > 1:
-            smooth = np.interp(even, times[known], column[known])
-            if trust is None:
-                smooth = sosfiltfilt(sections, smooth, padlen=pad)
-            else:
-                weight = np.interp(even, times, trust)
-                total = np.maximum(sosfiltfilt(sections, weight, padlen=pad), MIN_TOTAL)
-                middle = float(smooth.mean())  # where the sum of the weights rings, little is added
-                smooth = middle + sosfiltfilt(sections, weight * (smooth - middle), padlen=pad) / total
+            smooth = smoothed(np.interp(even, times[known], column[known])[:, None])[:, 0]
             column[known] = np.interp(times, even, smooth)[known]
     return out
 
 
-def residual_cutoff(values: np.ndarray, times_s: np.ndarray) -> float:
-    """The cutoff, Hz, at which ``butterworth`` takes away as much of ``values`` (T, D) as they have noise.
+def residual_cutoffs(values: np.ndarray, times_s: np.ndarray) -> np.ndarray:
+    """The cutoffs (J,), Hz, at which ``butterworth`` takes away as much of ``values`` (T, J, D) as they have noise.
 
     Residual analysis (Winter 2009, section 2.2.4.2): the residual over the cutoff is a line where only noise is left;
     the line's height at 0 Hz is the noise, and the cutoff is where the residual is as large. At most a quarter of the
-    frame rate; the mean over D.
+    frame rate; the highest of ``CUTOFFS_HZ`` for a joint with fewer than ten values.
     """
-    times = np.asarray(times_s, dtype=np.float64)
-    known = np.isfinite(values).all(axis=1)
-    if known.sum() < 10:
-        return CUTOFFS_HZ[1]
-    own, times = np.asarray(values, np.float64)[known], times[known]
+    own, times = np.asarray(values, np.float64), np.asarray(times_s, dtype=np.float64)
+    found = np.full(own.shape[1], CUTOFFS_HZ[1])
+    enough = np.isfinite(own).all(axis=2).sum(axis=0) >= MIN_VALUES
+    if not enough.any():
+        return found
     highest = min(CUTOFFS_HZ[1], (len(times) - 1) / (times[-1] - times[0]) / 4)
-    cutoffs = np.linspace(CUTOFFS_HZ[0], max(highest, CUTOFFS_HZ[0] + 1e-3), 24)
-    residual = np.array([np.sqrt(((butterworth(own, times, hz) - own) ** 2).mean()) for hz in cutoffs])
+    cutoffs = np.linspace(CUTOFFS_HZ[0], max(highest, CUTOFFS_HZ[0] + 1e-3), STEPS)
+    own = own[:, enough]
+    residual = np.array([np.sqrt(np.nanmean((butterworth(own, times, hz) - own) ** 2, axis=(0, 2))) for hz in cutoffs])
     tail = cutoffs >= np.quantile(cutoffs, 1 - TAIL)
     noise = np.polyfit(cutoffs[tail], residual[tail], 1)[1]
-    return float(np.interp(-noise, -residual, cutoffs))
+    found[enough] = [np.interp(-least, -falls, cutoffs) for least, falls in zip(noise, residual.T, strict=True)]
+    return found
 
 
 def check_cutoff(cutoff_hz: float) -> float:
