@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,9 +24,6 @@ from tests.support.fuzz.kinds import KINDS  # noqa: E402
 from tests.support.fuzz.worker import judged  # noqa: E402
 
 NUMBER, SEED = 300, 1
-# Kinds with faults that are known and not mended yet, and whose room that is: take a kind out once none of its kept
-# cases fails.
-WAITING: dict[str, str] = {}
 NO_PEOPLE = {"asf", "amc"}  # seeds that end in an error: too few bones for a person
 
 
@@ -48,7 +44,7 @@ def test_damaged_inputs(hunt: Hunt, tmp_path: Path) -> None:
     faults = []
     for number in range(NUMBER):
         case = hunt.case(number, SEED)
-        if (fault := hunt.run(case)["fault"]) and case.kind not in WAITING:
+        if fault := hunt.run(case)["fault"]:
             faults.append(f"{case.keep(tmp_path / f'{case.kind}@{SEED}-{number}')}: {fault}")
     assert not faults, "keep these files in tests/fuzz/cases:\n" + "\n".join(faults)
 
@@ -56,23 +52,9 @@ def test_damaged_inputs(hunt: Hunt, tmp_path: Path) -> None:
 KEPT = sorted(CASES.iterdir())
 
 
-@pytest.fixture(scope="module")
-def fault_of(hunt: Hunt) -> Callable[[Path], str]:
-    """The fault of a kept case, which is run once."""
-    return cache(lambda path: hunt.run(kept_case(path))["fault"])
-
-
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.name)
-def test_what_failed_once(fault_of: Callable[[Path], str], path: Path) -> None:
-    fault, kind = fault_of(path), kept_case(path).kind
-    if fault and kind in WAITING:
-        pytest.xfail(f"{fault}; waits for: {WAITING[kind]}")
-    assert not fault
-
-
-@pytest.mark.parametrize("kind", WAITING)
-def test_kinds_that_wait_have_a_fault(fault_of: Callable[[Path], str], kind: str) -> None:
-    assert any(fault_of(path) for path in KEPT if kept_case(path).kind == kind), f"take {kind} out of WAITING"
+def test_what_failed_once(hunt: Hunt, path: Path) -> None:
+    assert not hunt.run(kept_case(path))["fault"]
 
 
 @pytest.mark.parametrize(

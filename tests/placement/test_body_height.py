@@ -50,6 +50,23 @@ def test_everybody_is_as_tall_as_said() -> None:
     assert sized(replace(found, tracks=(hidden,)), 1.8).tracks[0] is hidden
 
 
+def test_each_person_has_a_height_of_their_own() -> None:
+    pose, times = poses(6, 2, 40.0), np.arange(6) / 30
+    found = located(recording(pose, None, times, CAMERA.project(pose + ROOTS[:, None])), CAMERA, "given")
+    (track,) = found.tracks
+    both = replace(found, tracks=(track, replace(track, person_id=track.person_id + 4)))
+    one = track.person_id
+    first, second = sized(both, {one: 1.5}).tracks
+    assert np.median(standing_height_mm(first.joints_3d)) == pytest.approx(1500) and second is both.tracks[1]
+    tall = sized(both, {one: 1.5, one + 4: 1.9})
+    assert [round(float(np.median(standing_height_mm(each.joints_3d)))) for each in tall.tracks] == [1500, 1900]
+    assert f"1.5 m (person {one}), 1.9 m (person {one + 4})" in tall.steps[-1]
+    with pytest.raises(LiftwildError, match="for person 9, who is not there"):
+        sized(both, {9: 1.5})
+    with pytest.raises(LiftwildError, match="not 180; give the height in metres"):
+        sized(both, {one: 180})
+
+
 @pytest.mark.parametrize("height", [0.0, -1.8, 0.29, 2.61, 180.0, math.nan, math.inf])
 def test_heights_that_no_person_has(height: float) -> None:
     with pytest.raises(LiftwildError, match=r"^a person is 0\.3 to 2\.6 m tall, not .*metres$"):

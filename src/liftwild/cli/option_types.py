@@ -103,6 +103,25 @@ class BoxNumbers(Numbers):
         return numbers
 
 
+class PersonHeights(click.ParamType):
+    """A height in m, or one for each of some people: 0:1.80,1:1.65."""
+
+    name = "M|PERSON:M,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | dict[int, float]:
+        """The height, or heights by person."""
+        try:
+            if ":" not in str(value):
+                return float(value)
+            pairs = [part.split(":") for part in str(value).split(",")]
+            heights = {int(person): float(height) for person, height in pairs}
+        except ValueError:
+            heights = {}
+        if not heights:
+            self.fail(f"{value!r} is neither a height in m, nor heights of people as 0:1.80,1:1.65", param, ctx)
+        return heights
+
+
 class CountOrAll(click.ParamType):
     """A number from 1 on, or all, which is 0."""
 

@@ -19,6 +19,7 @@ from liftwild.cli.option_types import (
     InputPath,
     Numbers,
     OwnedChoice,
+    PersonHeights,
     rigs,
     wrong_usage,
 )
@@ -62,7 +63,7 @@ class PredictOptions:
     cutoff_hz: float | None
     camera: tuple[float, ...] | None
     fov: float | None
-    height_m: float | None
+    height_m: float | dict[int, float] | None
     min_confidence: float
     skeleton: str
     formats: str
@@ -177,7 +178,7 @@ def make_detector(options: PredictOptions) -> PersonDetector:
 @click.option("--cutoff-hz", type=float, help="Of Butterworth.  [default: by residual analysis]")
 @click.option("--camera", type=Numbers("fx,fy,cx,cy", "px"), help="The camera, to place people in space.")
 @click.option("--fov", type=float, help="Or its field of view across the longer side, degrees.")
-@click.option("--height-m", type=float, help="How tall the people are, m.")
+@click.option("--height-m", type=PersonHeights(), help="How tall people are, m; or by person: 0:1.80,1:1.65.")
 @click.option("--min-confidence", default=0.0, type=click.FloatRange(0, 1), help="Hide less sure joints: null.")
 @click.option("--skeleton", default="mpii16", show_default=True, type=click.Choice(list(SKELETONS)),
               help="Which joints are written.")  # fmt: skip

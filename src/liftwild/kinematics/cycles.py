@@ -165,7 +165,7 @@ def gait(track: PoseTrack, times_s: np.ndarray, contacts: np.ndarray) -> Gait:
     steps = sorted((int(row), side) for side in range(2) for row in found[side][0])
     step_times: tuple[list[float], list[float]] = ([], [])
     for (before, other), (row, side) in pairwise(steps):
-        if side != other and times[row] - times[before] <= STRIDE_S[1] / 2:
+        if side != other and STRIDE_S[0] / 2 <= times[row] - times[before] <= STRIDE_S[1] / 2:
             step_times[side].append(float(times[row] - times[before]))
     lengths = [[float(sign * ahead[row]) for row in found[side][0]] for side, sign in enumerate((1.0, -1.0))]
     stride_times, stances = [], []

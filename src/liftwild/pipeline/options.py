@@ -9,7 +9,7 @@ from pathlib import Path
 from liftwild.camera import Camera
 from liftwild.errors import LiftwildError
 from liftwild.io.formats import FORMATS, check_formats
-from liftwild.placement.body_height import check_height
+from liftwild.placement.body_height import Heights, check_height
 from liftwild.placement.photo_camera import camera_of_exif, given_camera
 from liftwild.skeleton import MPII_16, Skeleton
 from liftwild.tracking.filters import Butterworth, Filter
@@ -23,14 +23,14 @@ class PoseOptions:
     """What is done to poses after the network.
 
     ``camera``: fx, fy, cx, cy px, or ``fov_deg`` across the photo's longer side, or neither: EXIF, else an assumed one.
-    ``height_m`` of everybody, or None. ``smooth``: clips are mended and
+    ``height_m`` of everybody, or by person, or None. ``smooth``: clips are mended and
     filtered over time by ``time_filter``, bones keep their lengths, feet stay where they stand.
     LiftwildError where one of them makes no sense.
     """
 
     camera: tuple[float, ...] | None = None
     fov_deg: float | None = None
-    height_m: float | None = None
+    height_m: Heights | None = None
     smooth: bool = True
     time_filter: Filter = field(default_factory=Butterworth)
 

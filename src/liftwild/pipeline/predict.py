@@ -25,6 +25,7 @@ from liftwild.pipeline.options import PoseOptions
 from liftwild.pipeline.person_selection import PersonSelection
 from liftwild.pipeline.photos import predict_photos
 from liftwild.pipeline.video import predict_video
+from liftwild.placement.body_height import Heights
 from liftwild.pose import Recording
 from liftwild.tracking.filters import filter_of
 from liftwild.weights import find_weights
@@ -45,7 +46,7 @@ def predict(
     slow_motion: float | None = None,
     camera: Sequence[float] | None = None,
     fov: float | None = None,
-    height_m: float | None = None,
+    height_m: Heights | None = None,
     smooth: bool = True,
     time_filter: str = "butterworth",
     cutoff_hz: float | None = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 
@@ -36,18 +37,30 @@ def standing_height_mm(joints_3d: np.ndarray, skeleton: Skeleton = MPII_16) -> n
     return np.asarray(total / BONES_SHARE)
 
 
-def sized(recording: Recording, height_m: float) -> Recording:
-    """The recording with everybody ``height_m`` tall, in m, when standing straight (``standing_height_mm``).
+Heights = float | Mapping[int, float]  # m: of everybody, or by ``person_id``
+
+
+def sized(recording: Recording, height_m: Heights) -> Recording:
+    """The recording with everybody ``height_m`` tall, in m, when standing straight (``standing_height_mm``); of a
+    mapping by ``person_id`` those who are in it.
 
     Poses, spreads and places are scaled, each person through a whole clip by one factor (of the median height over the
     frames), so what is seen in the photo stays. Somebody whose height cannot be told stays too. LiftwildError if the
-    height is no person's.
+    height is no person's, or nobody has one of the numbers.
     """
     check_height(height_m)
-    step = f"scaled to a standing height of {height_m:g} m"
-    return replace(
-        recording, tracks=tuple(_sized(track, height_m) for track in recording.tracks), steps=(*recording.steps, step)
+    own = {track.person_id: height_m for track in recording.tracks} if isinstance(height_m, float | int) else height_m
+    numbers = {track.person_id for track in recording.tracks}
+    if missing := sorted(set(own) - numbers):
+        there = ", ".join(map(str, sorted(numbers))) or "none"
+        raise LiftwildError(f"a height is given for person {missing[0]}, who is not there; people: {there}")
+    tracks = tuple(
+        _sized(track, own[track.person_id]) if track.person_id in own else track for track in recording.tracks
     )
+    said = f"{height_m:g} m" if isinstance(height_m, float | int) else ", ".join(
+        f"{own[number]:g} m (person {number})" for number in sorted(own)
+    )  # fmt: skip
+    return replace(recording, tracks=tracks, steps=(*recording.steps, f"scaled to a standing height of {said}"))
 
 
 def _sized(track: PoseTrack, height_m: float) -> PoseTrack:
@@ -65,9 +78,10 @@ def _sized(track: PoseTrack, height_m: float) -> PoseTrack:
     )
 
 
-def check_height(height_m: float) -> None:
+def check_height(height_m: Heights) -> None:
     """LiftwildError if nobody is ``height_m`` tall, in m."""
-    if not HEIGHTS_M[0] <= height_m <= HEIGHTS_M[1]:
-        raise LiftwildError(
-            f"a person is {HEIGHTS_M[0]:g} to {HEIGHTS_M[1]:g} m tall, not {height_m:g}; give the height in metres"
-        )
+    for height in [height_m] if isinstance(height_m, float | int) else height_m.values():
+        if not HEIGHTS_M[0] <= height <= HEIGHTS_M[1]:
+            raise LiftwildError(
+                f"a person is {HEIGHTS_M[0]:g} to {HEIGHTS_M[1]:g} m tall, not {height:g}; give the height in metres"
+            )

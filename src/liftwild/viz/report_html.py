@@ -128,7 +128,7 @@ def _gait_table(recording: Recording, track: PoseTrack) -> str:
     if contacts is None or track.skeleton != MPII_16 or len(track) < 2:
         return ""
     steps: Gait = gait(track, recording.times_s, contacts)
-    if max(count for _, _, count in steps.stride_time_s.values()) < MIN_STRIDES:
+    if min(count for _, _, count in steps.stride_time_s.values()) < MIN_STRIDES:  # no walking
         return ""
     rows = [
         [name, *(_mean_cell(values[side], scale, digits) for side in SIDES)]
