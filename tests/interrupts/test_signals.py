@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from importlib.machinery import ExtensionFileLoader
 from pathlib import Path
 from typing import Any
 
@@ -53,3 +54,26 @@ def test_within_a_library_that_makes_another_error_of_it(tmp_path: Path, monkeyp
     (tmp_path / "photos").mkdir()
     done = liftwild("prepare", "coco", "labels.json", tmp_path / "photos", "-o", tmp_path / "x.arrow", code=143)
     assert done.output == "ended by SIGTERM\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_while_a_library_is_loaded(number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """C++ crashes on an error that comes out of Python there: it waits until the library is there."""
+    done = []
+
+    class Loader(ExtensionFileLoader):
+        def create_module(self, spec: Any) -> Any:
+            signal.raise_signal(number)
+            done.append("loaded")
+
+    def read_labels(*_: Any) -> None:
+        Loader("library", "library.so").create_module(None)
+        for _ in range(500):
+            time.sleep(0.01)
+        raise AssertionError("it went on")
+
+    monkeypatch.setattr(prepare, "read_labels", read_labels)
+    (tmp_path / "photos").mkdir()
+    arguments = ("prepare", "coco", "labels.json", tmp_path / "photos", "-o", tmp_path / "x.arrow")
+    liftwild(*arguments, code={signal.SIGTERM: 143, signal.SIGINT: 130}[number])
+    assert done == ["loaded"]

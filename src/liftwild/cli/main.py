@@ -10,6 +10,8 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import partial
+from importlib.machinery import ExtensionFileLoader
+from types import FrameType
 from typing import Any
 
 import click
@@ -68,29 +70,50 @@ def _fail(ctx: click.Context, fault: str = "") -> None:
 
 
 def _end_tidily(ctx: click.Context) -> None:
-    """Have SIGTERM and SIGHUP end the program as Ctrl-C does, so that no half file is left."""
+    """Have Ctrl-C, SIGTERM and SIGHUP end the program so that no half file is left."""
     if threading.current_thread() is not threading.main_thread():  # others may not
         return
     _told_by.clear()
     before = sys.unraisablehook
     sys.unraisablehook = partial(_end_all_the_same, before)
     ctx.call_on_close(lambda: setattr(sys, "unraisablehook", before))
-    for name in ("SIGTERM", "SIGHUP"):
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)  # Windows has no SIGHUP
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup is left alone
+        if number is not None and signal.getsignal(number) is _DEFAULT.get(name, signal.SIG_DFL):  # nohup is left alone
+            ctx.call_on_close(partial(signal.signal, number, signal.getsignal(number)))
             signal.signal(number, _end)
-            ctx.call_on_close(lambda number=number: signal.signal(number, signal.SIG_DFL))
+
+
+_DEFAULT = {"SIGINT": signal.default_int_handler}
 
 
 class _EndedError(SystemExit):
     """A signal said to end."""
 
 
-def _end(number: int, frame: Any) -> None:
+def _end(number: int, frame: FrameType | None) -> None:
     """The same signal again ends at once."""
+    if _is_loading_library(frame):
+        _send_again(number)
+        return
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
     signal.signal(number, signal.SIG_DFL)
     _told_by.append(number)
     raise _EndedError
+
+
+def _is_loading_library(frame: FrameType | None) -> bool:
+    """Whether ``frame`` runs within the beginning of a C library, which an error from Python may crash."""
+    while frame is not None:
+        if isinstance(frame.f_locals.get("self"), ExtensionFileLoader):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _send_again(number: int) -> None:
+    threading.Timer(0.01, os.kill, (os.getpid(), number)).start()
 
 
 def _end_all_the_same(otherwise: Callable[[Any], Any], ignored: Any) -> None:
@@ -98,15 +121,13 @@ def _end_all_the_same(otherwise: Callable[[Any], Any], ignored: Any) -> None:
 
     ``otherwise``: what is done with any other exception that is ignored.
     """
-    error = ignored.exc_value
-    if not isinstance(error, _EndedError | KeyboardInterrupt):
+    if isinstance(ignored.exc_value, KeyboardInterrupt):
+        _send_again(signal.SIGINT)
+    elif isinstance(ignored.exc_value, _EndedError):
+        signal.signal(_told_by[-1], _end)
+        _send_again(_told_by[-1])
+    else:
         otherwise(ignored)
-        return
-    number = signal.SIGINT
-    if isinstance(error, _EndedError):
-        number = signal.Signals(_told_by[-1])
-        signal.signal(number, _end)
-    threading.Timer(0.01, os.kill, (os.getpid(), number)).start()
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
