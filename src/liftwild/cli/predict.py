@@ -29,6 +29,7 @@ from liftwild.files import make_folder
 from liftwild.inference.runtime_kinds import RUNTIME_NAMES
 from liftwild.skeleton import SKELETONS
 from liftwild.threads import wait_kindly
+from liftwild.tracking.filter_names import FILTERS
 
 if TYPE_CHECKING:
     from liftwild.inference.estimator import Estimator
@@ -173,8 +174,8 @@ def make_detector(options: PredictOptions) -> PersonDetector:
 @click.option("--at", type=Numbers("x,y", "px"), help="The one person under this point.")
 @click.option("--whole", is_flag=True, help="Look for nobody: one person fills each photo, or the first frame.")
 @click.option("--raw", is_flag=True, help="Of clips: smooth nothing.")
-@click.option("--filter", "time_filter", default="butterworth", show_default=True,
-              type=click.Choice(["butterworth", "one-euro"]), help="Of clips: how they are smoothed.")  # fmt: skip
+@click.option("--filter", "time_filter", default=FILTERS[0], show_default=True,
+              type=click.Choice(FILTERS), help="Of clips: how they are smoothed.")  # fmt: skip
 @click.option("--cutoff-hz", type=float, help="Of Butterworth.  [default: by residual analysis]")
 @click.option("--camera", type=Numbers("fx,fy,cx,cy", "px"), help="The camera, to place people in space.")
 @click.option("--fov", type=float, help="Or its field of view across the longer side, degrees.")

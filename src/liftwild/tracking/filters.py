@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from liftwild.errors import LiftwildError
+from liftwild.tracking.filter_names import FILTERS
 
 GAP_S = 0.5  # over a longer gap nothing is filtered: the person was lost, or the picture cut
 ORDER = 2  # of the Butterworth filter, which goes forward and backward
@@ -72,7 +73,6 @@ class Butterworth:
 
 
 Filter = OneEuro | Butterworth
-FILTERS = ("butterworth", "one-euro")  # the first is taken where none is named
 
 
 def filter_of(name: str, cutoff_hz: float | None = None) -> Filter:

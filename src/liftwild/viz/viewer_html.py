@@ -19,12 +19,12 @@ from liftwild.files import write_whole
 from liftwild.io.description import metadata
 from liftwild.media.encoding import jpeg_bytes
 from liftwild.pose import PoseTrack, Recording
+from liftwild.tracking.track_selection import MIN_TRACK_S
 from liftwild.viz.draw import LEFT, MIDDLE, RIGHT, UNSURE
 
 FORMAT = "liftwild-view"
 VERSION = 1
 
-MIN_LISTED_S = 0.5  # who is in a clip for a shorter time is rather no person
 MAX_BYTES = 32_000_000  # of the file; pictures are left out to stay below, poses never
 PHOTO_PX, CLIP_PX = 1280, 640  # longer side of pictures, most
 PHOTO_QUALITY, CLIP_QUALITY = 88, 76  # of their JPEG
@@ -79,10 +79,10 @@ def viewer_page(
 
 
 def lasting_people(recording: Recording) -> list[int]:
-    """Which of the tracks last for ``MIN_LISTED_S`` at least, by place: all of a photo's, and all where none does."""
+    """Which of the tracks last for ``MIN_TRACK_S`` at least, by place: all of a photo's, and all where none does."""
     times = recording.times_s
     interval = float(times[-1] - times[0]) / max(len(times) - 1, 1)
-    lasting = [place for place, track in enumerate(recording.tracks) if len(track) * interval >= MIN_LISTED_S]
+    lasting = [place for place, track in enumerate(recording.tracks) if len(track) * interval >= MIN_TRACK_S]
     return lasting if recording.is_clip and lasting else list(range(len(recording.tracks)))
 
 
