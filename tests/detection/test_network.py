@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
@@ -19,15 +18,12 @@ from liftwild.inference.runtime_kinds import RUNTIMES
 from liftwild.inference.runtimes import OF_WEIGHTS
 from tests.support.images import picture
 from tests.support.paths import ROOT
+from tests.support.scripts import load_script
 
 
 def reference() -> ModuleType:
     """scripts/detector_reference.py, which made nanodet_reference.npz."""
-    spec = importlib.util.spec_from_file_location("detector_reference", ROOT / "scripts" / "detector_reference.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(ROOT / "scripts" / "detector_reference.py")
 
 
 def test_the_shipped_network_says_what_the_published_one_says() -> None:

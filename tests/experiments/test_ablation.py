@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from liftwild.evaluation.predictions import read_predictions
 from liftwild.training.recipe_file import load_recipe, read_table
 from tests.support.paths import ROOT
+from tests.support.scripts import load_script
 from tests.support.stores import write_store
 
 RECIPES = ROOT / "recipes"
@@ -67,11 +67,7 @@ def test_recipes_mean_what_the_paper_says(name: str) -> None:
 
 def script() -> ModuleType:
     """experiments/ablation.py."""
-    spec = importlib.util.spec_from_file_location("ablation", ROOT / "experiments/ablation.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(ROOT / "experiments/ablation.py")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from types import ModuleType
 
 import numpy as np
@@ -11,16 +10,13 @@ import pytest
 from liftwild.kinematics.angles import ANGLE_NAMES
 from liftwild.synthetic.body.body import load_body
 from tests.support.paths import ROOT
+from tests.support.scripts import load_script
 
 
 @pytest.fixture(scope="module")
 def study() -> ModuleType:
     """The script as a module."""
-    spec = importlib.util.spec_from_file_location("angle_study", ROOT / "experiments" / "angle_study.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(ROOT / "experiments" / "angle_study.py")
 
 
 def test_angles_of_joints_are_those_of_the_bones(study: ModuleType) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pytest
 
 from liftwild.data.readers.coco import read_labels
 from tests.support.paths import ROOT
+from tests.support.scripts import load_script
 from tests.support.stores import write_store
 from tests.support.training import adapt_recipe, to_toml, write_labelled_photos
 
@@ -22,11 +22,7 @@ from tests.support.training import adapt_recipe, to_toml, write_labelled_photos
 @pytest.fixture(scope="module")
 def study() -> ModuleType:
     """The script as a module."""
-    spec = importlib.util.spec_from_file_location("adapt_study", ROOT / "experiments" / "adapt_study.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(ROOT / "experiments" / "adapt_study.py")
 
 
 def test_a_study(
