@@ -31,8 +31,7 @@ import torch
 import liftwild
 from liftwild.data.readers.coco import read_labels
 from liftwild.errors import LiftwildError
-from liftwild.evaluation.tables import markdown_table
-from liftwild.files import write_whole
+from liftwild.evaluation.tables import markdown_table, show_parts
 from liftwild.inference.estimator import Estimator
 from liftwild.kinematics.angles import (
     ANGLE_NAMES,
@@ -103,12 +102,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--card", type=Path, help="also write the tables there")
     asked = parser.parse_args(arguments)
     try:
-        parts = []
-        for part in tables(asked):
-            print(part, flush=True)
-            parts.append(part)
-        if asked.card:
-            write_whole(asked.card, ("\n".join(parts) + "\n").encode())
+        show_parts(tables(asked), asked.card)
     except LiftwildError as error:
         sys.exit(f"error: {error}")
 

@@ -22,8 +22,7 @@ import numpy as np
 
 from liftwild.camera import Camera
 from liftwild.errors import LiftwildError
-from liftwild.evaluation.tables import markdown_table
-from liftwild.files import write_whole
+from liftwild.evaluation.tables import markdown_table, show_parts
 from liftwild.io.formats import read_recording
 from liftwild.joint_mapping import track_in_skeleton
 from liftwild.kinematics.contacts import all_contacts, with_contacts
@@ -67,11 +66,8 @@ def main(arguments: list[str] | None = None) -> None:
     files = [asked.files[i] for i in sorted(rng.permutation(len(asked.files))[: asked.clips])]
     try:
         cases = [case_of(path, rng) for path in files]
-        table = measured(cases)
-        print(f"{len(cases)} clips, {sum(len(case.true) for case in cases)} frames")
-        print(table)
-        if asked.card:
-            write_whole(asked.card, table.encode())
+        count = f"{len(cases)} clips, {sum(len(case.true) for case in cases)} frames\n"
+        show_parts([count, measured(cases)], asked.card)
     except LiftwildError as error:
         sys.exit(f"error: {error}")
 

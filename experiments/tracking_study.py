@@ -24,8 +24,7 @@ import numpy as np
 from liftwild.boxes import Box, body_box, clipped, ious
 from liftwild.detection.detector import Detector
 from liftwild.errors import LiftwildError
-from liftwild.evaluation.tables import markdown_table
-from liftwild.files import write_whole
+from liftwild.evaluation.tables import markdown_table, show_parts
 from liftwild.inference.estimator import Estimator
 from liftwild.media.encoding import write_png
 from liftwild.pipeline.person_selection import PersonSelection
@@ -74,10 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
         if asked.sheet:
             clip = list(clip_of(max(asked.people), asked.seeds[-1], asked.frames, windowed=False))
             write_png(asked.sheet, sheet(follow(estimator, detector, clip), clip))
-        table = markdown_table(("clip", *COLUMNS), rows)
-        print(table)
-        if asked.card:
-            write_whole(asked.card, table.encode())
+        show_parts([markdown_table(("clip", *COLUMNS), rows)], asked.card)
     except LiftwildError as error:
         sys.exit(f"error: {error}")
 

@@ -30,8 +30,7 @@ from liftwild.data.readers.coco import read_labels
 from liftwild.detection.detector import Detector
 from liftwild.errors import LiftwildError
 from liftwild.evaluation.metrics import mpjpe, pa_mpjpe, scale_to_bone_sum
-from liftwild.evaluation.tables import markdown_table
-from liftwild.files import write_whole
+from liftwild.evaluation.tables import markdown_table, show_parts
 from liftwild.inference.estimator import Estimator
 from liftwild.media.photo import read_photo
 from liftwild.pose import PoseTrack, Recording
@@ -79,12 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     try:
         estimator = Estimator(asked.weights, asked.device, runtime="torch")
-        parts = []
-        for part in tables(estimator, asked):
-            print(part, flush=True)
-            parts.append(part)
-        if asked.card:
-            write_whole(asked.card, ("\n".join(parts) + "\n").encode())
+        show_parts(tables(estimator, asked), asked.card)
     except LiftwildError as error:
         sys.exit(f"error: {error}")
 

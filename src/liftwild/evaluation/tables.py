@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from liftwild.console import csv_text, printable
+from liftwild.files import write_whole
+
+
+def show_parts(parts: Iterable[str], card: Path | None = None) -> None:
+    """Print each of the ``parts`` of a text as it comes, and write all of them to ``card`` where one is given."""
+    told = []
+    for part in parts:
+        print(part, flush=True)
+        told.append(part)
+    if card is not None:
+        write_whole(card, ("\n".join(told) + "\n").encode())
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
