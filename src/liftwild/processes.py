@@ -10,6 +10,7 @@ import os
 import pickle
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
@@ -34,6 +35,27 @@ def _watch(parent: BaseProcess) -> None:
     while os.getppid() == parent.pid and parent.is_alive():
         parent.join(LOOK_EVERY_S)
     os._exit(1)
+
+
+def end_with(parent_id: int) -> None:
+    """End this process, however busy it is, soon after the one that started it, ``parent_id``."""
+
+    def watch() -> None:
+        while os.getppid() == parent_id:
+            time.sleep(LOOK_EVERY_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def limit_memory(most_bytes: int) -> None:
+    """Let this process use no more memory than ``most_bytes``, nor leave a picture of it behind when it crashes."""
+    if resource is None:  # pragma: no cover - Windows
+        return
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]  # may be less already: nobody can raise it
+    limit = most_bytes if hard == resource.RLIM_INFINITY else min(most_bytes, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def start_worker(call: bytes) -> None:

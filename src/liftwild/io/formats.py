@@ -29,7 +29,7 @@ from liftwild.io import (
     trc,
 )
 from liftwild.io.description import check_recording, frame_ranges, metadata, skeleton_name, skeleton_of
-from liftwild.io.format import Format
+from liftwild.io.format import File, Format
 from liftwild.joint_mapping import in_skeleton
 from liftwild.kinematics import upright
 from liftwild.pose import Recording, hide
@@ -107,34 +107,53 @@ def write_formats(
     format, one whose library is missing (before anything is written), a confidence outside [0, 1], and where a file
     cannot be written.
     """
+    files = formatted(recording, stem, formats, skeleton, min_confidence, rig)
+    make_folder(out)
+    written: list[Path] = []
+    for file in files:
+        written.append(out / file.name)
+        write_whole(written[-1], file.content)
+    for name in formats:
+        for path in _files_of_people(out, stem, FORMATS[name]):
+            if path not in written and is_ours(path):
+                path.unlink(missing_ok=True)
+    return written
+
+
+def formatted(
+    recording: Recording,
+    stem: str,
+    formats: Collection[str],
+    skeleton: Skeleton = MPII_16,
+    min_confidence: float = 0.0,
+    rig: str = "plain",
+) -> Iterator[File]:
+    """What ``write_formats`` writes, one file at a time; arguments and errors as there."""
     chosen = [FORMATS[name] for name in check_formats(formats)]
     floored = upright.on_floor(recording) if any(fmt.needs_floor for fmt in chosen) else recording
     found = {False: _hidden(recording, min_confidence), True: _hidden(floored, min_confidence)}
     mapped = {is_floored: in_skeleton(given, skeleton) for is_floored, given in found.items()}
-    make_folder(out)
-    written: list[Path] = []
+    return _files(found, mapped, chosen, skeleton, stem, rig)
+
+
+def _files(
+    found: dict[bool, Recording], mapped: dict[bool, Recording], chosen: list[Format], skeleton: Skeleton, stem: str,
+    rig: str,
+) -> Iterator[File]:  # fmt: skip
+    """The files of the formats ``chosen``; ``found`` and ``mapped``: what they hold, by whether it is on its floor."""
+    names: list[str] = []
     notes: list[str] = []
-
-    def put(name: str, content: bytes) -> None:
-        written.append(out / name)
-        write_whole(written[-1], content)
-
     for fmt in chosen:
         given = found if fmt.keeps_joints else mapped
         for part, person in _parts(given[fmt.needs_floor], fmt):
             own_stem = stem if stem.endswith(person) else stem + person  # x.person0.trc, converted, has its person
             for file in fmt.files(part, skeleton, own_stem, rig):
-                put(file.name, file.content)
+                names.append(file.name)
                 notes += [f"{file.name}: {note}" for note in file.notes]
+                yield file
     if any(fmt.describe for fmt in chosen):
-        names = [path.name for path in written]
         text = _about_text(mapped[False], mapped[True], skeleton, chosen, names, notes)
-        put(stem + ABOUT_SUFFIX, text.encode("utf-8", "surrogateescape"))
-    for fmt in chosen:
-        for path in _files_of_people(out, stem, fmt):
-            if path not in written and is_ours(path):
-                path.unlink(missing_ok=True)
-    return written
+        yield File(stem + ABOUT_SUFFIX, text.encode("utf-8", "surrogateescape"))
 
 
 def read_recording(path: str | Path) -> Recording:

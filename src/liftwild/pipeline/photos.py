@@ -13,7 +13,7 @@ import numpy as np
 from liftwild.errors import LiftwildError, line_of
 from liftwild.inference.estimator import CroppedPerson, Estimator
 from liftwild.io.formats import is_ours
-from liftwild.media.photo import Photo, load_photo
+from liftwild.media.photo import LoadedPhoto, Photo, load_photo
 from liftwild.media.video import read_ahead
 from liftwild.pipeline.distinct import distinct
 from liftwild.pipeline.options import PlacingCamera, PoseOptions
@@ -36,11 +36,22 @@ class PhotoResult(NamedTuple):
     warning: str = ""
 
 
+class PhotoTask(NamedTuple):
+    """A photo and what is wanted of it. ``photo``: as for ``load_photo``, or loaded already; ``name``: what it is called
+    where it has no path."""
+
+    photo: Photo | LoadedPhoto
+    selection: PersonSelection
+    options: PoseOptions
+    name: str = "photo"
+
+
 class _ReadPhoto(NamedTuple):
     """A photo between reading and the network, without its people."""
 
     path: Path | None
     name: str
+    task: PhotoTask
     size: tuple[int, int]
     camera: PlacingCamera
     scores: list[float | None]
@@ -71,11 +82,23 @@ def predict_photos(
     and photos of any number of people, fit in memory. LiftwildError if the weights are broken.
     """
 
+    tasks = (PhotoTask(photo, selection, options) for photo in photos)
+    return predict_tasks(estimator, tasks, keep_picture, progress)
+
+
+def predict_tasks(
+    estimator: Estimator,
+    tasks: Iterable[PhotoTask],
+    keep_picture: bool = False,
+    progress: Callable[[str], object] | None = None,
+) -> Iterator[PhotoResult]:
+    """As ``predict_photos``, of photos of which different things are wanted."""
+
     def read() -> Generator[_Part | PhotoResult, None, None]:
-        for photo in photos:
-            path = Path(photo) if isinstance(photo, str | Path) else None
+        for task in tasks:
+            path = Path(task.photo) if isinstance(task.photo, str | Path) else None
             try:
-                yield from _read(estimator, photo, path, selection, options, keep_picture)
+                yield from _read(estimator, task, path, keep_picture)
             except Exception as error:
                 yield PhotoResult(path, None, error=_fault(error, path))
 
@@ -94,7 +117,7 @@ def predict_photos(
                         progress("" if part.is_last else f"{len(poses)} of {len(part.photo.scores)} people")
                     if not part.is_last:
                         continue
-                    result = _result(estimator, part.photo, poses, options, selection.may_repeat)
+                    result = _result(estimator, part.photo, poses)
                 except LiftwildError:
                     raise
                 except Exception as error:
@@ -111,18 +134,16 @@ def _fault(error: Exception, path: Path | None) -> str:
     return line_of(error, "photo" if path is None else path)
 
 
-def _read(
-    estimator: Estimator, photo: Photo, path: Path | None, selection: PersonSelection, options: PoseOptions, keep: bool
-) -> Iterator[_Part]:
-    loaded = load_photo(photo)
+def _read(estimator: Estimator, task: PhotoTask, path: Path | None, keep: bool) -> Iterator[_Part]:
+    loaded = task.photo if isinstance(task.photo, LoadedPhoto) else load_photo(task.photo)
     height, width = loaded.image.shape[:2]
-    camera = options.camera_of(width, height, loaded.exif)
-    boxes, ids, scores, left_out = selection.in_photo(loaded.image, path)
+    camera = task.options.camera_of(width, height, loaded.exif)
+    boxes, ids, scores, left_out = task.selection.in_photo(loaded.image, path)
     picture = shrink_for_figure(loaded.image) if keep else None
     warnings = [f"{path or 'photo'}: is damaged, parts of it may look wrong: {loaded.damage}"] if loaded.damage else []
     warning = "; ".join([*warnings, *left_out])
-    name = "photo" if path is None else path.name
-    read = _ReadPhoto(path, name, (width, height), camera, scores, picture, warning)
+    name = task.name if path is None else path.name
+    read = _ReadPhoto(path, name, task, (width, height), camera, scores, picture, warning)
     step = estimator.batch_size
     for first in range(0, max(1, len(scores)), step):
         some = slice(first, first + step)
@@ -133,14 +154,12 @@ def _read(
         yield _Part(read, people, first + step >= len(scores))
 
 
-def _result(
-    estimator: Estimator, read: _ReadPhoto, poses: list[Pose], options: PoseOptions, may_repeat: bool
-) -> PhotoResult:
+def _result(estimator: Estimator, read: _ReadPhoto, poses: list[Pose]) -> PhotoResult:
     poses = [replace(pose, score=score) for pose, score in zip(poses, read.scores, strict=True)]
-    if may_repeat:
+    if read.task.selection.may_repeat:
         poses = distinct(poses)
     found = Recording.of_photo(
         read.name, *read.size, poses, confidence_is=estimator.confidence_is, computed_by=estimator.runtime_name
     )
-    recording = postprocess_photo(found, read.camera, options)
+    recording = postprocess_photo(found, read.camera, read.task.options)
     return PhotoResult(read.path, recording, read.picture, warning=read.warning)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from liftwild.errors import LiftwildError
-from liftwild.processes import end_with_parent, without_ctrl_c
+from liftwild.processes import end_with_parent, limit_memory, without_ctrl_c
 
 MAX_GB = 8  # that it may use
 LIMIT_S, LIMIT_S_PER_MB = 120.0, 1.0  # for a file
@@ -93,13 +92,7 @@ def _serve(connection: Connection) -> None:
     end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what C libraries say of broken files
-    if sys.platform != "win32":
-        import resource
-
-        most = resource.getrlimit(resource.RLIMIT_AS)[1]  # may be less already: nobody can raise it
-        limit = MAX_GB << 30 if most == resource.RLIM_INFINITY else min(MAX_GB << 30, most)
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limit_memory(MAX_GB << 30)
     connection.send(None)
     while True:
         try:
