@@ -152,5 +152,5 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (once, takes a few minutes)"
 	@rm -f $@
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[train,datasets,figures,openvino,onnx,heic,c3d,dev]'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[train,datasets,figures,openvino,onnx,heic,c3d,app,dev]'
 	@touch $@

@@ -27,6 +27,7 @@ from liftwild.cli.predict import predict_command
 from liftwild.cli.prepare import prepare_command
 from liftwild.cli.render import render_command
 from liftwild.cli.report import report_command
+from liftwild.cli.serve import serve_command
 from liftwild.cli.train import train_command
 from liftwild.cli.view import view_command
 from liftwild.console import discard, discarded, printable, say
@@ -138,7 +139,7 @@ def cli() -> None:
 
 COMMANDS = (
     predict_command, view_command, convert_command, info_command, angles_command, train_command, evaluate_command,
-    report_command, calibrate_command, export_command, prepare_command, render_command,
+    report_command, serve_command, calibrate_command, export_command, prepare_command, render_command,
 )  # fmt: skip
 for command in COMMANDS:
     cli.add_command(command)

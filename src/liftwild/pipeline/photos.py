@@ -37,8 +37,10 @@ class PhotoResult(NamedTuple):
 
 
 class PhotoTask(NamedTuple):
-    """A photo and what is wanted of it. ``photo``: as for ``load_photo``, or loaded already; ``name``: what it is called
-    where it has no path."""
+    """A photo and what is wanted of it.
+
+    ``photo``: as for ``load_photo``, or loaded already; ``name``: what it is called where it has no path.
+    """
 
     photo: Photo | LoadedPhoto
     selection: PersonSelection

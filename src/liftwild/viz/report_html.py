@@ -38,11 +38,15 @@ def write_recording_report(
 
 
 def report_page(
-    recording: Recording, frames: Iterable[tuple[int, np.ndarray]] | None = None, min_confidence: float = 0.5
+    recording: Recording,
+    frames: Iterable[tuple[int, np.ndarray]] | None = None,
+    min_confidence: float = 0.5,
+    linked: str = "",
 ) -> str:
     """A report on ``recording`` as one self-contained HTML page.
 
-    ``frames``: as for ``viewer_page``. ``min_confidence``: as for ``Recording.angles``; LiftwildError out of [0, 1].
+    ``frames``, ``linked``: as for ``viewer_page``. ``min_confidence``: as for ``Recording.angles``; LiftwildError
+    out of [0, 1].
     The viewer shows the people on their floor where the feet show which way is down. Who is there for under half a
     second is not reported on.
     """
@@ -67,7 +71,7 @@ def report_page(
         "panels": [_panel(kind) for kind in (*SIDED_KINDS, *KINDS)],
         "people": [{"index": place, "degrees": _degrees(angles[place])} for place in people],
     }
-    return viewer_page(shown, frames, Article(html, curves, SCRIPTS, STYLES))
+    return viewer_page(shown, frames, Article(html, curves, SCRIPTS, STYLES), linked)
 
 
 def _panel(kind: AngleKind) -> dict[str, Any]:

@@ -33,8 +33,13 @@ SCRIPTS = (
     "data.js", "people.js", "text.js", "trails.js", "words.js", "fit.js", "space.js", "picture.js", "app.js",
 )  # fmt: skip
 
+THREE = "three.min.js"
 # Smallest steps of what is written: 0.1 mm, 0.1 px, 0.001, 0.1 ms.
 MM, PX, SHARE, SECOND = 0.1, 0.1, 0.001, 0.0001
+
+
+# All that a page may be made of, the report's among it: what a server offers to linked pages.
+PAGE_FILES = (THREE, *SCRIPTS, "curves.js", "report.js", "viewer.css", "report.css")
 
 
 class Article(NamedTuple):
@@ -57,7 +62,10 @@ def write_viewer(
 
 
 def viewer_page(
-    recording: Recording, frames: Iterable[tuple[int, np.ndarray]] | None = None, article: Article = ALONE
+    recording: Recording,
+    frames: Iterable[tuple[int, np.ndarray]] | None = None,
+    article: Article = ALONE,
+    linked: str = "",
 ) -> str:
     """``recording`` as one self-contained HTML page.
 
@@ -65,8 +73,9 @@ def viewer_page(
     be smaller than the recording says, of the same shape. None: poses without pictures. The file stays under 32 MB:
     of a long clip every second, fourth, ... picture is kept, and all poses. A joint that is NaN is hidden. Where every
     track has ``root_mm`` people stand in space, else side by side. ``article``: what stands below the viewer.
+    ``linked``: where a server has ``PAGE_FILES``: the page then names them, and holds no script or style itself.
     """
-    page, parts = _page(article)
+    page, parts = _page(article, linked)
     parts |= {
         "kind": "report" if article.html else "alone",
         "article": article.html,
@@ -112,22 +121,32 @@ def packed(values: np.ndarray, step: float) -> dict[str, Any]:
     return {"bits": bits, "step": step, "data": base64.b64encode(whole.tobytes()).decode("ascii")}
 
 
-def _page(article: Article) -> tuple[str, dict[str, str]]:
-    """The page's template and the scripts and styles that go into it."""
-    room = files("liftwild.viz") / "viewer"
+def page_file(name: str) -> str:
+    """A script or style that pages are made of, one of ``PAGE_FILES``, as text."""
+    return (files("liftwild.viz") / "viewer" / name).read_text(encoding="utf-8")
 
-    def read(name: str) -> str:
-        return (room / name).read_text(encoding="utf-8")
 
-    parts = {
-        "style": "\n".join(read(name) for name in ("viewer.css", *article.styles)),
-        "three": read("three.min.js"),
-        "script": "\n".join(read(name) for name in (*SCRIPTS, *article.scripts)),
-    }
-    for name, part in parts.items():
-        if "</script" in part.lower() or "<!--" in part:
-            raise ValueError(f"the viewer's {name} would end or comment out its own element")
-    return read("viewer.html"), parts
+def _page(article: Article, linked: str) -> tuple[str, dict[str, str]]:
+    """The page's template, and its policy, styles and scripts."""
+    styles, scripts = ("viewer.css", *article.styles), (THREE, *SCRIPTS, *article.scripts)
+    if linked:
+        parts = {
+            "policy": "script-src 'self'; style-src 'self'",
+            "styles": "\n".join(f'<link rel="stylesheet" href="{linked}{name}">' for name in styles),
+            "scripts": "\n".join(f'<script src="{linked}{name}"></script>' for name in scripts),
+        }
+    else:
+        whole = {name: page_file(name) for name in (*styles, *scripts)}
+        for name, part in whole.items():
+            if "</script" in part.lower() or "<!--" in part:
+                raise ValueError(f"the viewer's {name} would end or comment out its own element")
+        own = "\n".join(whole[name] for name in scripts if name != THREE)
+        parts = {
+            "policy": "script-src 'unsafe-inline'; style-src 'unsafe-inline'",
+            "styles": "<style>\n" + "\n".join(whole[name] for name in styles) + "\n</style>",
+            "scripts": f"<script>\n{whole[THREE]}\n</script>\n<script>\n{own}\n</script>",
+        }
+    return page_file("viewer.html"), parts
 
 
 def _document(recording: Recording) -> dict[str, Any]:

@@ -1,0 +1,31 @@
+"""The process that decodes photos: whatever a file does to it, no other request sees it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from liftwild.app.child import Answer, Parent, serve
+from liftwild.app.messages import Message
+from liftwild.errors import LiftwildError
+from liftwild.media.image_header import read_header
+from liftwild.media.photo import load_photo
+
+
+def decode(message: Message) -> Answer:
+    """The pixels of a photo (``content``) go into the file ``pixels``; its shape, damage and EXIF block come back."""
+    header = read_header(message.content)
+    most = int(message.fields["max_pixels"])
+    if header.width * header.height > most:
+        raise LiftwildError(
+            f"photo: has {header.width} x {header.height} px; this server takes up to {most / 1e6:.0f} million: make "
+            "it smaller"
+        )
+    photo = load_photo(message.content)
+    np.ascontiguousarray(photo.image).tofile(Path(message.fields["pixels"]))
+    return {"shape": photo.image.shape, "damage": photo.damage}, photo.exif
+
+
+if __name__ == "__main__":
+    serve(Parent(), decode, "photo")

@@ -1,0 +1,108 @@
+"""From the bytes of a photo to its poses: a process decodes it, another finds the people."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import tempfile
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from liftwild.app.settings import Settings
+from liftwild.app.wishes import FileWishes, Wishes
+from liftwild.app.worker import TooSlowError, Worker, WorkerDiedError, WorkerFaultError, WorkerPool
+from liftwild.errors import LiftwildError
+
+DECODERS = 2
+POSES_S = 120.0  # for a photo, with all that wait before it
+PHOTO_NICE = 5  # live pictures go before photos, photos before videos
+
+
+class PoseFiles(NamedTuple):
+    """``files``: name and content of each; ``warning``: what is to be said of a damaged photo, or ""."""
+
+    files: list[tuple[str, bytes]]
+    warning: str
+
+
+class PhotoEngine:
+    """Finds poses in photos, for many clients at once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        limits = settings.limits
+        self.decoders = WorkerPool(DECODERS, "liftwild.app.decoder", limits.decoder_memory)
+        self.workers: dict[str, Worker] = {}
+        # In memory where that is a file system: pixels go from one process to the other.
+        shared = Path("/dev/shm")
+        is_shared = shared.is_dir() and os.access(shared, os.W_OK)
+        self._pixels = tempfile.TemporaryDirectory(prefix="liftwild-", dir=shared if is_shared else None)
+
+    def worker(self, weights: str) -> Worker:
+        """The process of some weights."""
+        if weights not in self.workers:
+            self.workers[weights] = Worker(
+                "liftwild.app.photo_process", self.settings.limits.worker_memory, PHOTO_NICE,
+                weights=weights, runtime=self.settings.runtime,
+            )  # fmt: skip
+        return self.workers[weights]
+
+    async def poses(self, photo: bytes, name: str, weights: str, wishes: Wishes, wanted: FileWishes) -> PoseFiles:
+        """The poses in a photo as files. LiftwildError if the photo or the wishes are at fault; TooSlowError,
+        WorkerFaultError, MemoryError, OSError."""
+        pixels = Path(self._pixels.name) / secrets.token_hex(16)
+        try:
+            decoded = await self._decode(photo, pixels)
+            fields = {
+                "pixels": str(pixels), **decoded[0], "name": name,
+                "wishes": wishes.as_json(), "files": asdict(wanted),
+            }  # fmt: skip
+            answer = await self._ask(weights, fields, decoded[1])
+        finally:
+            with suppress(FileNotFoundError):
+                pixels.unlink()
+        return PoseFiles(split_files(answer.fields["files"], answer.content), answer.fields["warning"])
+
+    async def _decode(self, photo: bytes, pixels: Path) -> tuple[dict[str, Any], bytes]:
+        limits = self.settings.limits
+        try:
+            message = await self.decoders.ask(
+                {"pixels": str(pixels), "max_pixels": limits.photo_pixels}, photo, limits.decode_s
+            )
+        except TooSlowError:
+            raise LiftwildError(
+                f"photo: was not decoded within {limits.decode_s:.0f} s; save it anew, or smaller"
+            ) from None
+        except (WorkerDiedError, MemoryError):
+            raise LiftwildError("photo: is damaged: it ended the program that reads it; save it anew") from None
+        return message.fields, message.content
+
+    async def _ask(self, weights: str, fields: dict[str, Any], content: bytes) -> Any:
+        for last in (False, True):
+            try:
+                return await self.worker(weights).ask(fields, content, POSES_S)
+            except WorkerDiedError:  # perhaps of another photo
+                if last:
+                    raise WorkerFaultError("photo: the process that finds poses ended twice on it") from None
+        raise AssertionError
+
+    async def start(self) -> None:
+        """Have the default weights ready. LiftwildError if they cannot be used."""
+        await asyncio.gather(self.worker(self.settings.weights).start(), self.decoders.workers[0].start())
+
+    async def end(self) -> None:
+        """End all processes."""
+        await asyncio.gather(self.decoders.end(), *(worker.end() for worker in self.workers.values()))
+        self._pixels.cleanup()
+
+
+def split_files(listed: list[list[Any]], content: bytes) -> list[tuple[str, bytes]]:
+    """Files that came one after the other, by names and lengths."""
+    files, at = [], 0
+    for name, length in listed:
+        files.append((str(name), content[at : at + length]))
+        at += length
+    return files

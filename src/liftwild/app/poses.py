@@ -1,0 +1,52 @@
+"""``POST /v1/poses``: a photo in, poses out; nothing of it is kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
+
+from liftwild.app.downloads import MEDIA_TYPES, accepted_format, files_response
+from liftwild.app.queries import file_wishes, known_format, photo_wishes, weights_of
+from liftwild.app.state import client_of, state_of
+from liftwild.app.uploads import read_photo_body
+from liftwild.app.wishes import FileWishes, Wishes
+
+router = APIRouter(tags=["photos"])
+BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "image/*": {"schema": {"type": "string", "format": "binary"}},
+            "multipart/form-data": {
+                "schema": {"type": "object", "properties": {"photo": {"type": "string", "format": "binary"}}}
+            },
+        },
+    }
+}
+
+
+@router.post(
+    "/v1/poses", summary="The people of a photo and their 3D poses", openapi_extra=BODY,
+    responses={200: {"content": {kind: {} for kind in dict.fromkeys(MEDIA_TYPES.values())}}},
+)  # fmt: skip
+async def post_poses(
+    request: Request,
+    wishes: Annotated[Wishes, Depends(photo_wishes)],
+    files: Annotated[FileWishes, Depends(file_wishes)],
+    format: Annotated[str | None, Query(description="In place of Accept: json, csv, bvh, glb, ...")] = None,
+    weights: Annotated[str | None, Query(description="Names of GET /v1/models.")] = None,
+    name: Annotated[str, Query(description="What the photo is called in the answer.", max_length=255)] = "",
+) -> Response:
+    """The body is the photo, or a form with one file. The answer is what ``liftwild predict`` writes of it."""
+    state = state_of(request)
+    chosen = known_format(format) if format else accepted_format(request.headers.get("accept", ""))
+    used = weights_of(state.settings.weights, weights)
+    state.rate.take(client_of(request))
+    length = int(request.headers.get("content-length") or 0)
+    with state.photo_room(max(length, 1)):
+        photo, given = await read_photo_body(request, state.settings.limits)
+        done = await state.engine.poses(photo, given or "photo", used, wishes, replace(files, format=chosen))
+    return files_response(done.files, chosen, done.warning)

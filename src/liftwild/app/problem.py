@@ -1,0 +1,55 @@
+"""Errors of the API: problem+json (RFC 9457) with one clear line, as the command line says it."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from liftwild.app.worker import TooSlowError, WorkerDiedError, WorkerFaultError
+from liftwild.errors import LiftwildError, reason_of_os
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class ProblemError(Exception):
+    """A request that is refused. ``status``: of HTTP; ``detail``: one line of what was wrong and what to do;
+    ``retry_s``: after how long it may be tried again."""
+
+    def __init__(self, status: int, detail: str, retry_s: float | None = None) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.retry_s = status, detail, retry_s
+
+    def response(self) -> Response:
+        """The answer that says so."""
+        body = {"type": "about:blank", "title": HTTPStatus(self.status).phrase, "status": self.status}
+        headers = {} if self.retry_s is None else {"Retry-After": str(max(1, round(self.retry_s)))}
+        if self.status == HTTPStatus.UNAUTHORIZED:
+            headers["WWW-Authenticate"] = "Bearer"
+        content = json.dumps({**body, "detail": self.detail}).encode()
+        return Response(content, self.status, headers, MEDIA_TYPE)
+
+
+def problem_of(error: Exception) -> ProblemError:
+    """What is answered when ``error`` was raised."""
+    if isinstance(error, ProblemError):
+        return error
+    if isinstance(error, LiftwildError):
+        return ProblemError(422, str(error))
+    if isinstance(error, TooSlowError):
+        return ProblemError(503, f"the server is too busy: {error}; try again later", 30)
+    if isinstance(error, WorkerDiedError | WorkerFaultError):
+        return ProblemError(500, f"{error}; try it again, and if it stays so, report it")
+    if isinstance(error, MemoryError):
+        return ProblemError(413, "there is not enough memory for it; send something smaller")
+    if isinstance(error, OSError):
+        # Names of files on this machine are nobody's business.
+        return ProblemError(507, f"the server cannot write or read its files: {reason_of_os(error)}; try again later")
+    return ProblemError(500, f"liftwild fails on it, please report this ({type(error).__name__})")
+
+
+async def answer_problem(request: Request, error: Exception) -> Response:
+    """Starlette's handler of exceptions."""
+    return problem_of(error).response()

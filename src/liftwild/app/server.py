@@ -1,0 +1,160 @@
+"""The server: routes, guard and processes put together, and its run until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from liftwild import __version__
+from liftwild.app import about, poses
+from liftwild.app.connections import TimedProtocol
+from liftwild.app.guard import Guard
+from liftwild.app.metrics import Metrics
+from liftwild.app.problem import ProblemError, answer_problem
+from liftwild.app.settings import Settings
+from liftwild.app.state import State
+from liftwild.errors import LiftwildError, reason_of_os
+from liftwild.files import make_folder
+from liftwild.processes import allow_open_files
+
+ROUTERS = (poses.router, about.router)
+GRACE_S = 3  # that answers in work have when the server is ended
+DESCRIPTION = "One photo or video of people in, 3D poses out. Errors are application/problem+json with one clear line."
+
+
+def create_app(state: State) -> FastAPI:
+    """The ASGI application of a server, whose ``state`` the caller starts and ends."""
+    app = FastAPI(
+        title="liftwild", version=__version__, description=DESCRIPTION, docs_url=None, redoc_url=None,
+        openapi_url="/v1/openapi.json",
+    )  # fmt: skip
+    app.state.liftwild = state
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(HTTPException, _answer_http)
+    for kind in (ProblemError, ValueError, OSError, MemoryError, Exception):
+        app.add_exception_handler(kind, answer_problem)
+    app.add_middleware(_Counted, metrics=state.metrics)
+    app.add_middleware(Guard, settings=state.settings)
+    return app
+
+
+def serve_until_told(settings: Settings, begun: Callable[[str], object]) -> None:
+    """Serve until SIGINT or SIGTERM; ``begun`` is told the address.
+
+    LiftwildError if the folder cannot be made, the port is taken, or the weights cannot be used.
+    """
+    make_folder(settings.folder)
+    limits = settings.limits
+    allow_open_files(4 * limits.connections)
+    listening = _listen(settings.host, settings.port)
+    asyncio.run(_serve(settings, listening, begun))
+
+
+async def _serve(settings: Settings, listening: socket.socket, begun: Callable[[str], object]) -> None:
+    state = State(settings)
+    limits = settings.limits
+    TimedProtocol.SILENCE_S = limits.silence_s
+    config = uvicorn.Config(
+        create_app(state), http=TimedProtocol, ws="websockets-sansio", ws_max_size=limits.live_frame_bytes + 64,
+        access_log=False, log_level="warning", server_header=False, timeout_keep_alive=20,
+        timeout_graceful_shutdown=GRACE_S, backlog=2048, lifespan="off",
+    )  # fmt: skip
+    host, port = settings.host, listening.getsockname()[1]
+    shown = f"[{host}]" if ":" in host else host
+    server = _Server(config, lambda: begun(f"http://{shown}:{port}"))
+    try:
+        await state.start()
+        await server.serve([listening])
+    finally:
+        await state.end()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that others may connect to from now on."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address[:2], family=family, backlog=2048)
+    except OSError as error:
+        raise LiftwildError(
+            f"{host} port {port} cannot be listened at: {reason_of_os(error)}; choose another --port"
+        ) from None
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, which says when it is there, and ends without an error when it is told to."""
+
+    def __init__(self, config: uvicorn.Config, begun: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._begun = begun
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._begun()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _line_of(error: RequestValidationError) -> str:
+    first: Any = error.errors()[0]
+    return f"{first['loc'][-1]}: {first['msg'][0].lower()}{first['msg'][1:]}"
+
+
+async def _answer_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return ProblemError(422, _line_of(error)).response()
+
+
+async def _answer_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    said = {404: "there is nothing at this address", 405: "this address does not take that method"}
+    response = ProblemError(error.status_code, said.get(error.status_code, str(error.detail))).response()
+    response.headers.update(error.headers or {})
+    return response
+
+
+class _Counted:
+    """Counts answers by route, never by address: addresses hold what is secret."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app, self.metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begun, status = time.monotonic(), 0
+
+        async def send_counted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_counted)
+        finally:
+            route = getattr(scope.get("route"), "path", "other")
+            self.metrics.answers.labels(route, str(status)).inc()
+            self.metrics.seconds.labels(route).observe(time.monotonic() - begun)

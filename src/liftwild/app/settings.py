@@ -1,0 +1,103 @@
+"""What a server is started with, and the limits that it holds."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from liftwild.errors import LiftwildError
+
+LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
+ANYBODY = "local"  # whose results are without tokens
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request, one client and all of them may use."""
+
+    photo_bytes: int = 50 << 20
+    photo_pixels: int = 50_000_000
+    video_bytes: int = 2 << 30
+    video_s: float = 1800.0
+    video_pixels: int = 3840 * 2160
+    video_fps: float = 240.0
+    fields_bytes: int = 16 << 10  # of a multipart body's fields that are no file
+    decode_s: float = 20.0  # for a photo
+    silence_s: float = 20.0  # of a client in the middle of a body, or before one
+    slowest_bytes_s: float = 2000.0  # of a body on average, after the first seconds
+    photos_at_once: int = 64  # waiting and in work
+    photo_bytes_at_once: int = 512 << 20
+    videos_queued: int = 20
+    videos_queued_each: int = 8  # of one client
+    photos_each_s: float = 50.0  # of one client, on average
+    connections: int = 1024
+    live_sessions: int = 4
+    live_frame_bytes: int = 1 << 20
+    live_frames_each_s: float = 120.0
+    events_at_once: int = 64  # clients that are told of progress
+    keep_s: float = 24 * 3600.0
+    keep_bytes: int = 10 << 30
+    job_deaths: int = 3
+    decoder_memory: int = 4 << 30  # address space of a process, bytes
+    worker_memory: int = 32 << 30
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A server. ``folder``: where results and uploads lie; ``tokens``: who has one of them may ask, each sees his own
+    results alone; none: anybody on this machine. ``host_names``: as which it is spoken to, beside those of ``host``.
+
+    LiftwildError where others could reach it without a token.
+    """
+
+    folder: Path
+    host: str = "127.0.0.1"
+    port: int = 8757
+    weights: str = "base"
+    live_weights: str = "small"
+    runtime: str = "auto"
+    tokens: tuple[str, ...] = ()
+    host_names: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if not self.tokens and not is_loopback(self.host):
+            raise LiftwildError(f"{self.host} can be reached from other machines: a server there needs a token")
+
+    def owner(self, token: str | None) -> str | None:
+        """Whose results are seen with ``token``; None: nobody's, it is refused."""
+        if not self.tokens:
+            return ANYBODY
+        if token is None:
+            return None
+        given = hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+        # Digests are compared: how long that takes says nothing of the tokens.
+        known = {hashlib.sha256(each.encode()).hexdigest() for each in self.tokens}
+        return given[:32] if given in known else None
+
+    def accepts_host(self, header: str) -> bool:
+        """Whether a request may be meant for this server, by its Host: a page elsewhere whose name leads here has its
+        own name there."""
+        name = header.rpartition(":")[0] if not header.endswith("]") and ":" in header else header
+        own = (self.host, f"[{self.host}]", *self.host_names, *(LOCAL_NAMES if is_loopback(self.host) else ()))
+        if name.lower() in {each.lower() for each in own}:
+            return True
+        return not self.host_names and self.host in ("0.0.0.0", "::") and _is_address(name)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches ``host``."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,68 @@
+"""What the routes of one server share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from starlette.requests import HTTPConnection
+
+from liftwild.app.engine import PhotoEngine
+from liftwild.app.guard import Rate
+from liftwild.app.metrics import Metrics
+from liftwild.app.problem import ProblemError
+from liftwild.app.settings import Settings
+
+RETRY_S = 2.0  # when there is no room: a photo takes a part of a second
+
+
+class State:
+    """One server: its settings, processes, counters."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.engine = PhotoEngine(settings)
+        self.rate = Rate(settings.limits.photos_each_s)
+        self._photos, self._photo_bytes = 0, 0
+
+    @contextmanager
+    def photo_room(self, size: int) -> Iterator[None]:
+        """Room for a photo of ``size`` bytes while it is received and worked on; ProblemError 429 if there is none."""
+        limits = self.settings.limits
+        if self._photos >= limits.photos_at_once or self._photo_bytes + size > limits.photo_bytes_at_once:
+            raise ProblemError(429, "the server has enough photos to work on; try again later", RETRY_S)
+        self._photos += 1
+        self._photo_bytes += size
+        self.metrics.photos.set(self._photos)
+        try:
+            yield
+        finally:
+            self._photos -= 1
+            self._photo_bytes -= size
+            self.metrics.photos.set(self._photos)
+
+    async def start(self) -> None:
+        """Have everything ready. LiftwildError if the weights cannot be used."""
+        await self.engine.start()
+
+    async def end(self) -> None:
+        """End all that was started."""
+        await self.engine.end()
+
+
+def state_of(connection: HTTPConnection) -> State:
+    """The server's state."""
+    found: State = connection.app.state.liftwild
+    return found
+
+
+def owner_of(connection: HTTPConnection) -> str:
+    """Whose results a request may see."""
+    return str(connection.state.owner)
+
+
+def client_of(connection: HTTPConnection) -> str:
+    """Who counts as one client."""
+    address = connection.client.host if connection.client else ""
+    return f"{owner_of(connection)} {address}"

@@ -1,0 +1,162 @@
+"""Bodies of requests: read with limits of size and time, as they are or as multipart/form-data."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import ClientDisconnect, Request
+
+from liftwild.app.problem import ProblemError
+from liftwild.app.settings import Limits
+
+GRACE_S = 5.0  # before the speed of a body counts
+
+
+class Upload:
+    """Where a body goes: ``write`` for each piece of its one file, whose ``name`` is only ever shown."""
+
+    def __init__(self, write: Callable[[bytes], Any], name: str = "") -> None:
+        self.write, self.name, self.size = write, name, 0
+
+
+async def read_photo_body(request: Request, limits: Limits) -> tuple[bytes, str]:
+    """The photo in a body, and its name."""
+    pieces: list[bytes] = []
+    upload = Upload(pieces.append, request.query_params.get("name", ""))
+    await receive_file(request, upload, limits.photo_bytes, limits)
+    return b"".join(pieces), upload.name
+
+
+async def save_body(request: Request, path: Path, limits: Limits) -> str:
+    """Write the file in a body to ``path``; its name. OSError if it cannot be written."""
+    with path.open("xb") as file:
+        upload = Upload(file.write, request.query_params.get("name", ""))
+        await receive_file(request, upload, limits.video_bytes, limits)
+    return upload.name
+
+
+async def receive_file(request: Request, upload: Upload, most: int, limits: Limits) -> None:
+    """Pass the one file of a body on to ``upload``. ProblemError 400 on a body that is no such, 408 on a client that is
+    too slow, 413 on more than ``most`` bytes."""
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > most + limits.fields_bytes:
+        raise _too_large(most)
+    kind, parameters = parse_options_header(request.headers.get("content-type", ""))
+    boundary = parameters.get(b"boundary", b"")
+    feed: Callable[[bytes], None]
+    if kind == b"multipart/form-data":
+        form = _Form(upload, most, limits.fields_bytes)
+        parser = MultipartParser(boundary, form.callbacks()) if boundary else None
+        if parser is None:
+            raise ProblemError(400, "the body is multipart without a boundary")
+        feed = parser.write
+    else:
+        form = None
+
+        def feed(piece: bytes) -> None:
+            _write(upload, piece, most)
+
+    try:
+        async for piece in _pieces(request, limits):
+            feed(piece)
+        if form is not None and not form.is_over:
+            raise ProblemError(400, "the body is cut short")
+    except MultipartParseError:
+        raise ProblemError(400, "the body is damaged: it is no multipart/form-data") from None
+    except ClientDisconnect:
+        raise ProblemError(400, "the body is cut short") from None
+    if not upload.size:
+        raise ProblemError(400, "no file came: send one as the body, or as the only file of a form")
+
+
+async def _pieces(request: Request, limits: Limits) -> AsyncIterator[bytes]:
+    stream = request.stream().__aiter__()
+    begun, count = time.monotonic(), 0
+    while True:
+        try:
+            piece = await asyncio.wait_for(anext(stream), limits.silence_s)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise ProblemError(408, f"nothing came for {limits.silence_s:.0f} s") from None
+        count += len(piece)
+        lasted = time.monotonic() - begun
+        if lasted > GRACE_S and count < limits.slowest_bytes_s * lasted:
+            raise ProblemError(
+                408, f"the body comes too slowly: {limits.slowest_bytes_s:.0f} bytes a second are the least"
+            )
+        yield piece
+
+
+def _write(upload: Upload, piece: bytes, most: int) -> None:
+    upload.size += len(piece)
+    if upload.size > most:
+        raise _too_large(most)
+    upload.write(piece)
+
+
+def _too_large(most: int) -> ProblemError:
+    return ProblemError(413, f"the file is too large: up to {most / 2**20:,.0f} MiB are taken")
+
+
+class _Form:
+    """The parts of a multipart body: one file, and fields that are passed over."""
+
+    def __init__(self, upload: Upload, most: int, most_other: int) -> None:
+        self.upload, self.most, self.most_other = upload, most, most_other
+        self.files, self.other, self.is_over = 0, 0, False
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._key, self._value, self._is_file = b"", b"", False
+
+    def callbacks(self) -> Any:
+        """What the parser calls."""
+        return {
+            "on_part_begin": self._begin, "on_header_field": self._field, "on_header_value": self._in_value,
+            "on_header_end": self._header, "on_headers_finished": self._headers_over, "on_part_data": self._data,
+            "on_end": self._end,
+        }  # fmt: skip
+
+    def _begin(self) -> None:
+        self._headers, self._is_file = [], False
+
+    def _field(self, data: bytes, start: int, end: int) -> None:
+        self._count(end - start)
+        self._key += data[start:end]
+
+    def _in_value(self, data: bytes, start: int, end: int) -> None:
+        self._count(end - start)
+        self._value += data[start:end]
+
+    def _header(self) -> None:
+        self._headers.append((self._key.lower(), self._value))
+        self._key, self._value = b"", b""
+
+    def _headers_over(self) -> None:
+        disposition = dict(self._headers).get(b"content-disposition", b"")
+        _, options = parse_options_header(disposition)
+        self._is_file = b"filename" in options
+        if self._is_file:
+            self.files += 1
+            if self.files > 1:
+                raise ProblemError(400, "several files came; send one at a time")
+            self.upload.name = self.upload.name or options[b"filename"].decode("utf-8", "replace")
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        if self._is_file:
+            _write(self.upload, data[start:end], self.most)
+        else:
+            self._count(end - start)
+
+    def _count(self, size: int) -> None:
+        self.other += size
+        if self.other > self.most_other:
+            raise ProblemError(413, "the fields of the form are too large; options go into the address")
+
+    def _end(self) -> None:
+        self.is_over = True
