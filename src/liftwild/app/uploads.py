@@ -49,7 +49,7 @@ async def receive_file(request: Request, upload: Upload, most: int, limits: Limi
         raise _too_large(most)
     kind, parameters = parse_options_header(request.headers.get("content-type", ""))
     boundary = parameters.get(b"boundary", b"")
-    feed: Callable[[bytes], None]
+    feed: Callable[[bytes], Any]
     if kind == b"multipart/form-data":
         form = _Form(upload, most, limits.fields_bytes)
         parser = MultipartParser(boundary, form.callbacks()) if boundary else None
