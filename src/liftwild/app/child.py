@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from liftwild.app.messages import Message, read_message, write_message
-from liftwild.errors import LiftwildError, line_of
+from liftwild.errors import LiftwildError, line_of, reason_of_os
 from liftwild.processes import end_with, limit_memory
 
 Answer = tuple[dict[str, Any], bytes]
@@ -47,6 +47,9 @@ class Parent:
 
     def refuse(self, number: int, error: Exception, where: str) -> None:
         """Say in one line why a request cannot be done."""
+        if isinstance(error, OSError) and error.errno is not None:
+            self.answer(number, {"error": reason_of_os(error), "kind": "system", "errno": error.errno})
+            return
         kind = "input" if isinstance(error, LiftwildError) else "memory" if isinstance(error, MemoryError) else "fault"
         self.answer(number, {"error": line_of(error, where), "kind": kind})
 

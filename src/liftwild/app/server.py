@@ -6,8 +6,11 @@ import asyncio
 import signal
 import socket
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -20,18 +23,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from liftwild import __version__
 from liftwild.app import about, poses
-from liftwild.app.connections import TimedProtocol
+from liftwild.app.connections import SPARE, protocol_with
 from liftwild.app.guard import Guard
 from liftwild.app.metrics import Metrics
-from liftwild.app.problem import ProblemError, answer_problem
+from liftwild.app.problem import ProblemError, answer_problem, problem_of
 from liftwild.app.settings import Settings
 from liftwild.app.state import State
+from liftwild.app.worker import TooSlowError, WorkerDiedError, WorkerFaultError
+from liftwild.console import say
 from liftwild.errors import LiftwildError, reason_of_os
 from liftwild.files import make_folder
 from liftwild.processes import allow_open_files
 
 ROUTERS = (poses.router, about.router)
+OTHER_FILES = 256  # that the server has open beside its connections
 GRACE_S = 3  # that answers in work have when the server is ended
+KNOWN = (ProblemError, LiftwildError, TooSlowError, WorkerDiedError, WorkerFaultError, OSError, MemoryError)
 DESCRIPTION = "One photo or video of people in, 3D poses out. Errors are application/problem+json with one clear line."
 
 
@@ -46,7 +53,7 @@ def create_app(state: State) -> FastAPI:
         app.include_router(router)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)
-    for kind in (ProblemError, ValueError, OSError, MemoryError, Exception):
+    for kind in KNOWN:
         app.add_exception_handler(kind, answer_problem)
     app.add_middleware(_Counted, metrics=state.metrics)
     app.add_middleware(Guard, settings=state.settings)
@@ -60,7 +67,9 @@ def serve_until_told(settings: Settings, begun: Callable[[str], object]) -> None
     """
     make_folder(settings.folder)
     limits = settings.limits
-    allow_open_files(4 * limits.connections)
+    allowed = allow_open_files(limits.connections + SPARE + OTHER_FILES)
+    most = min(limits.connections, max(1, allowed - SPARE - OTHER_FILES))
+    settings = replace(settings, limits=replace(limits, connections=most))
     listening = _listen(settings.host, settings.port)
     asyncio.run(_serve(settings, listening, begun))
 
@@ -68,11 +77,10 @@ def serve_until_told(settings: Settings, begun: Callable[[str], object]) -> None
 async def _serve(settings: Settings, listening: socket.socket, begun: Callable[[str], object]) -> None:
     state = State(settings)
     limits = settings.limits
-    TimedProtocol.SILENCE_S = limits.silence_s
     config = uvicorn.Config(
-        create_app(state), http=TimedProtocol, ws="websockets-sansio", ws_max_size=limits.live_frame_bytes + 64,
-        access_log=False, log_level="warning", server_header=False, timeout_keep_alive=20,
-        timeout_graceful_shutdown=GRACE_S, backlog=2048, lifespan="off",
+        create_app(state), http=protocol_with(limits), ws="websockets-sansio", ws_max_size=limits.live_frame_bytes + 64,
+        ws_per_message_deflate=False, access_log=False, log_level="critical", server_header=False,
+        timeout_keep_alive=round(limits.silence_s), timeout_graceful_shutdown=GRACE_S, backlog=2048, lifespan="off",
     )  # fmt: skip
     host, port = settings.host, listening.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
@@ -134,6 +142,13 @@ async def _answer_http(request: Request, error: Exception) -> Response:
     return response
 
 
+def _report(error: Exception) -> None:
+    """Say where a fault of ours is; never what it was about: that may be of an upload."""
+    where = [frame for frame in traceback.extract_tb(error.__traceback__) if "liftwild" in frame.filename]
+    at = f" at {Path(where[-1].filename).name}:{where[-1].lineno}" if where else ""
+    say(f"liftwild serve fails on a request, please report this: {type(error).__name__}{at}", err=True)
+
+
 class _Counted:
     """Counts answers by route, never by address: addresses hold what is secret."""
 
@@ -154,6 +169,11 @@ class _Counted:
 
         try:
             await self.app(scope, receive, send_counted)
+        except Exception as error:
+            _report(error)
+            if status:  # half an answer: the connection is closed, so that nobody takes it for a whole one
+                raise
+            await problem_of(error).response()(scope, receive, send_counted)
         finally:
             route = getattr(scope.get("route"), "path", "other")
             self.metrics.answers.labels(route, str(status)).inc()
