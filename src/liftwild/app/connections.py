@@ -58,12 +58,23 @@ class TimedProtocol(H11Protocol):
         self._has_moved = True
         super().resume_writing()
 
+    def eof_received(self) -> None:
+        """Say that a body is cut short to a client who still listens; the connection is then closed."""
+        if self.conn.their_state is h11.SEND_BODY:
+            self._refuse("the body is cut short")
+
     def send_400_response(self, msg: str) -> None:
-        """Say that what came is no HTTP, where an answer may still be sent."""
+        """Say that what came is no HTTP."""
+        self._refuse("this is no request of HTTP, or its head is too large")
+
+    def _refuse(self, why: str) -> None:
+        """Say so where an answer may still be sent, and close the connection."""
+        if self.cycle is not None:
+            self.cycle.disconnected = True  # nobody hears what the application may still say
         if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self.transport.close()
             return
-        response = ProblemError(400, "this is no request of HTTP, or its head is too large", closes=True).response()
+        response = ProblemError(400, why, closes=True).response()
         event = h11.Response(status_code=400, headers=response.raw_headers, reason=STATUS_PHRASES[400])
         for part in (event, h11.Data(data=bytes(response.body)), h11.EndOfMessage()):
             self.transport.write(self.conn.send(part))  # type: ignore[arg-type]

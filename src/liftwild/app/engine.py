@@ -81,7 +81,7 @@ class PhotoEngine:
                 return message.fields, message.content
             except TooSlowError:
                 raise LiftwildError(
-                    f"photo: was not decoded within {limits.decode_s:.0f} s; save it anew, or smaller"
+                    f"photo: was not decoded within {limits.decode_s:g} s; save it anew, or smaller"
                 ) from None
             except WorkerDiedError:  # by this photo, or by the system
                 if last:

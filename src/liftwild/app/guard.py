@@ -14,6 +14,7 @@ from liftwild.app.problem import ProblemError
 from liftwild.app.settings import Settings
 
 COOKIE = "liftwild"
+MAX_HEAD_BYTES = 32 << 10
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
     "connect-src 'self'; frame-src 'self'; frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
@@ -56,6 +57,8 @@ class Guard:
 
     def _owner(self, scope: Scope) -> str:
         headers = Headers(scope=scope)
+        if sum(len(name) + len(value) for name, value in headers.raw) + len(scope["path"]) > MAX_HEAD_BYTES:
+            raise ProblemError(431, "the head of the request is too large", closes=True)
         if "transfer-encoding" in headers and "content-length" in headers:  # a proxy may believe the other one
             raise ProblemError(400, "Content-Length and Transfer-Encoding exclude each other", closes=True)
         hosts = headers.getlist("host")

@@ -37,6 +37,7 @@ from liftwild.processes import allow_open_files
 
 ROUTERS = (poses.router, about.router)
 OTHER_FILES = 256  # that the server has open beside its connections
+BACKLOG, AT_ONCE = 2048, 64  # connections that wait to be taken, and that are before others go on
 GRACE_S = 3  # that answers in work have when the server is ended
 KNOWN = (ProblemError, LiftwildError, TooSlowError, WorkerDiedError, WorkerFaultError, OSError, MemoryError)
 DESCRIPTION = "One photo or video of people in, 3D poses out. Errors are application/problem+json with one clear line."
@@ -80,7 +81,7 @@ async def _serve(settings: Settings, listening: socket.socket, begun: Callable[[
     config = uvicorn.Config(
         create_app(state), http=protocol_with(limits), ws="websockets-sansio", ws_max_size=limits.live_frame_bytes + 64,
         ws_per_message_deflate=False, access_log=False, log_level="critical", server_header=False,
-        timeout_keep_alive=round(limits.silence_s), timeout_graceful_shutdown=GRACE_S, backlog=2048, lifespan="off",
+        timeout_keep_alive=round(limits.silence_s), timeout_graceful_shutdown=GRACE_S, backlog=AT_ONCE, lifespan="off",
     )  # fmt: skip
     host, port = settings.host, listening.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
@@ -96,7 +97,7 @@ def _listen(host: str, port: int) -> socket.socket:
     """A socket that others may connect to from now on."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(address[:2], family=family, backlog=2048)
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except OSError as error:
         raise LiftwildError(
             f"{host} port {port} cannot be listened at: {reason_of_os(error)}; choose another --port"
@@ -112,6 +113,8 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for each in sockets or ():
+            each.listen(BACKLOG)  # asyncio means by it how many it takes at once, too
         self._begun()
 
     @contextmanager

@@ -106,16 +106,16 @@ async def _pieces(request: Request, limits: Limits, most: int, limit_s: float | 
         except StopAsyncIteration:
             return
         except TimeoutError:
-            raise ProblemError(408, f"nothing came for {limits.silence_s:.0f} s") from None
+            raise ProblemError(408, f"nothing came for {limits.silence_s:g} s") from None
         count, total, now = count + len(piece), total + len(piece), time.monotonic()
         if now - since > limits.silence_s:
             if count < limits.slowest_bytes_s * (now - since):
                 raise ProblemError(
-                    408, f"the body comes too slowly: {limits.slowest_bytes_s:.0f} bytes a second are the least"
+                    408, f"the body comes too slowly: {limits.slowest_bytes_s:g} bytes a second are the least"
                 )
             since, count = now, 0
         if until is not None and now > until:
-            raise ProblemError(408, f"the body did not come within {limit_s:.0f} s")
+            raise ProblemError(408, f"the body did not come within {limit_s:g} s")
         if total > most + limits.fields_bytes:  # what follows a form counts, too
             raise _too_large(most)
         yield piece

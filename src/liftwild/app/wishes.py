@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from liftwild.pipeline.person_selection import PersonDetector, PersonSelection
 from liftwild.skeleton import MPII_16, SKELETONS, Skeleton
 from liftwild.tracking.filters import filter_of
 from liftwild.tracking.track_selection import MIN_TRACK_S
+
+DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  # no files on Windows, whatever their ending
 
 
 @dataclass(frozen=True)
@@ -89,4 +92,5 @@ def safe_stem(name: str) -> str:
     from liftwild.console import file_stem
 
     base = Path(name.replace("\\", "/").replace("\0", "")).name
-    return file_stem(Path(base).stem) or "pose"
+    stem = file_stem(Path(base).stem) or "pose"
+    return f"_{stem}" if DEVICE.match(stem) else stem

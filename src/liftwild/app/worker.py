@@ -59,7 +59,7 @@ class _Life:
                     left = max(begun, self.last_answer) + limit_s - time.monotonic()
                     if left <= 0:
                         await self.end()
-                        raise TooSlowError(f"not done within {limit_s:.0f} s")
+                        raise TooSlowError(f"not done within {limit_s:g} s")
                 await asyncio.wait({answer}, timeout=left)
             return answer.result()
         finally:
