@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from liftwild.app.own_folder import OwnFolder
 from liftwild.app.settings import Settings
 from liftwild.app.wishes import FileWishes, Wishes
-from liftwild.app.worker import TooSlowError, Worker, WorkerDiedError, WorkerFaultError, WorkerPool
+from liftwild.app.worker import Started, TooSlowError, Worker, WorkerDiedError, WorkerFaultError, WorkerPool
 from liftwild.errors import LiftwildError
 
 DECODERS = 2
@@ -26,19 +26,21 @@ SHARED = Path("/dev/shm")  # memory as files, where the system has it
 
 
 class PoseFiles(NamedTuple):
-    """``files``: name and content of each; ``warning``: what is to be said of a damaged photo, or ""."""
+    """``files``: name and content of each; ``warning``: what is to be said of a damaged photo, or ""; ``facts``: those
+    of ``recording_facts``."""
 
     files: list[tuple[str, bytes]]
     warning: str
+    facts: dict[str, Any]
 
 
 class PhotoEngine:
     """Finds poses in photos, for many clients at once."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, started: Started) -> None:
+        self.settings, self._started = settings, started
         limits = settings.limits
-        self.decoders = WorkerPool(DECODERS, "liftwild.app.decoder", limits.decoder_memory)
+        self.decoders = WorkerPool(DECODERS, "liftwild.app.decoder", limits.decoder_memory, started=started)
         self.workers: dict[str, Worker] = {}
         # A decoded photo is many times its file.
         self._decoded = asyncio.Semaphore(limits.photos_decoded)
@@ -48,7 +50,7 @@ class PhotoEngine:
         """The process of some weights."""
         if weights not in self.workers:
             self.workers[weights] = Worker(
-                "liftwild.app.photo_process", self.settings.limits.worker_memory, PHOTO_NICE,
+                "liftwild.app.photo_process", self.settings.limits.worker_memory, PHOTO_NICE, self._started,
                 weights=weights, runtime=self.settings.runtime,
             )  # fmt: skip
         return self.workers[weights]
@@ -70,7 +72,8 @@ class PhotoEngine:
             finally:
                 with suppress(FileNotFoundError):
                     pixels.unlink()
-        return PoseFiles(split_files(answer.fields["files"], answer.content), answer.fields["warning"])
+        fields = answer.fields
+        return PoseFiles(split_files(fields["files"], answer.content), fields["warning"], fields["facts"])
 
     async def _decode(self, photo: bytes, pixels: Path) -> tuple[dict[str, Any], bytes]:
         limits = self.settings.limits

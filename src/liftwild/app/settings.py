@@ -12,7 +12,7 @@ from liftwild.errors import LiftwildError
 
 HOST = re.compile(r"([^\[\]:/?#@\s]+|\[[0-9a-f:.]+\])(?::[0-9]{0,5})?", re.IGNORECASE)  # as in a Host header
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
-MIN_TOKEN = 12
+MIN_TOKEN = 12  # letters, where other machines can try some
 ANYBODY = "local"  # whose results are without tokens
 
 
@@ -44,8 +44,13 @@ class Limits:
     events_at_once: int = 64  # clients that are told of progress
     keep_s: float = 24 * 3600.0
     keep_bytes: int = 10 << 30
+    keep_count: int = 10_000
     job_deaths: int = 3
     photo_hang_s: float = 120.0  # of the process that finds poses, before it is started anew
+    job_silence_s: float = 900.0  # of a process that works on a video: no frame was done
+    uploads_at_once: int = 32  # that may become recordings
+    uploads_each: int = 8  # of one client
+    files_at_once: int = 32  # of recordings, that are made or wait for it
     decoder_memory: int = 4 << 30  # address space of a process, bytes
     worker_memory: int = 32 << 30
 
@@ -69,8 +74,9 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        if any(len(token) < MIN_TOKEN for token in self.tokens):
-            raise LiftwildError(f"a token has {MIN_TOKEN} letters or more: shorter ones are guessed")
+        least = 1 if is_loopback(self.host) else MIN_TOKEN
+        if any(len(token) < least for token in self.tokens):
+            raise LiftwildError(f"a token has {least} letters or more: shorter ones are guessed")
         if not self.tokens and not is_loopback(self.host):
             raise LiftwildError(f"{self.host} can be reached from other machines: a server there needs a token")
 

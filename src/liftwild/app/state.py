@@ -10,10 +10,14 @@ from typing import TypeVar
 
 from starlette.requests import HTTPConnection, Request
 
+from liftwild.app.clip_queue import ClipQueue
 from liftwild.app.engine import PhotoEngine
 from liftwild.app.guard import Rate
+from liftwild.app.incoming import IncomingUploads
+from liftwild.app.jobs import Jobs
 from liftwild.app.metrics import Metrics
 from liftwild.app.problem import ProblemError
+from liftwild.app.recording_files import RecordingFiles
 from liftwild.app.settings import Settings
 
 T = TypeVar("T")
@@ -26,9 +30,17 @@ class State:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.metrics = Metrics()
-        self.engine = PhotoEngine(settings)
+        self.engine = PhotoEngine(settings, self._started)
+        self.jobs = Jobs(settings, self.metrics)
+        self.clips = ClipQueue(self.jobs, self._started)
+        self.files = RecordingFiles(self.jobs, self._started)
+        self.incoming = IncomingUploads(self.jobs)
+        self.listeners = 0  # to events
         self.rate = Rate(settings.limits.photos_each_s)
         self._photos, self._photo_bytes = 0, 0
+
+    def _started(self, module: str) -> None:
+        self.metrics.starts.labels(module.rpartition(".")[2]).inc()
 
     @contextmanager
     def body_room(self) -> Iterator[Callable[[int], None]]:
@@ -76,11 +88,23 @@ class State:
 
     async def start(self) -> None:
         """Have everything ready. LiftwildError if the weights cannot be used."""
-        await self.engine.start()
+        await self.start_jobs()
+        await asyncio.gather(self.engine.start(), self.files.start())
+
+    async def start_jobs(self) -> None:
+        """Go on with the recordings that there are; the rest starts when it is needed."""
+        await self.jobs.start()
+        self.clips.start()
+
+    def stop_telling(self) -> None:
+        """Let those go who wait to be told of something: the server is about to end."""
+        self.jobs.changes.close()
 
     async def end(self) -> None:
         """End all that was started."""
-        await self.engine.end()
+        await self.clips.end()
+        await asyncio.gather(self.engine.end(), self.files.end())
+        await self.jobs.end()
 
 
 def state_of(connection: HTTPConnection) -> State:

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +17,8 @@ from liftwild.app.messages import LENGTHS, MAX_FIELDS_BYTES, Message
 from liftwild.errors import LiftwildError
 from liftwild.threads import usable_cores
 
+Told = Callable[[dict[str, Any]], object]
+Started = Callable[[str], object]
 START_S = 120.0  # until a process says that it is ready; machines are busy
 END_S = 2.0  # from its last word to its end
 MAX_CONTENT_BYTES = 1 << 29  # of an answer: a process that was taken over fills no memory of the server's
@@ -40,6 +43,7 @@ class _Life:
         self.module, self.process = module, process
         self.last_answer = time.monotonic()
         self._waiting: dict[int, asyncio.Future[Message]] = {}
+        self._told: dict[int, Told] = {}
         self._listener = asyncio.create_task(self._listen())
 
     @property
@@ -47,9 +51,11 @@ class _Life:
         """Whether it can still answer."""
         return self.process.returncode is None and not self._listener.done()
 
-    async def ask(self, number: int, message: Message, limit_s: float | None) -> Message:
+    async def ask(self, number: int, message: Message, limit_s: float | None, told: Told | None = None) -> Message:
         """The answer to ``message``, which ``number`` is to be known by."""
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        if told is not None:
+            self._told[number] = told
         begun = time.monotonic()
         try:
             self._send(message)
@@ -64,6 +70,7 @@ class _Life:
             return answer.result()
         finally:
             del self._waiting[number]
+            self._told.pop(number, None)
             if answer.done() and not answer.cancelled():
                 answer.exception()  # was seen
 
@@ -109,8 +116,13 @@ class _Life:
                     answer.set_exception(WorkerDiedError(self.module))
 
     def _settle(self, message: Message) -> None:
-        answer = self._waiting.get(int(message.fields.pop("number")))
+        number = int(message.fields.pop("number"))
         self.last_answer = time.monotonic()
+        if "progress" in message.fields:
+            if number in self._told:
+                self._told[number](message.fields["progress"])
+            return
+        answer = self._waiting.get(number)
         if answer is None or answer.done():  # nobody waits any more
             return
         error = message.fields.get("error")
@@ -133,14 +145,15 @@ class Worker:
     """One process that runs ``python -m module``; it is started when it is first asked, and again when it has died.
 
     ``settings``: what it is told at the start. ``memory_bytes``: that it may use. ``nice``: how far it steps back for
-    others. Requests are numbered: several may wait for their answers.
+    others. ``started`` is told the module at each start. Requests are numbered: several may wait for their answers.
     """
 
-    def __init__(self, module: str, memory_bytes: int, nice: int = 0, **settings: Any) -> None:
-        self.module = module
+    def __init__(
+        self, module: str, memory_bytes: int, nice: int = 0, started: Started | None = None, **settings: Any
+    ) -> None:
+        self.module, self._tell_start = module, started
         self.settings = {**settings, "memory_bytes": memory_bytes, "nice": nice}
         self.facts: dict[str, Any] = {}
-        self.starts = 0
         self._life: _Life | None = None
         self._numbers = itertools.count(1)
         self._starting: asyncio.Task[_Life] | None = None
@@ -150,21 +163,29 @@ class Worker:
         """Of the process, if it runs."""
         return self._life.process.pid if self._life is not None and self._life.lasts else None
 
+    @property
+    def status(self) -> int | None:
+        """With which the process ended; less than 0: by that signal."""
+        return None if self._life is None else self._life.process.returncode
+
     async def start(self) -> None:
         """Start it, if it does not run, and wait until it is ready. LiftwildError if its start was refused, as by
         broken weights."""
         await self._started()
 
-    async def ask(self, fields: dict[str, Any], content: bytes = b"", limit_s: float | None = None) -> Message:
+    async def ask(
+        self, fields: dict[str, Any], content: bytes = b"", limit_s: float | None = None, told: Told | None = None
+    ) -> Message:
         """The answer to a request. Who stops waiting for it disturbs no other.
 
-        ``limit_s``: when the process has answered nothing at all for so long, it is ended, with whatever else it does.
+        ``limit_s``: when the process has said nothing at all for so long, it is ended, with whatever else it does.
+        ``told``: hears how far it is.
         LiftwildError if the input is at fault; WorkerDiedError, TooSlowError, WorkerFaultError; OSError if the system
         refused it something, MemoryError if it had too little.
         """
         life = await self._started()
         number = next(self._numbers)
-        return await life.ask(number, Message({"number": number, **fields}, content), limit_s)
+        return await life.ask(number, Message({"number": number, **fields}, content), limit_s, told)
 
     async def end(self) -> None:
         """End the process; to ask again starts another."""
@@ -194,7 +215,8 @@ class Worker:
             starting.exception()  # whoever waits for it has it
 
     async def _start(self) -> _Life:
-        self.starts += 1
+        if self._tell_start is not None:
+            self._tell_start(self.module)
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", self.module, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             limit=1 << 20, env=worker_environment(), start_new_session=True,
@@ -211,8 +233,10 @@ class Worker:
 class WorkerPool:
     """Several processes of one kind, each asked for one thing at a time."""
 
-    def __init__(self, count: int, module: str, memory_bytes: int, nice: int = 0, **settings: Any) -> None:
-        self.workers = [Worker(module, memory_bytes, nice, **settings) for _ in range(count)]
+    def __init__(
+        self, count: int, module: str, memory_bytes: int, nice: int = 0, started: Started | None = None, **settings: Any
+    ) -> None:
+        self.workers = [Worker(module, memory_bytes, nice, started, **settings) for _ in range(count)]
         self._free: asyncio.LifoQueue[Worker] = asyncio.LifoQueue()
         for worker in reversed(self.workers):
             self._free.put_nowait(worker)
