@@ -187,7 +187,7 @@ def predict_s(folder: Path, out: Path, options: list[str]) -> tuple[float, float
     """How long the command takes for a folder of photos, and how much CPU."""
     begun, before = time.monotonic(), os.times()
     subprocess.run(
-        [*LIFTWILD, "predict", str(folder), "-o", str(out), "--format", "json", *options],
+        [*LIFTWILD, "predict", str(folder), "-o", str(out), "--format", "json", "--no-figure", *options],
         check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     used = os.times()

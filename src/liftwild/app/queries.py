@@ -1,4 +1,7 @@
-"""The options of a request, from its address: the same names and units as on the command line."""
+"""The options of a request, from its address: the same names and units as on the command line.
+
+What FastAPI asks for is ``async``: it would start a thread for each otherwise.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ def weights_of(default: str, weights: str | None) -> str:
     return weights
 
 
-def photo_wishes(
+async def photo_wishes(
     people: Annotated[int | None, Query(ge=1, description="The largest N people.")] = None,
     at: Annotated[str | None, Query(description="The one person under the point x,y px.")] = None,
     box: Annotated[str | None, Query(description="The one person in the box x,y,w,h px.")] = None,
@@ -55,7 +58,7 @@ def photo_wishes(
     return wishes
 
 
-def clip_wishes(
+async def clip_wishes(
     of_photo: Annotated[Wishes, Depends(photo_wishes)],
     min_track_s: Annotated[
         float | None, Query(ge=0, description="Of videos: leave out who is seen for a shorter time, s.")
@@ -79,7 +82,7 @@ def clip_wishes(
     return wishes
 
 
-def file_wishes(
+async def file_wishes(
     joints: Annotated[str | None, Query(description=f"Which joints are written: {', '.join(SKELETONS)}.")] = None,
     min_confidence: Annotated[float, Query(ge=0, le=1, description="Hide less sure joints.")] = 0.0,
     rig: Annotated[str, Query(description=f"Joints of animations: {', '.join(RIGS)}.")] = "plain",
