@@ -7,4 +7,5 @@ RUNTIME_LIBRARIES = {"onnx", "onnxruntime", "openvino"}
 # What other commands, formats and figures need.
 OTHER_LIBRARIES = {
     "lightning_fabric", "pyarrow", "tensorboard", "scipy", "h5py", "cdflib", "matplotlib", "pandas", "c3d",
+    "fastapi", "starlette", "uvicorn", "websockets", "python_multipart", "prometheus_client",
 }  # fmt: skip
