@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.support.extras import OTHER_LIBRARIES, RUNTIME_LIBRARIES
+from tests.support.extras import OTHER_LIBRARIES, RUNTIME_LIBRARIES, SERVER_LIBRARIES
 from tests.support.paths import ROOT
 
 SRC = ROOT / "src"
@@ -49,7 +49,7 @@ REACHES_UP = (
 )  # fmt: skip
 # Rooms that a plain install runs: nothing in them may need an extra when it is imported.
 PLAIN = ("inference", "detection", "tracking", "placement", "kinematics", "media", "pipeline", "cli")
-EXTRAS = RUNTIME_LIBRARIES | OTHER_LIBRARIES
+EXTRAS = RUNTIME_LIBRARIES | OTHER_LIBRARIES | SERVER_LIBRARIES
 MAX_LINES = 350
 # Names that are shared and must not be. Take one out once it is unique; add none.
 CLASHES = {"decode"}

@@ -13,12 +13,12 @@ import pytest
 from liftwild.app.files_process import inspect_upload, make_picture
 from liftwild.app.limited_video import LimitedVideo
 from liftwild.app.messages import Message
-from liftwild.app.recording_folder import PICTURE, UPLOAD
+from liftwild.app.recording_folder import UPLOAD
 from liftwild.app.settings import Limits
 from liftwild.app.video_limits import ClipLimits
 from liftwild.app.worker import Worker, WorkerDiedError, WorkerFaultError
 from liftwild.errors import LiftwildError
-from liftwild.media.photo import read_photo
+from liftwild.media.photo import load_photo
 from tests.support.images import encode, jpeg_with_exif, picture
 from tests.support.videos import FPS, FRAMES, HEIGHT, WIDTH, encode_video, frame_of, write_video
 
@@ -106,11 +106,9 @@ def test_a_head_that_lies_is_found_out(tmp_path: Path) -> None:
 
 def test_the_picture_is_upright_and_not_large(tmp_path: Path) -> None:
     upload(jpeg_with_exif(picture(300, 2000), 6))
-    make_picture(message("photo"))
-    assert read_photo(PICTURE).shape == (1280, 192, 3)
+    assert load_photo(make_picture(message("photo"))[1]).image.shape == (1280, 192, 3)
     write_video(tmp_path / "x.mp4").rename(UPLOAD)
-    make_picture(message())
-    assert np.abs(read_photo(PICTURE).astype(int) - frame_of(0)).mean() < 5
+    assert np.abs(load_photo(make_picture(message())[1]).image.astype(int) - frame_of(0)).mean() < 5
 
 
 def test_a_process_says_what_is_wrong_and_lives(tmp_path: Path) -> None:

@@ -7,5 +7,8 @@ RUNTIME_LIBRARIES = {"onnx", "onnxruntime", "openvino"}
 # What other commands, formats and figures need.
 OTHER_LIBRARIES = {
     "lightning_fabric", "pyarrow", "tensorboard", "scipy", "h5py", "cdflib", "matplotlib", "pandas", "c3d",
+}  # fmt: skip
+# What the server needs.
+SERVER_LIBRARIES = {
     "fastapi", "starlette", "uvicorn", "websockets", "python_multipart", "prometheus_client",
 }  # fmt: skip
