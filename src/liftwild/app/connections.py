@@ -21,6 +21,11 @@ class TimedProtocol(H11Protocol):
         if self.cycle is None and not self.transport.is_closing():
             self.transport.close()
 
+    def handle_websocket_upgrade(self, event: Any) -> None:
+        """Leave the connection to the WebSocket, which has a limit of its own."""
+        self._silence.cancel()
+        super().handle_websocket_upgrade(event)
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
         self._silence.cancel()
