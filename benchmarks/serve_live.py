@@ -3,7 +3,8 @@
 python benchmarks/serve_live.py [CLIP] [--sessions 1,2] [--fps 30] [--seconds 20] [--weights small] [--people 6]
 
 A server is started as a user starts it; each session sends a clip's pictures, as 640 x 480 px JPEG, at the camera's
-rate. Without CLIP, the rendered person of examples/. What a browser needs for its own part comes on top. Nothing else should run.
+rate. Without CLIP, the rendered person of examples/. What a browser needs for its own part comes
+on top. Nothing else should run.
 """
 
 from __future__ import annotations

@@ -208,10 +208,9 @@ def test_a_session_lasts_as_long_as_pictures_come(tmp_path: Path) -> None:
 
 def test_only_so_many_sessions(tmp_path: Path) -> None:
     async def talk(url: str, state: State) -> None:
-        async with websockets.connect(url), websockets.connect(url):
-            async with websockets.connect(url) as third:
-                code, reason = await closed(third)
-                assert code == 1013 and "enough cameras" in reason
+        async with websockets.connect(url), websockets.connect(url), websockets.connect(url) as third:
+            code, reason = await closed(third)
+            assert code == 1013 and "enough cameras" in reason
         while state.live.sessions:
             await asyncio.sleep(0.01)
         async with websockets.connect(url) as again:
