@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import h11
@@ -28,6 +29,8 @@ class TimedProtocol(H11Protocol):
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first request."""
         super().connection_made(transport)
+        # asyncio does so for sockets that it opened itself; without, an answer waits up to 40 ms for what comes next.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         now = self.loop.time()
         self._idle_since, self._moved_at = now, now
         self._unread, self._has_moved, self._is_refused = 0, False, False

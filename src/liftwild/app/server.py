@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
+from fastapi import FastAPI, WebSocket
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from liftwild import __version__
-from liftwild.app import about, poses, recordings
+from liftwild.app import about, live, poses, recordings
 from liftwild.app.connections import SPARE, protocol_with
 from liftwild.app.guard import Guard
 from liftwild.app.metrics import Metrics
@@ -37,7 +37,7 @@ from liftwild.processes import allow_open_files
 
 OTHER_FILES = 256  # that the server has open beside its connections
 BACKLOG, AT_ONCE = 2048, 64  # connections that wait to be taken, and that are before others go on
-ROUTERS = (poses.router, recordings.router, about.router)
+ROUTERS = (poses.router, recordings.router, live.router, about.router)
 GRACE_S = 3  # that answers in work have when the server is ended
 KNOWN = (ProblemError, LiftwildError, TooSlowError, WorkerDiedError, WorkerFaultError, OSError, MemoryError)
 DESCRIPTION = "One photo or video of people in, 3D poses out. Errors are application/problem+json with one clear line."
@@ -54,6 +54,7 @@ def create_app(state: State) -> FastAPI:
         app.include_router(router)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(WebSocketRequestValidationError, _close_invalid)  # type: ignore[arg-type]
     for kind in KNOWN:
         app.add_exception_handler(kind, answer_problem)
     app.add_middleware(_Counted, metrics=state.metrics)
@@ -77,20 +78,24 @@ def serve_until_told(settings: Settings, begun: Callable[[str], object]) -> None
 
 async def _serve(settings: Settings, listening: socket.socket, begun: Callable[[str], object]) -> None:
     state = State(settings)
-    limits = settings.limits
-    config = uvicorn.Config(
-        create_app(state), http=protocol_with(limits), ws="websockets-sansio", ws_max_size=limits.live_frame_bytes + 64,
-        ws_per_message_deflate=False, access_log=False, log_level="critical", server_header=False,
-        timeout_keep_alive=round(limits.silence_s), timeout_graceful_shutdown=GRACE_S, backlog=AT_ONCE, lifespan="off",
-    )  # fmt: skip
     host, port = settings.host, listening.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
-    server = _Server(config, lambda: begun(f"http://{shown}:{port}"), state.stop_telling)
+    server = _Server(config_of(state), lambda: begun(f"http://{shown}:{port}"), state.stop_telling)
     try:
         await state.start()
         await server.serve([listening])
     finally:
         await state.end()
+
+
+def config_of(state: State) -> uvicorn.Config:
+    """How uvicorn serves it."""
+    limits = state.settings.limits
+    return uvicorn.Config(
+        create_app(state), http=protocol_with(limits), ws="websockets-sansio", ws_max_size=limits.live_frame_bytes + 64,
+        ws_per_message_deflate=False, access_log=False, log_level="critical", server_header=False,
+        timeout_keep_alive=round(limits.silence_s), timeout_graceful_shutdown=GRACE_S, backlog=AT_ONCE, lifespan="off",
+    )  # fmt: skip
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -131,7 +136,7 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def _line_of(error: RequestValidationError) -> str:
+def _line_of(error: RequestValidationError | WebSocketRequestValidationError) -> str:
     first: Any = error.errors()[0]
     return f"{first['loc'][-1]}: {first['msg'][0].lower()}{first['msg'][1:]}"
 
@@ -139,6 +144,10 @@ def _line_of(error: RequestValidationError) -> str:
 async def _answer_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     return ProblemError(422, _line_of(error)).response()
+
+
+async def _close_invalid(socket: WebSocket, error: WebSocketRequestValidationError) -> None:
+    await live.refuse(socket, _line_of(error))
 
 
 async def _answer_http(request: Request, error: Exception) -> Response:

@@ -15,6 +15,7 @@ from liftwild.app.engine import PhotoEngine
 from liftwild.app.guard import Rate
 from liftwild.app.incoming import IncomingUploads
 from liftwild.app.jobs import Jobs
+from liftwild.app.live_engine import LiveEngine
 from liftwild.app.metrics import Metrics
 from liftwild.app.problem import ProblemError
 from liftwild.app.recording_files import RecordingFiles
@@ -36,6 +37,7 @@ class State:
         self.files = RecordingFiles(self.jobs, self._started)
         self.incoming = IncomingUploads(self.jobs)
         self.listeners = 0  # to events
+        self.live = LiveEngine(settings, self.metrics, self._started)
         self.rate = Rate(settings.limits.photos_each_s)
         self._photos, self._photo_bytes = 0, 0
 
@@ -103,7 +105,7 @@ class State:
     async def end(self) -> None:
         """End all that was started."""
         await self.clips.end()
-        await asyncio.gather(self.engine.end(), self.files.end())
+        await asyncio.gather(self.engine.end(), self.files.end(), self.live.end())
         await self.jobs.end()
 
 
