@@ -233,6 +233,7 @@ class App {
     }
     this.people.show();
     if (this.report) this.report.show();
+    if (this.chooser) this.chooser.show();
     byId("follow").setAttribute("aria-pressed", state.follow);
     this.draw();
   }
