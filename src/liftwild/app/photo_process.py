@@ -16,7 +16,8 @@ from liftwild.app.wishes import FileWishes, Wishes, safe_stem
 from liftwild.detection.detector import Detector
 from liftwild.errors import LiftwildError
 from liftwild.inference.estimator import Estimator
-from liftwild.io.formats import formatted
+from liftwild.io.formats import FORMATS, formatted
+from liftwild.kinematics.upright import on_floor
 from liftwild.media.photo import LoadedPhoto
 from liftwild.pipeline.photos import PhotoTask, predict_tasks
 from liftwild.pose import Recording
@@ -61,6 +62,8 @@ def find_poses() -> None:
 def files_answer(recording: Recording, wanted: FileWishes) -> Answer:
     """The files of a recording: their names and lengths, and all of them one after the other."""
     if wanted.person is not None:
+        if FORMATS[wanted.format].needs_floor:  # the one on which all of them stand
+            recording = on_floor(recording)
         tracks = tuple(track for track in recording.tracks if track.person_id == wanted.person)
         if not tracks:
             raise LiftwildError(f"there is no person {wanted.person} in {recording.source}")

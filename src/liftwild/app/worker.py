@@ -14,6 +14,7 @@ from liftwild.errors import LiftwildError
 from liftwild.threads import usable_cores
 
 START_S = 120.0  # until a process says that it is ready; machines are busy
+END_S = 2.0  # from its last word to its end
 
 
 class WorkerDiedError(Exception):
@@ -120,9 +121,11 @@ class Worker:
                 self._settle(Message(fields, await stream.readexactly(more)))
         except (asyncio.IncompleteReadError, ConnectionError, ValueError):
             pass
-        if process.returncode is None:
+        try:  # what it said is over, and so is it; to kill one that has just ended confuses asyncio
+            await asyncio.wait_for(process.wait(), END_S)
+        except TimeoutError:
             process.kill()
-        await process.wait()
+            await process.wait()
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_exception(WorkerDiedError(self.module))
