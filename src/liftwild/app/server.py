@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from liftwild import __version__
-from liftwild.app import about, poses
+from liftwild.app import about, poses, static_files
 from liftwild.app.connections import TimedProtocol
 from liftwild.app.guard import Guard
 from liftwild.app.metrics import Metrics
@@ -30,7 +30,7 @@ from liftwild.errors import LiftwildError, reason_of_os
 from liftwild.files import make_folder
 from liftwild.processes import allow_open_files
 
-ROUTERS = (poses.router, about.router)
+ROUTERS = (poses.router, about.router, static_files.router)
 GRACE_S = 3  # that answers in work have when the server is ended
 DESCRIPTION = "One photo or video of people in, 3D poses out. Errors are application/problem+json with one clear line."
 
