@@ -11,15 +11,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
+from fastapi import FastAPI, WebSocket
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from liftwild import __version__
-from liftwild.app import about, poses, static_files
+from liftwild.app import about, live, poses, static_files
 from liftwild.app.connections import TimedProtocol
 from liftwild.app.guard import Guard
 from liftwild.app.metrics import Metrics
@@ -30,7 +30,7 @@ from liftwild.errors import LiftwildError, reason_of_os
 from liftwild.files import make_folder
 from liftwild.processes import allow_open_files
 
-ROUTERS = (poses.router, about.router, static_files.router)
+ROUTERS = (poses.router, live.router, about.router, static_files.router)
 GRACE_S = 3  # that answers in work have when the server is ended
 DESCRIPTION = "One photo or video of people in, 3D poses out. Errors are application/problem+json with one clear line."
 
@@ -46,6 +46,7 @@ def create_app(state: State) -> FastAPI:
         app.include_router(router)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(WebSocketRequestValidationError, _close_invalid)  # type: ignore[arg-type]
     for kind in (ProblemError, ValueError, OSError, MemoryError, Exception):
         app.add_exception_handler(kind, answer_problem)
     app.add_middleware(_Counted, metrics=state.metrics)
@@ -71,6 +72,7 @@ async def _serve(settings: Settings, listening: socket.socket, begun: Callable[[
     TimedProtocol.SILENCE_S = limits.silence_s
     config = uvicorn.Config(
         create_app(state), http=TimedProtocol, ws="websockets-sansio", ws_max_size=limits.live_frame_bytes + 64,
+        ws_per_message_deflate=False,
         access_log=False, log_level="warning", server_header=False, timeout_keep_alive=20,
         timeout_graceful_shutdown=GRACE_S, backlog=2048, lifespan="off",
     )  # fmt: skip
@@ -116,7 +118,7 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def _line_of(error: RequestValidationError) -> str:
+def _line_of(error: RequestValidationError | WebSocketRequestValidationError) -> str:
     first: Any = error.errors()[0]
     return f"{first['loc'][-1]}: {first['msg'][0].lower()}{first['msg'][1:]}"
 
@@ -124,6 +126,10 @@ def _line_of(error: RequestValidationError) -> str:
 async def _answer_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     return ProblemError(422, _line_of(error)).response()
+
+
+async def _close_invalid(socket: WebSocket, error: WebSocketRequestValidationError) -> None:
+    await live.refuse(socket, _line_of(error))
 
 
 async def _answer_http(request: Request, error: Exception) -> Response:

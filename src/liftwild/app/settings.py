@@ -35,6 +35,7 @@ class Limits:
     connections: int = 1024
     live_sessions: int = 4
     live_frame_bytes: int = 1 << 20
+    live_pixels: int = 4_000_000
     live_frames_each_s: float = 120.0
     events_at_once: int = 64  # clients that are told of progress
     keep_s: float = 24 * 3600.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +10,7 @@ from starlette.requests import HTTPConnection
 
 from liftwild.app.engine import PhotoEngine
 from liftwild.app.guard import Rate
+from liftwild.app.live_engine import LiveEngine
 from liftwild.app.metrics import Metrics
 from liftwild.app.problem import ProblemError
 from liftwild.app.settings import Settings
@@ -23,6 +25,7 @@ class State:
         self.settings = settings
         self.metrics = Metrics()
         self.engine = PhotoEngine(settings)
+        self.live = LiveEngine(settings, self.metrics)
         self.rate = Rate(settings.limits.photos_each_s)
         self._photos, self._photo_bytes = 0, 0
 
@@ -48,7 +51,7 @@ class State:
 
     async def end(self) -> None:
         """End all that was started."""
-        await self.engine.end()
+        await asyncio.gather(self.engine.end(), self.live.end())
 
 
 def state_of(connection: HTTPConnection) -> State:
