@@ -59,6 +59,7 @@ class VideoFile:
         self._missing = 0
         self._to_rgb = VideoReformatter()  # one for all frames: it is slow to make
         with self._open() as (container, stream):
+            self.width, self.height = stream.width, stream.height  # as it says, before a turn
             fps = float(stream.average_rate or stream.guessed_rate or FPS)
             self.fps = fps if FPS_RANGE[0] <= fps <= FPS_RANGE[1] else FPS
             about = round(_duration_s(container, stream) * self.fps)

@@ -121,10 +121,25 @@ def write_clip(
     path = guard.out / f"{stem}.spool"
     guard.claim(source or Path(clip.name), stem, wanted, is_clip=True, more=[path])
     with Spool(path, log_settings(estimator, clip, selection)) as spool:
-        done = predict_video(estimator, clip, selection, poses, spool, name)
+        try:
+            done = predict_video(estimator, clip, selection, poses, spool, name)
+        except LiftwildError as error:
+            raise LiftwildError(f"{error}{_kept(spool, clip)}") from None
+        except KeyboardInterrupt:
+            if kept := _kept(spool, clip):
+                say(f"{name}{kept}", err=True)
+            raise
     notes = [done.fault] if done.fault else []
     notes += _write_clip(done.recording, guard.out, stem, wanted, done.pictures if clip.rereadable else None)
     return done, notes
+
+
+def _kept(spool: Spool, clip: Clip) -> str:
+    """How an interrupted run is gone on with, after what stopped it."""
+    if not spool.frames or spool.is_complete:
+        return ""
+    again = "" if clip.rereadable else ", sent the stream again,"
+    return f"; {spool.frames} frames are kept in {spool.path}, the same command{again} goes on from there"
 
 
 def write_photo(result: PhotoResult, out: Path, wanted: OutputOptions) -> int:

@@ -69,9 +69,14 @@ def _is_page(path: Path) -> bool:
 
 
 def _pictures(recording: Recording, source: Path) -> Iterator[tuple[int, np.ndarray]]:
-    """Frames with their pictures; LiftwildError if these have another shape than those that were looked at."""
     is_photo = is_photo_name(source) and not os.path.isdir(source)
     frames: Iterable[Frame] = [Frame(0, 0.0, read_photo(source))] if is_photo else open_clip(source).frames()
+    return pictures_of(recording, frames, str(source))
+
+
+def pictures_of(recording: Recording, frames: Iterable[Frame], name: str) -> Iterator[tuple[int, np.ndarray]]:
+    """Frames of ``recording`` by number, with their pictures; LiftwildError if these, of what is called ``name``, have
+    another shape than those that were looked at."""
     for frame in frames:
         index, image = frame.number, frame.image
         if image is None or index >= len(recording.times_s):
@@ -79,7 +84,7 @@ def _pictures(recording: Recording, source: Path) -> Iterator[tuple[int, np.ndar
         height, width = image.shape[:2]
         if abs(width * recording.height - height * recording.width) > SHAPE_TOLERANCE * width * recording.height:
             raise LiftwildError(
-                f"{source}: its pictures are {width} x {height} px, and the recording is of {recording.width} x "
+                f"{name}: its pictures are {width} x {height} px, and the recording is of {recording.width} x "
                 f"{recording.height} px; give the photo or clip {recording.source}"
             )
         yield index, image

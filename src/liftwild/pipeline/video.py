@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from tqdm import tqdm
@@ -54,6 +55,22 @@ class VideoResult:
                     yield frame.number, frame.image
 
 
+class FrameCounter(Protocol):
+    """What is told of each frame that is done; entered before the first and left after the last."""
+
+    def update(self) -> object:
+        """One more is done."""
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(self, *_: Any) -> object: ...
+
+
+def frame_bar(name: str, total: int | None, begun: int) -> FrameCounter:
+    """The progress bar of a terminal, for a clip of about ``total`` frames of which ``begun`` are done."""
+    return tqdm(desc=printable(name), total=total, initial=begun, unit="frame", disable=None, file=sys.stderr)
+
+
 def predict_video(
     estimator: Estimator,
     clip: Clip,
@@ -61,15 +78,17 @@ def predict_video(
     options: PoseOptions,
     log: MemoryLog | Spool | None = None,
     name: str = "",
+    progress: Callable[[str, int | None, int], FrameCounter] = frame_bar,
 ) -> VideoResult:
     """Follow the people of ``clip``; then place, smooth and size them.
 
     ``log``: where what is found in the frames is kept as it comes, and gone on from; None: in memory. ``name``: what
-    errors call the clip. LiftwildError if no frame can be read, or nobody is found.
+    errors call the clip. ``progress``: called as ``frame_bar``. LiftwildError if no frame can be read, or nobody is
+    found.
     """
     log = MemoryLog() if log is None else log
     name = name or clip.name
-    fault = "" if log.is_complete else _FirstPass(estimator, clip, selection, log, name).run()
+    fault = "" if log.is_complete else _FirstPass(estimator, clip, selection, log, name).run(progress)
     found = read_log(log)
     frames = len(found.times_s) - found.broken
     if not frames:
@@ -110,33 +129,19 @@ class _FirstPass:
         self.size: tuple[int, int] | None = None
         self.fault, self.warned = "", False
 
-    def run(self) -> str:
+    def run(self, progress: Callable[[str, int | None, int], FrameCounter]) -> str:
         """Go through the frames that the log does not hold; what was wrong with the first broken one."""
         for kept in self.log:
             if kept.width:
                 self.size = kept.width, kept.height
                 self.tracker.observe(kept.time_s, observations_of(kept))
         begun = self.log.frames
-        bar = tqdm(
-            desc=printable(self.clip.name),
-            total=self.clip.length,
-            initial=begun,
-            unit="frame",
-            disable=None,
-            file=sys.stderr,
-        )
-        try:
-            with bar, closing(read_ahead(self.clip.frames(begun))) as frames:
-                for frame in frames:
-                    self._add(frame)
-                    bar.update()
-            self.log.finish(self.clip.missing())
-        except LiftwildError as error:
-            raise LiftwildError(f"{error}{self._kept()}") from None
-        except KeyboardInterrupt:
-            if kept_note := self._kept():
-                say(f"{self.name}{kept_note}", err=True)
-            raise
+        bar = progress(self.clip.name, self.clip.length, begun)
+        with bar, closing(read_ahead(self.clip.frames(begun))) as frames:
+            for frame in frames:
+                self._add(frame)
+                bar.update()
+        self.log.finish(self.clip.missing())
         return self.fault
 
     def _add(self, frame: Frame) -> None:
@@ -165,9 +170,3 @@ class _FirstPass:
             say(f"warning: {faults[0]}, as are others like it", err=True)
             self.warned = True
         return [(key, box) for key, box in kept] or None
-
-    def _kept(self) -> str:
-        if not self.log.frames or self.log.path is None:
-            return ""
-        again = "" if self.clip.rereadable else ", sent the stream again,"
-        return f"; {self.log.frames} frames are kept in {self.log.path}, the same command{again} goes on from there"
