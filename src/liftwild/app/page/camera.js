@@ -209,9 +209,6 @@ export class Camera {
       const kind = recorder.mimeType.split(";")[0];
       const stamp = begun.toLocaleString("sv").replace(" ", " at ").replaceAll(":", ".");
       const file = new File(parts, `camera ${stamp}.${kind === "video/mp4" ? "mp4" : "webm"}`, { type: kind });
-      const link = byId("camera-save");
-      if (link.href) URL.revokeObjectURL(link.href);
-      Object.assign(link, { href: URL.createObjectURL(file), download: file.name, hidden: false });
       this.recorded(file);
     });
     recorder.start(1000);

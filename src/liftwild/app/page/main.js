@@ -31,7 +31,7 @@ const camera = new Camera({
   query: () => query(true),
   opened: () => showStage("camera"),
   closed: () => showItem(shelf.current),
-  recorded: (file) => shelf.add([file], query()),
+  recorded: (file) => shelf.add([file], query(), true),
 });
 
 function wireResult() {

@@ -4,6 +4,7 @@ import { askJson } from "./api.js";
 import { byId, made } from "./parts.js";
 
 const KEY = "liftwild-settings";
+const LIVE_PEOPLE = 6; // before a camera, most
 const FIRST = { weights: "", fov: "", own_fov: "", height_m: "", people: "", whole: false, smooth: true };
 const MODELS = {
   base: ["Standard", "the most exact that is free for any use"],
@@ -31,7 +32,8 @@ function keep() {
 export function query(isLive = false) {
   const fov = values.fov === "own" ? values.own_fov : values.fov;
   const all = {
-    weights: isLive ? "" : values.weights, fov, height_m: values.height_m, people: values.people,
+    weights: isLive ? "" : values.weights, fov, height_m: values.height_m,
+    people: isLive ? values.people && String(Math.min(Number(values.people), LIVE_PEOPLE)) : values.people,
     ...(isLive ? {} : { whole: values.whole ? "true" : "", smooth: values.smooth ? "" : "false" }),
   };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== ""));
@@ -62,11 +64,13 @@ export async function wireSettings() {
   });
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
   const { default: usual, models } = await askJson("/v1/models");
-  const names = models.map((model) => model.name);
-  if (!names.includes(values.weights)) values.weights = "";
+  const offered = models.map((model) => model.name);
+  if (!offered.includes(values.weights)) values.weights = "";
+  FIRST.weights = usual;
+  const names = [...Object.keys(MODELS).filter((name) => offered.includes(name)), ...offered.filter((name) => !MODELS[name])];
   byId("models").append(...names.map((name) => {
     const [title, words] = MODELS[name] || [name, "weights of this server"];
-    const radio = made("input", { type: "radio", name: "weights", value: name === usual ? "" : name });
+    const radio = made("input", { type: "radio", name: "weights", value: name });
     return made("label", { className: "model" }, radio, made("b", { textContent: title }), made("span", { className: "small", textContent: words }));
   }));
   show();
@@ -74,7 +78,7 @@ export async function wireSettings() {
 
 function show() {
   const form = byId("settings-form");
-  for (const [name, value] of Object.entries(values)) {
+  for (const [name, value] of Object.entries({ ...values, weights: values.weights || FIRST.weights })) {
     const field = form.elements[name];
     if (!field) continue;
     if (typeof value === "boolean") field.checked = value;

@@ -10,6 +10,7 @@ const RETRY_S = 5; // where the server does not say when
 class Item {
   constructor(name, file, query) {
     Object.assign(this, { name, file, query, document: null, sent: 0, error: null, stop: null, removed: false });
+    this.isOwn = false; // recorded by this page: nobody else has the file
     this.preview = file && file.type.startsWith("image/") ? URL.createObjectURL(file) : null;
   }
 
@@ -65,8 +66,9 @@ export class Shelf {
   }
 
   /** Send files, one after the other, and show the first of them. */
-  add(files, query) {
+  add(files, query, isOwn = false) {
     const added = files.map((file) => new Item(file.name || "pasted picture", file, query));
+    for (const item of added) item.isOwn = isOwn;
     this.items.unshift(...[...added].reverse());
     this.toSend.push(...added);
     this.open(added[0]);
@@ -162,11 +164,6 @@ export class Shelf {
     } catch (error) {
       if (error.status !== 404) alarm(`${item.name}: ${error.message}`);
     }
-  }
-
-  /** Send an item's file anew, in place of it. */
-  again(item, query) {
-    this.add([item.file], query);
   }
 
   /** Bring the strip up to date: elements stay, so that focus stays. */

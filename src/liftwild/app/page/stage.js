@@ -19,6 +19,14 @@ export function showItem(item) {
   else showWork(item);
 }
 
+/** A link that saves what the page itself recorded. */
+function offerSaving(link, item) {
+  link.hidden = !item.isOwn;
+  if (!item.isOwn) return;
+  item.address ??= URL.createObjectURL(item.file);
+  Object.assign(link, { href: item.address, download: item.name });
+}
+
 function showWork(item) {
   showStage("busy");
   leaveView();
@@ -28,6 +36,7 @@ function showWork(item) {
   byId("busy-words").textContent = item.words;
   byId("busy-bar").hidden = hasFailed;
   setShare(byId("busy-bar"), item.share);
+  offerSaving(byId("busy-save"), item);
   byId("busy-again").hidden = !hasFailed || !item.file;
   byId("busy-end").textContent = hasFailed ? "Remove" : "Cancel";
   const picture = byId("busy-picture");
@@ -51,6 +60,7 @@ function showResult(item) {
   byId("result-notes").textContent = notes.join(" ");
   byId("result-report").hidden = !document.links.report;
   if (document.links.report) byId("result-report").href = document.links.report;
+  offerSaving(byId("result-save"), item);
   byId("result-again").hidden = !item.file;
   byId("result-download").disabled = !Object.keys(document.links.files || {}).length;
   const view = byId("view");

@@ -15,6 +15,7 @@ class Chooser {
     this.isDrawing = false; // a box is asked for
     document.documentElement.classList.add("framed");
     this.accent = "#45d6a0"; // on photos, in light and dark
+    byId("about-open").before(document.querySelector(".legend")); // the page has the rest of the head
     this.addButton();
     this.wirePointer();
     window.addEventListener("keydown", (event) => this.key(event), true);
