@@ -44,6 +44,7 @@ async def asked(settings: Settings, **headers: str) -> AsyncIterator[httpx.Async
     async with httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers, timeout=None) as client:
         client.state = state  # type: ignore[attr-defined]
         try:
+            await state.start_jobs()
             yield client
         finally:
             await state.end()

@@ -45,6 +45,10 @@ class Parent:
         with self._lock:
             write_message(self._output, Message({"number": number, **fields}, content))
 
+    def tell(self, number: int, **progress: Any) -> None:
+        """Say how far a request is."""
+        self.answer(number, {"progress": progress})
+
     def refuse(self, number: int, error: Exception, where: str) -> None:
         """Say in one line why a request cannot be done."""
         kind = "input" if isinstance(error, LiftwildError) else "memory" if isinstance(error, MemoryError) else "fault"

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from liftwild.app.settings import Settings
 from liftwild.app.wishes import FileWishes, Wishes
-from liftwild.app.worker import TooSlowError, Worker, WorkerDiedError, WorkerFaultError, WorkerPool
+from liftwild.app.worker import Started, TooSlowError, Worker, WorkerDiedError, WorkerFaultError, WorkerPool
 from liftwild.errors import LiftwildError
 
 DECODERS = 2
@@ -22,19 +22,21 @@ PHOTO_NICE = 5  # live pictures go before photos, photos before videos
 
 
 class PoseFiles(NamedTuple):
-    """``files``: name and content of each; ``warning``: what is to be said of a damaged photo, or ""."""
+    """``files``: name and content of each; ``warning``: what is to be said of a damaged photo, or ""; ``facts``: those
+    of ``recording_facts``."""
 
     files: list[tuple[str, bytes]]
     warning: str
+    facts: dict[str, Any]
 
 
 class PhotoEngine:
     """Finds poses in photos, for many clients at once."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, started: Started) -> None:
+        self.settings, self._started = settings, started
         limits = settings.limits
-        self.decoders = WorkerPool(DECODERS, "liftwild.app.decoder", limits.decoder_memory)
+        self.decoders = WorkerPool(DECODERS, "liftwild.app.decoder", limits.decoder_memory, started=started)
         self.workers: dict[str, Worker] = {}
         # In memory where that is a file system: pixels go from one process to the other.
         shared = Path("/dev/shm")
@@ -45,7 +47,7 @@ class PhotoEngine:
         """The process of some weights."""
         if weights not in self.workers:
             self.workers[weights] = Worker(
-                "liftwild.app.photo_process", self.settings.limits.worker_memory, PHOTO_NICE,
+                "liftwild.app.photo_process", self.settings.limits.worker_memory, PHOTO_NICE, self._started,
                 weights=weights, runtime=self.settings.runtime,
             )  # fmt: skip
         return self.workers[weights]
@@ -64,7 +66,8 @@ class PhotoEngine:
         finally:
             with suppress(FileNotFoundError):
                 pixels.unlink()
-        return PoseFiles(split_files(answer.fields["files"], answer.content), answer.fields["warning"])
+        fields = answer.fields
+        return PoseFiles(split_files(fields["files"], answer.content), fields["warning"], fields["facts"])
 
     async def _decode(self, photo: bytes, pixels: Path) -> tuple[dict[str, Any], bytes]:
         limits = self.settings.limits

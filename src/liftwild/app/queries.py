@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import Query
+from fastapi import Depends, Query
 
 from liftwild.app.downloads import MEDIA_TYPES
 from liftwild.app.problem import ProblemError
 from liftwild.app.wishes import FileWishes, Wishes
 from liftwild.io.formats import check_formats
 from liftwild.kinematics.animation import RIGS
+from liftwild.media.clip_part import check_part
 from liftwild.skeleton import SKELETONS
+from liftwild.tracking.filters import FILTERS
 from liftwild.weights import shipped_names
 
 
@@ -48,6 +51,30 @@ def photo_wishes(
     )  # fmt: skip
     if wishes.box is not None and min(wishes.box[2:]) <= 0:
         raise ProblemError(422, "box has no size: w and h must be above 0")
+    wishes.pose_options()
+    return wishes
+
+
+def clip_wishes(
+    of_photo: Annotated[Wishes, Depends(photo_wishes)],
+    min_track_s: Annotated[
+        float | None, Query(ge=0, description="Of videos: leave out who is seen for a shorter time, s.")
+    ] = None,
+    smooth: Annotated[bool, Query(description="Of videos: smooth over time.")] = True,
+    time_filter: Annotated[str, Query(description=f"How: {', '.join(FILTERS)}.")] = FILTERS[0],
+    cutoff_hz: Annotated[float | None, Query(description="Of butterworth; else it is chosen.")] = None,
+    start: Annotated[float | None, Query(description="Of videos: begin so many seconds after the beginning.")] = None,
+    end: Annotated[float | None, Query(description="And end so many seconds after it.")] = None,
+    slow_motion: Annotated[float | None, Query(description="Filmed so many times faster than it is shown.")] = None,
+) -> Wishes:
+    """What is wanted of a photo or video."""
+    if time_filter not in FILTERS:
+        raise ProblemError(422, f"no filter is called {time_filter!r}; there are {', '.join(FILTERS)}")
+    wishes = replace(
+        of_photo, min_track_s=min_track_s, smooth=smooth, time_filter=time_filter, cutoff_hz=cutoff_hz, start=start,
+        end=end, slow_motion=slow_motion,
+    )  # fmt: skip
+    check_part(start, end, slow_motion)
     wishes.pose_options()
     return wishes
 

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from liftwild import __version__
-from liftwild.app import about, live, poses, static_files
+from liftwild.app import about, live, poses, recordings, static_files
 from liftwild.app.connections import TimedProtocol
 from liftwild.app.guard import Guard
 from liftwild.app.metrics import Metrics
@@ -30,7 +30,7 @@ from liftwild.errors import LiftwildError, reason_of_os
 from liftwild.files import make_folder
 from liftwild.processes import allow_open_files
 
-ROUTERS = (poses.router, live.router, about.router, static_files.router)
+ROUTERS = (poses.router, recordings.router, live.router, about.router, static_files.router)
 GRACE_S = 3  # that answers in work have when the server is ended
 DESCRIPTION = "One photo or video of people in, 3D poses out. Errors are application/problem+json with one clear line."
 
@@ -78,7 +78,7 @@ async def _serve(settings: Settings, listening: socket.socket, begun: Callable[[
     )  # fmt: skip
     host, port = settings.host, listening.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
-    server = _Server(config, lambda: begun(f"http://{shown}:{port}"))
+    server = _Server(config, lambda: begun(f"http://{shown}:{port}"), state.stop_telling)
     try:
         await state.start()
         await server.serve([listening])
@@ -100,13 +100,17 @@ def _listen(host: str, port: int) -> socket.socket:
 class _Server(uvicorn.Server):
     """uvicorn's, which says when it is there, and ends without an error when it is told to."""
 
-    def __init__(self, config: uvicorn.Config, begun: Callable[[], object]) -> None:
+    def __init__(self, config: uvicorn.Config, begun: Callable[[], object], ending: Callable[[], object]) -> None:
         super().__init__(config)
-        self._begun = begun
+        self._begun, self._ending = begun, ending
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._begun()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._ending()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -40,7 +40,12 @@ class Limits:
     events_at_once: int = 64  # clients that are told of progress
     keep_s: float = 24 * 3600.0
     keep_bytes: int = 10 << 30
+    keep_count: int = 10_000
     job_deaths: int = 3
+    job_silence_s: float = 900.0  # of a process that works on a video: no frame was done
+    uploads_at_once: int = 32  # that may become recordings
+    uploads_each: int = 8  # of one client
+    files_at_once: int = 32  # of recordings, that are made or wait for it
     decoder_memory: int = 4 << 30  # address space of a process, bytes
     worker_memory: int = 32 << 30
 

@@ -8,11 +8,15 @@ from contextlib import contextmanager
 
 from starlette.requests import HTTPConnection
 
+from liftwild.app.clip_queue import ClipQueue
 from liftwild.app.engine import PhotoEngine
 from liftwild.app.guard import Rate
+from liftwild.app.incoming import IncomingUploads
+from liftwild.app.jobs import Jobs
 from liftwild.app.live_engine import LiveEngine
 from liftwild.app.metrics import Metrics
 from liftwild.app.problem import ProblemError
+from liftwild.app.recording_files import RecordingFiles
 from liftwild.app.settings import Settings
 
 RETRY_S = 2.0  # when there is no room: a photo takes a part of a second
@@ -24,10 +28,18 @@ class State:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.metrics = Metrics()
-        self.engine = PhotoEngine(settings)
+        self.engine = PhotoEngine(settings, self._started)
+        self.jobs = Jobs(settings, self.metrics)
+        self.clips = ClipQueue(self.jobs, self._started)
+        self.files = RecordingFiles(self.jobs, self._started)
+        self.incoming = IncomingUploads(self.jobs)
+        self.listeners = 0  # to events
         self.live = LiveEngine(settings, self.metrics)
         self.rate = Rate(settings.limits.photos_each_s)
         self._photos, self._photo_bytes = 0, 0
+
+    def _started(self, module: str) -> None:
+        self.metrics.starts.labels(module.rpartition(".")[2]).inc()
 
     @contextmanager
     def photo_room(self, size: int) -> Iterator[None]:
@@ -47,11 +59,23 @@ class State:
 
     async def start(self) -> None:
         """Have everything ready. LiftwildError if the weights cannot be used."""
-        await self.engine.start()
+        await self.start_jobs()
+        await asyncio.gather(self.engine.start(), self.files.start())
+
+    async def start_jobs(self) -> None:
+        """Go on with the recordings that there are; the rest starts when it is needed."""
+        await self.jobs.start()
+        self.clips.start()
+
+    def stop_telling(self) -> None:
+        """Let those go who wait to be told of something: the server is about to end."""
+        self.jobs.changes.close()
 
     async def end(self) -> None:
         """End all that was started."""
-        await asyncio.gather(self.engine.end(), self.live.end())
+        await self.clips.end()
+        await asyncio.gather(self.engine.end(), self.files.end(), self.live.end())
+        await self.jobs.end()
 
 
 def state_of(connection: HTTPConnection) -> State:

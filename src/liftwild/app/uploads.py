@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,45 @@ class Upload:
     def __init__(self, write: Callable[[bytes], Any], name: str = "") -> None:
         self.write, self.name, self.size = write, name, 0
 
+    async def drain(self) -> None:
+        """Take the time that what was written needs."""
+
+
+class FileUpload(Upload):
+    """An upload that goes into the file ``path``, and waits for the disk in a thread; ``make_room`` is called before
+    so many bytes more are written."""
+
+    STEP = 1 << 20
+
+    def __init__(self, path: Path, make_room: Callable[[int], Awaitable[None]], name: str = "") -> None:
+        self._pieces: list[bytes] = []
+        super().__init__(self._pieces.append, name)
+        self._file = path.open("xb", buffering=0)
+        self._make_room, self._written = make_room, 0
+
+    async def drain(self, all_of_it: bool = False) -> None:
+        """Write what came, once it is worth it."""
+        more = self.size - self._written
+        if not more or not (all_of_it or more >= self.STEP):
+            return
+        content = b"".join(self._pieces)
+        self._pieces.clear()
+        await self._make_room(more)
+        self._written += more
+        await asyncio.to_thread(self._put, content)
+
+    def _put(self, content: bytes) -> None:
+        view = memoryview(content)
+        while view:  # a raw file may take a part only
+            written = self._file.write(view)
+            if not written:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            view = view[written:]
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._file.close()
+
 
 async def read_photo_body(request: Request, limits: Limits) -> tuple[bytes, str]:
     """The photo in a body, and its name."""
@@ -33,11 +75,15 @@ async def read_photo_body(request: Request, limits: Limits) -> tuple[bytes, str]
     return b"".join(pieces), upload.name
 
 
-async def save_body(request: Request, path: Path, limits: Limits) -> str:
-    """Write the file in a body to ``path``; its name. OSError if it cannot be written."""
-    with path.open("xb") as file:
-        upload = Upload(file.write, request.query_params.get("name", ""))
+async def save_body(request: Request, path: Path, limits: Limits, make_room: Callable[[int], Awaitable[None]]) -> str:
+    """Write the file in a body to ``path``, which is not there yet; its name. OSError if it cannot be written.
+
+    ``make_room``: as for ``FileUpload``.
+    """
+    upload = FileUpload(path, make_room, request.query_params.get("name", ""))
+    with closing(upload):
         await receive_file(request, upload, limits.video_bytes, limits)
+        await upload.drain(all_of_it=True)
     return upload.name
 
 
@@ -65,6 +111,7 @@ async def receive_file(request: Request, upload: Upload, most: int, limits: Limi
     try:
         async for piece in _pieces(request, limits):
             feed(piece)
+            await upload.drain()
         if form is not None and not form.is_over:
             raise ProblemError(400, "the body is cut short")
     except MultipartParseError:

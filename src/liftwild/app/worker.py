@@ -7,12 +7,15 @@ import itertools
 import json
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from liftwild.app.messages import LENGTHS, MAX_FIELDS_BYTES, Message
 from liftwild.errors import LiftwildError
 from liftwild.threads import usable_cores
 
+Told = Callable[[dict[str, Any]], object]
+Started = Callable[[str], object]
 START_S = 120.0  # until a process says that it is ready; machines are busy
 END_S = 2.0  # from its last word to its end
 
@@ -33,16 +36,18 @@ class Worker:
     """One process that runs ``python -m module``; it is started when it is first asked.
 
     ``settings``: what it is told at the start. ``memory_bytes``: that it may use. ``nice``: how far it steps back for
-    others. Requests are numbered: several may wait for their answers.
+    others. ``started`` is told the module at each start. Requests are numbered: several may wait for their answers.
     """
 
-    def __init__(self, module: str, memory_bytes: int, nice: int = 0, **settings: Any) -> None:
-        self.module = module
+    def __init__(
+        self, module: str, memory_bytes: int, nice: int = 0, started: Started | None = None, **settings: Any
+    ) -> None:
+        self.module, self._started = module, started
         self.settings = {**settings, "memory_bytes": memory_bytes, "nice": nice}
         self.facts: dict[str, Any] = {}
-        self.starts = 0
         self._process: asyncio.subprocess.Process | None = None
         self._waiting: dict[int, asyncio.Future[Message]] = {}
+        self._told: dict[int, Told] = {}
         self._numbers = itertools.count(1)
         self._listener: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
@@ -58,7 +63,8 @@ class Worker:
         async with self._starting:
             if self.pid is not None:
                 return
-            self.starts += 1
+            if self._started is not None:
+                self._started(self.module)
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", self.module, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
                 limit=1 << 20, env=worker_environment(), start_new_session=True,
@@ -73,10 +79,18 @@ class Worker:
                 await self.end()
                 raise TooSlowError(f"{self.module} was not ready within {START_S:.0f} s") from None
 
-    async def ask(self, fields: dict[str, Any], content: bytes = b"", limit_s: float | None = None) -> Message:
+    @property
+    def status(self) -> int | None:
+        """With which the process ended; less than 0: by that signal."""
+        return None if self._process is None else self._process.returncode
+
+    async def ask(
+        self, fields: dict[str, Any], content: bytes = b"", limit_s: float | None = None, told: Told | None = None
+    ) -> Message:
         """The answer to a request.
 
-        ``limit_s``: after that the process is ended, with whatever else it does. LiftwildError if the input is at
+        ``limit_s``: after that the process is ended, with whatever else it does. ``told``: hears how far it is.
+        LiftwildError if the input is at
         fault; WorkerDiedError, TooSlowError, WorkerFaultError; MemoryError if the process had too little.
         """
         await self.start()
@@ -85,6 +99,8 @@ class Worker:
             raise WorkerDiedError(self.module)
         number = next(self._numbers)
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        if told is not None:
+            self._told[number] = told
         try:
             self._send(process, Message({"number": number, **fields}, content))
             return await asyncio.wait_for(answer, limit_s)
@@ -93,6 +109,7 @@ class Worker:
             raise TooSlowError(f"not done within {limit_s:.0f} s") from None
         finally:
             self._waiting.pop(number, None)
+            self._told.pop(number, None)
 
     async def end(self) -> None:
         """End the process."""
@@ -131,7 +148,12 @@ class Worker:
                 answer.set_exception(WorkerDiedError(self.module))
 
     def _settle(self, message: Message) -> None:
-        answer = self._waiting.get(int(message.fields.pop("number")))
+        number = int(message.fields.pop("number"))
+        if "progress" in message.fields:
+            if number in self._told:
+                self._told[number](message.fields["progress"])
+            return
+        answer = self._waiting.get(number)
         if answer is None or answer.done():  # nobody waits any more
             return
         error = message.fields.get("error")
@@ -145,8 +167,10 @@ class Worker:
 class WorkerPool:
     """Several processes of one kind, each asked for one thing at a time."""
 
-    def __init__(self, count: int, module: str, memory_bytes: int, nice: int = 0, **settings: Any) -> None:
-        self.workers = [Worker(module, memory_bytes, nice, **settings) for _ in range(count)]
+    def __init__(
+        self, count: int, module: str, memory_bytes: int, nice: int = 0, started: Started | None = None, **settings: Any
+    ) -> None:
+        self.workers = [Worker(module, memory_bytes, nice, started, **settings) for _ in range(count)]
         self._free: asyncio.LifoQueue[Worker] = asyncio.LifoQueue()
         for worker in reversed(self.workers):
             self._free.put_nowait(worker)
