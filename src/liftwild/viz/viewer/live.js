@@ -8,7 +8,6 @@ class Live {
     this.app = app;
     this.skeleton = skeleton; // {joint_names, parents}
     document.documentElement.classList.add("live");
-    app.data.pictures = { every: 1, frames: [0], data: [] };
     app.state.follow = false;
     byId("space-note").textContent = "Nobody is seen yet";
     byId("summary").textContent = "";
@@ -32,6 +31,7 @@ class Live {
       state.hidden.clear();
     }
     app.picture.decoded.set(0, picture);
+    data.pictures.frames = [0];
     app.picture.shown = 0;
     if (space && people.length && (isOther || this.isOutside(space))) {
       space.meet();
