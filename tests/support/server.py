@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import uvicorn
 
-from liftwild.app.server import create_app
+from liftwild.app.server import config_of, create_app
 from liftwild.app.settings import Limits, Settings
 from liftwild.app.state import State
 from tests.support.commands import ENVIRONMENT
@@ -47,6 +50,24 @@ async def asked(settings: Settings, **headers: str) -> AsyncIterator[httpx.Async
             await state.start_jobs()
             yield client
         finally:
+            await state.end()
+
+
+@asynccontextmanager
+async def listening(settings: Settings) -> AsyncIterator[tuple[str, State]]:
+    """A server in this process at a port of its own: HOST:PORT, and its state; its processes start when needed."""
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    state = State(settings)
+    server = uvicorn.Server(config_of(state))
+    with socket.create_server((settings.host, 0)) as bound:
+        serving = asyncio.create_task(server.serve([bound]))
+        try:
+            while not server.started:
+                await asyncio.sleep(0.01)
+            yield f"{settings.host}:{bound.getsockname()[1]}", state
+        finally:
+            server.should_exit = True
+            await serving
             await state.end()
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import math
 import struct
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, WebSocket
@@ -139,7 +140,5 @@ async def refuse(socket: WebSocket, reason: str) -> None:
 
 
 async def _close(socket: WebSocket, code: int, reason: str) -> None:
-    try:
+    with suppress(RuntimeError, WebSocketDisconnect):  # the client was faster
         await socket.close(code, reason[:120])
-    except (RuntimeError, WebSocketDisconnect):  # the client was faster
-        pass

@@ -11,9 +11,10 @@ from typing import Any
 from liftwild.app.metrics import Metrics
 from liftwild.app.problem import ProblemError
 from liftwild.app.settings import Settings
-from liftwild.app.worker import TooSlowError, Worker, WorkerDiedError, WorkerFaultError
+from liftwild.app.worker import Started, TooSlowError, Worker, WorkerDiedError, WorkerFaultError
 from liftwild.errors import LiftwildError, reason_of_os
 
+LIVE_NICE = 0  # live pictures go before photos, photos before videos
 PICTURE_S = 10.0  # for a picture, with those of other sessions before it
 KEEP_S = 60.0  # that the process stays after the last session
 
@@ -21,10 +22,10 @@ KEEP_S = 60.0  # that the process stays after the last session
 class LiveEngine:
     """Follows people before cameras, for several sessions at once, in one process."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, started: Started) -> None:
         self.settings, self.metrics = settings, metrics
         self.worker = Worker(
-            "liftwild.app.live_process", settings.limits.worker_memory, 0, weights=settings.live_weights,
+            "liftwild.app.live_process", settings.limits.worker_memory, LIVE_NICE, started, weights=settings.live_weights,
             runtime=settings.runtime, max_pixels=settings.limits.live_pixels,
         )  # fmt: skip
         self.sessions = 0

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import cv2
 import numpy as np
+import torch
 
 from liftwild.app.child import Answer, Parent, serve
 from liftwild.app.messages import Message
@@ -85,6 +87,10 @@ def _as_json(pose: Pose) -> dict[str, Any]:
 def follow_cameras() -> None:
     """Answer until the server ends."""
     parent = Parent()
+    # One crop is too little for two threads: they mostly wait for each other, which beside other programs takes three
+    # times as long (docs/results/serve.md).
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
     try:
         cameras = Cameras(parent.settings)
     except LiftwildError as error:

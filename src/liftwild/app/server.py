@@ -68,22 +68,25 @@ def serve_until_told(settings: Settings, begun: Callable[[str], object]) -> None
 
 async def _serve(settings: Settings, listening: socket.socket, begun: Callable[[str], object]) -> None:
     state = State(settings)
-    limits = settings.limits
-    TimedProtocol.SILENCE_S = limits.silence_s
-    config = uvicorn.Config(
-        create_app(state), http=TimedProtocol, ws="websockets-sansio", ws_max_size=limits.live_frame_bytes + 64,
-        ws_per_message_deflate=False,
-        access_log=False, log_level="warning", server_header=False, timeout_keep_alive=20,
-        timeout_graceful_shutdown=GRACE_S, backlog=2048, lifespan="off",
-    )  # fmt: skip
     host, port = settings.host, listening.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
-    server = _Server(config, lambda: begun(f"http://{shown}:{port}"), state.stop_telling)
+    server = _Server(config_of(state), lambda: begun(f"http://{shown}:{port}"), state.stop_telling)
     try:
         await state.start()
         await server.serve([listening])
     finally:
         await state.end()
+
+
+def config_of(state: State) -> uvicorn.Config:
+    """How uvicorn serves it."""
+    limits = state.settings.limits
+    TimedProtocol.SILENCE_S = limits.silence_s
+    return uvicorn.Config(
+        create_app(state), http=TimedProtocol, ws="websockets-sansio", ws_max_size=limits.live_frame_bytes + 64,
+        ws_per_message_deflate=False, access_log=False, log_level="warning", server_header=False,
+        timeout_keep_alive=20, timeout_graceful_shutdown=GRACE_S, backlog=2048, lifespan="off",
+    )  # fmt: skip
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -34,7 +34,7 @@ class State:
         self.files = RecordingFiles(self.jobs, self._started)
         self.incoming = IncomingUploads(self.jobs)
         self.listeners = 0  # to events
-        self.live = LiveEngine(settings, self.metrics)
+        self.live = LiveEngine(settings, self.metrics, self._started)
         self.rate = Rate(settings.limits.photos_each_s)
         self._photos, self._photo_bytes = 0, 0
 

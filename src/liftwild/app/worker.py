@@ -67,7 +67,8 @@ class Worker:
                 self._started(self.module)
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", self.module, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-                limit=1 << 20, env=worker_environment(), start_new_session=True,
+                limit=1 << 20, env=worker_environment(),
+                process_group=0,  # no session of its own: Linux weighs niceness within a session alone
             )  # fmt: skip
             self._process = process
             ready = self._waiting[0] = asyncio.get_running_loop().create_future()

@@ -62,7 +62,7 @@ def smooth_track(track: PoseTrack, times_s: np.ndarray, settings: Filter | None 
 
 
 def trust_in(confidence: np.ndarray) -> np.ndarray:
-    """How far (T, J) each measurement moves the filter: its ``confidence`` (T, J) over the joint's median, at most 1."""
+    """How far (T, J) each measurement moves the filter: ``confidence`` (T, J) over the joint's median, at most 1."""
     usual = np.maximum(np.median(confidence, axis=0), 1e-6)
     return np.clip(confidence / usual, MIN_TRUST, 1.0)
 
