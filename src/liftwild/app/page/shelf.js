@@ -114,21 +114,24 @@ export class Shelf {
         return;
       }
       item.error = error.message;
-      alarm(`${item.name}: ${error.message}`);
+      this.alarmOf(item);
     }
     this.tell(item);
   }
+
+  /** Say aloud that one failed; the one that is shown says so itself. */
+  alarmOf(item) { if (item !== this.current) alarm(`${item.name}: ${item.words}`); }
 
   follow(item) {
     item.stop = follow(item.document.links, (document) => {
       item.document = document;
       if (document.state === "done" || document.state === "failed") item.stop = null;
-      if (document.state === "failed") alarm(`${item.name}: ${document.error}`);
+      if (document.state === "failed") this.alarmOf(item);
       this.tell(item);
     }, (error) => {
       item.stop = null;
       item.error = error.message;
-      alarm(`${item.name}: ${error.message}`);
+      this.alarmOf(item);
       this.tell(item);
     });
   }

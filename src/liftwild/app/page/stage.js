@@ -33,7 +33,10 @@ function showWork(item) {
   const hasFailed = item.state === "failed";
   byId("busy").classList.toggle("failed", hasFailed);
   byId("busy-name").textContent = item.name;
-  byId("busy-words").textContent = item.words;
+  const words = byId("busy-words");
+  if (hasFailed) words.setAttribute("role", "alert");
+  else words.removeAttribute("role");
+  words.textContent = item.words;
   byId("busy-bar").hidden = hasFailed;
   setShare(byId("busy-bar"), item.share);
   offerSaving(byId("busy-save"), item);

@@ -17,6 +17,7 @@ class Live {
   show(picture, { width, height, people }) {
     const { app } = this;
     const { data, state, space } = app;
+    let isMet = false;
     const isNewSize = data.width !== width || data.height !== height;
     Object.assign(data, { width, height });
     const placed = people.length > 0 && people.every((person) => person.root !== null);
@@ -35,16 +36,18 @@ class Live {
     app.picture.shown = 0;
     if (space && people.length && (isOther || this.isOutside(space))) {
       space.meet();
-      if (this.isOutside(space) || !this.looked) space.look("start");
-      this.looked = true;
+      isMet = true;
     } else if (space && isOther) {
       for (const body of space.bodies) space.scene.remove(body.group);
       space.bodies = [];
     }
     byId("space-note").hidden = !space || people.length > 0;
+    app.picture.say("");
+    app.frameWords = `Numbers in mm, zero at ${data.placed ? "the camera" : "each person's pelvis"}: x right, y down, z away from the camera`;
     if (isNewSize) app.resize();
     else {
       if (space) space.update();
+      if (isMet && !app.turned) space.look("start");
       app.draw();
     }
   }
