@@ -53,7 +53,7 @@ def find_browser() -> str | None:
 
 class Browser:
     """One browser with one tab. ``flags``: more of its command line; ``requests``: addresses it asked for; ``errors``:
-    what it complained about."""
+    what it complained about; ``choosers``: how often it would have shown its window to choose files."""
 
     def __init__(self, program: str, *flags: str) -> None:
         self._profile = tempfile.TemporaryDirectory(prefix="liftwild-browser-", ignore_cleanup_errors=True)
@@ -72,6 +72,7 @@ class Browser:
         self._contexts: dict[str, int] = {}  # in which a frame's scripts run
         self.requests: list[str] = []
         self.errors: list[str] = []
+        self.choosers = 0
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
@@ -124,6 +125,8 @@ class Browser:
             self.errors.append(details.get("exception", {}).get("description", details["text"]))
         elif event == "Runtime.consoleAPICalled" and params["type"] in ("error", "assert", "warning"):
             self.errors.append(str([part.get("value", part.get("description")) for part in params["args"]]))
+        elif event == "Page.fileChooserOpened":
+            self.choosers += 1
         elif event == "Log.entryAdded" and params["entry"]["level"] == "error":
             self.errors.append(params["entry"]["text"])
 
@@ -171,9 +174,9 @@ class Browser:
         node = self.call("DOM.querySelector", nodeId=root, selector=frame)["nodeId"]
         return self._contexts[self.call("DOM.describeNode", nodeId=node)["node"]["frameId"]]
 
-    def wait(self, code: str, frame: str = "") -> None:
-        """Until a JavaScript expression is true; RuntimeError with it, and the page's complaints, after a minute."""
-        until = time.monotonic() + PATIENCE_S
+    def wait(self, code: str, frame: str = "", patience_s: float = PATIENCE_S) -> None:
+        """Until a JavaScript expression is true; RuntimeError with it, and the page's complaints, after a while."""
+        until = time.monotonic() + patience_s
         while not self.run(f"Boolean({code})", frame):
             if time.monotonic() > until:
                 raise RuntimeError(f"never: {code}; {self.errors}")

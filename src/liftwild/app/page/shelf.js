@@ -11,7 +11,17 @@ class Item {
   constructor(name, file, query) {
     Object.assign(this, { name, file, query, document: null, sent: 0, error: null, stop: null, removed: false });
     this.isOwn = false; // recorded by this page: nobody else has the file
-    this.preview = file && file.type.startsWith("image/") ? URL.createObjectURL(file) : null;
+    this.preview = null;
+  }
+
+  /** Have a preview of a photo that the browser can show; `changed` is called once it is there. */
+  look(changed) {
+    if (!this.file || !this.file.type.startsWith("image/")) return;
+    const preview = made("img", { src: URL.createObjectURL(this.file) });
+    preview.decode().then(() => {
+      this.preview = preview.src;
+      changed();
+    }, () => URL.revokeObjectURL(preview.src));
   }
 
   get state() {
@@ -68,7 +78,10 @@ export class Shelf {
   /** Send files, one after the other, and show the first of them. */
   add(files, query, isOwn = false) {
     const added = files.map((file) => new Item(file.name || "pasted picture", file, query));
-    for (const item of added) item.isOwn = isOwn;
+    for (const item of added) {
+      item.isOwn = isOwn;
+      item.look(() => this.tell(item));
+    }
     this.items.unshift(...[...added].reverse());
     this.toSend.push(...added);
     this.open(added[0]);
