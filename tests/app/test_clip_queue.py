@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from liftwild.app import recordings
 from liftwild.app.settings import Settings
 from liftwild.app.state import State
+from liftwild.app.uploads import FileUpload
 from liftwild.errors import LiftwildError
 from tests.support.fake_clips import FACTS, FakeClips, send, until
 from tests.support.server import asked, settings_of
@@ -68,7 +70,7 @@ def test_a_full_queue_says_when_to_come_again(tmp_path: Path, run: Callable[[Set
         assert [(await send(client, f"wait {i}")).status_code for i in range(2)] == [202, 202]
         # Before it is sent in vain, where it says that it is a video; and after it was found to be one.
         for headers in ({"content-type": "video/mp4"}, {}):
-            full = await send(client, "one more", **headers)
+            full = await send(client, "one more", headers=headers)
             assert full.status_code == 429 and int(full.headers["retry-after"]) > 0
             assert "enough videos" in full.json()["detail"]
         assert len(folders(tmp_path)) == 3
@@ -162,6 +164,46 @@ def test_one_server_a_folder(tmp_path: Path) -> None:
             await first.end()
 
     asyncio.run(start_two())
+
+
+def test_a_full_disk_stops_nothing_for_ever(
+    tmp_path: Path, run: Callable[[Settings, Ask], FakeClips], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("liftwild.app.clip_queue.AGAIN_S", 0.05)
+    put = FileUpload._put
+
+    def put_on_a_full_disk(self: FileUpload, content: bytes) -> None:
+        put(self, content[:1])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def ask(client: httpx.AsyncClient, clips: FakeClips) -> None:
+        id = (await send(client, "wait")).json()["id"]
+        await until(client, id, "working")
+        store = client.state.jobs.store  # type: ignore[attr-defined]
+        full = store._base.execute("PRAGMA page_count").fetchone()[0]
+        store._base.execute(f"PRAGMA max_page_count = {full}")
+        monkeypatch.setattr(FileUpload, "_put", put_on_a_full_disk)
+        refused = await send(client, "more")
+        assert refused.status_code == 507
+        assert "No space left on device" in refused.json()["detail"] and str(tmp_path) not in refused.text
+        monkeypatch.setattr(FileUpload, "_put", put)
+        statuses = [(await send(client, "x" * 255)).status_code for _ in range(30)]
+        assert 507 in statuses and set(statuses) <= {202, 507, 429}
+        known = {each["id"] for each in (await client.get("/v1/recordings")).json()["recordings"]}
+        assert folders(tmp_path) == known
+        store._base.execute("PRAGMA max_page_count = 1000")
+        with monkeypatch.context() as full_disk:
+            full_disk.setattr(store, "change", _on_a_full_disk)
+            full_disk.setattr(store, "requeue", _on_a_full_disk)
+            clips.go_on.set()
+            await asyncio.sleep(0.3)
+        await until(client, id, "done")
+
+    run(settings_of(tmp_path, videos_queued=100, videos_queued_each=100), ask)
+
+
+def _on_a_full_disk(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, "database or disk is full")
 
 
 def test_results_expire_by_age(tmp_path: Path, run: Callable[[Settings, Ask], FakeClips]) -> None:

@@ -65,7 +65,9 @@ class FakeClips:
         monkeypatch.setattr(recording_files.RecordingFiles, "inspect", inspect)
 
 
-async def send(client: httpx.AsyncClient, name: str, content: bytes = b"a video", **headers: str) -> httpx.Response:
+async def send(
+    client: httpx.AsyncClient, name: str, content: bytes = b"a video", headers: dict[str, str] | None = None
+) -> httpx.Response:
     """Post something as a recording."""
     return await client.post("/v1/recordings", params={"name": name}, content=content, headers=headers)
 

@@ -20,7 +20,7 @@ QUALITY = {
     "prores": {}, "libx265": {"crf": "12", "x265-params": "log-level=none"},
     "libsvtav1": {"crf": "10", "preset": "10"},
 }  # fmt: skip
-PIXELS = {"mjpeg": "yuvj420p", "prores": "yuv422p10le"}
+PIXELS = {"mjpeg": "yuvj420p", "prores": "yuv422p10le", "gif": "rgb8"}
 BOX = "10,6,30,36"  # a person's box in them, for --box
 
 

@@ -42,8 +42,11 @@ class Parent:
 
     def answer(self, number: int, fields: dict[str, Any], content: bytes = b"") -> None:
         """Answer a request."""
-        with self._lock:
-            write_message(self._output, Message({"number": number, **fields}, content))
+        try:
+            with self._lock:
+                write_message(self._output, Message({"number": number, **fields}, content))
+        except BrokenPipeError:  # the server is gone, and so is who asked
+            os._exit(1)
 
     def tell(self, number: int, **progress: Any) -> None:
         """Say how far a request is."""

@@ -57,8 +57,18 @@ class ClipQueue:
                     await self.jobs.is_new.wait()
                 else:
                     await self._work(job)
-            except OSError:  # the disk is full: what was done is kept, and written down once there is room
-                await asyncio.sleep(AGAIN_S)
+            except OSError:
+                await self._wait_for_room()
+
+    async def _wait_for_room(self) -> None:
+        """The disk is full, and not even that can be noted: what was in work is taken up again once there is room."""
+        while True:
+            await asyncio.sleep(AGAIN_S)
+            try:
+                await asyncio.to_thread(self.jobs.store.requeue)
+                return
+            except OSError:
+                continue
 
     async def _work(self, job: Job) -> None:
         limits = self.settings.limits

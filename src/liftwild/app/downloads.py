@@ -35,7 +35,7 @@ ZIP = "application/zip"
 @cache
 def writable_formats() -> tuple[str, ...]:
     """The formats whose libraries are there."""
-    found = []
+    found: list[str] = []
     for name in MEDIA_TYPES:
         with suppress(LiftwildError):
             found += check_formats([name])

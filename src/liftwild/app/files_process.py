@@ -16,11 +16,10 @@ from liftwild.app.child import Answer, Parent, serve
 from liftwild.app.decoder import limited_photo
 from liftwild.app.limited_video import LimitedVideo, part_of_upload
 from liftwild.app.messages import Message
-from liftwild.app.recording_folder import KEPT, PICTURE, UPLOAD
+from liftwild.app.recording_folder import KEPT, UPLOAD
 from liftwild.app.video_limits import ClipLimits
 from liftwild.app.wishes import FileWishes, Wishes
 from liftwild.errors import LiftwildError
-from liftwild.files import write_whole
 from liftwild.io.formats import read_recording
 from liftwild.media.encoding import jpeg_bytes
 from liftwild.media.image_header import READABLE, read_header
@@ -69,31 +68,28 @@ def make_angles(message: Message) -> Answer:
 
 
 def make_view(message: Message) -> Answer:
-    """Write the viewer's page into the file ``page``."""
+    """The viewer's page."""
     recording = read_recording(KEPT)
     with _frames(message) as frames:
         page = viewer_page(recording, pictures_of(recording, frames, "upload"), linked=LINKED)
-    write_whole(message.fields["page"], page.encode())
-    return {}, b""
+    return {}, page.encode()
 
 
 def make_report(message: Message) -> Answer:
-    """Write the report into the file ``page``."""
+    """The report."""
     recording = read_recording(KEPT)
     with _frames(message) as frames:
         page = report_page(recording, pictures_of(recording, frames, "upload"), linked=LINKED)
-    write_whole(message.fields["page"], page.encode())
-    return {}, b""
+    return {}, page.encode()
 
 
 def make_picture(message: Message) -> Answer:
-    """Write the photo, or the clip's first frame, as a JPEG."""
+    """The photo, or the clip's first frame, as a JPEG."""
     with _frames(message) as frames:
         image = next((frame.image for frame in frames if frame.image is not None), None)
     if image is None:
         raise LiftwildError("video: none of its frames can be read")
-    write_whole(PICTURE, jpeg_bytes(_shrunk(image), PICTURE_QUALITY))
-    return {}, b""
+    return {}, jpeg_bytes(_shrunk(image), PICTURE_QUALITY)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from liftwild.kinematics.animation import RIGS
 from liftwild.media.clip_part import check_part
 from liftwild.skeleton import SKELETONS
 from liftwild.tracking.filters import FILTERS
-from liftwild.weights import shipped_names
+from liftwild.weights_files import shipped_names
 
 
 def weights_of(default: str, weights: str | None) -> str:

@@ -64,7 +64,8 @@ class RecordingFiles:
         with self._alone(path) as alone:
             async with alone:
                 if not await asyncio.to_thread(path.exists):
-                    await self._ask(job, kind, page=name)
+                    answer = await self._ask(job, kind)
+                    await asyncio.to_thread(self.jobs.folders.write, job.id, name, answer.content)
                     await self.jobs.change(job.id)
         return path
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import shutil
 from pathlib import Path
 
@@ -26,6 +28,16 @@ class RecordingFolders:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.of(id).mkdir(mode=0o700)
         return self.of(id)
+
+    def write(self, id: str, name: str, content: bytes) -> None:
+        """Write a file of one, whole or not at all. OSError if it cannot be written."""
+        part = self.of(id) / f"{name}.{secrets.token_hex(8)}"
+        try:
+            part.write_bytes(content)
+            os.replace(part, self.of(id) / name)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
 
     def remove(self, id: str) -> None:
         """Remove one with all that is in it, if it is there."""

@@ -23,7 +23,6 @@ from liftwild.app.state import State, client_of, owner_of, state_of
 from liftwild.app.uploads import save_body
 from liftwild.app.wishes import FileWishes, Wishes
 from liftwild.console import printable
-from liftwild.files import write_whole
 
 router = APIRouter(prefix="/v1/recordings", tags=["recordings"])
 FILE = {"schema": {"type": "string", "format": "binary"}}
@@ -86,7 +85,7 @@ async def _photo(state: State, incoming: Incoming, job: Job, wishes: Wishes) -> 
     with state.photo_room(incoming.size):
         content = await asyncio.to_thread(incoming.path.read_bytes)
         done = await state.engine.poses(content, job.name, job.weights, wishes, FileWishes("npz"))
-    await asyncio.to_thread(write_whole, incoming.path.with_name(KEPT), done.files[0][1])
+    await asyncio.to_thread(state.jobs.folders.write, job.id, KEPT, done.files[0][1])
     notes = [done.warning] if done.warning else []
     return replace(job, state=DONE, finished=time.time(), facts=done.facts, notes=notes)
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import copy
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from liftwild.boxes import Box
 from liftwild.pipeline.options import PoseOptions
-from liftwild.pipeline.person_selection import PersonDetector, PersonSelection
 from liftwild.skeleton import MPII_16, SKELETONS, Skeleton
 from liftwild.tracking.filters import filter_of
 from liftwild.tracking.track_selection import MIN_TRACK_S
+
+if TYPE_CHECKING:
+    from liftwild.pipeline.person_selection import PersonDetector, PersonSelection
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class Wishes:
 
     def selection(self, detector: PersonDetector | None, is_clip: bool) -> PersonSelection:
         """Whom to look at, found by ``detector``; LiftwildError where it makes no sense."""
+        from liftwild.pipeline.person_selection import PersonSelection  # loads torch, which the server does not need
+
         needed = not self.whole and (self.box is None or is_clip)
         used = detector if needed else None
         if used is not None and self.min_score is not None:

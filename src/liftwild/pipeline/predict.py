@@ -28,7 +28,7 @@ from liftwild.pipeline.video import predict_video
 from liftwild.placement.body_height import Heights
 from liftwild.pose import Recording
 from liftwild.tracking.filters import filter_of
-from liftwild.weights import find_weights
+from liftwild.weights_files import find_weights
 
 
 def predict(
