@@ -25,8 +25,9 @@ class LiveEngine:
     def __init__(self, settings: Settings, metrics: Metrics, started: Started) -> None:
         self.settings, self.metrics = settings, metrics
         self.worker = Worker(
-            "liftwild.app.live_process", settings.limits.worker_memory, LIVE_NICE, started, weights=settings.live_weights,
-            runtime=settings.runtime, max_pixels=settings.limits.live_pixels,
+            "liftwild.app.live_process", settings.limits.worker_memory, LIVE_NICE, started,
+            weights=settings.live_weights, runtime=settings.runtime,
+            max_pixels=settings.limits.live_pixels, sessions=settings.limits.live_sessions,
         )  # fmt: skip
         self.sessions = 0
         self._closed: LiveSession | None = None  # the last that was

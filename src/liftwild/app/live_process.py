@@ -1,15 +1,18 @@
-"""The process that follows the people before cameras: one for all sessions, picture after picture as they come."""
+"""The process that follows the people before cameras: one for all sessions, on as many threads as there are cores."""
 
 from __future__ import annotations
 
+import threading
 import time
+from collections import Counter
+from queue import SimpleQueue
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
 
-from liftwild.app.child import Answer, Parent, serve
+from liftwild.app.child import Answer, Parent
 from liftwild.app.messages import Message
 from liftwild.detection.detector import Detector
 from liftwild.errors import LiftwildError
@@ -19,13 +22,14 @@ from liftwild.media.photo import load_photo
 from liftwild.pipeline.live import LivePeople
 from liftwild.pipeline.options import PoseOptions
 from liftwild.pose import Pose
+from liftwild.threads import usable_cores
 
 WHERE = "picture"  # what errors call the input
 FORMATS = ("JPEG", "WebP")
 
 
 class Cameras:
-    """The sessions of the server. ``settings``: ``weights`` that are ready at once, ``runtime``, ``max_pixels``."""
+    """The sessions of one thread. ``settings``: ``weights`` that are ready at once, ``runtime``, ``max_pixels``."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self.runtime, self.max_pixels = settings["runtime"], int(settings["max_pixels"])
@@ -84,11 +88,56 @@ def _as_json(pose: Pose) -> dict[str, Any]:
     }
 
 
+class _Lanes:
+    """Threads that each have networks of their own: a session stays with the thread that had the fewest when it began,
+    so that sessions do not wait for each other."""
+
+    def __init__(self, parent: Parent, first: Cameras) -> None:
+        self.parent = parent
+        self.queues: list[SimpleQueue[tuple[int, Message]]] = []
+        self.sessions: dict[str, int] = {}
+        self.most = min(int(parent.settings["sessions"]), usable_cores())
+        self._begin(first)
+
+    def put(self, number: int, message: Message) -> None:
+        """Have a request answered."""
+        session = str(message.fields["session"])
+        ends = message.fields.get("ends")
+        lane = self.sessions.pop(session, None)
+        if lane is None and ends:  # it began in a process before this one
+            self.parent.answer(number, {})
+            return
+        if lane is None:
+            counts = Counter(self.sessions.values())
+            lane = min(range(self.most), key=lambda each: counts[each])
+            if lane == len(self.queues):
+                self._begin(None)
+        if not ends:
+            self.sessions[session] = lane
+        self.queues[lane].put((number, message))
+
+    def _begin(self, cameras: Cameras | None) -> None:
+        waiting: SimpleQueue[tuple[int, Message]] = SimpleQueue()
+        self.queues.append(waiting)
+        threading.Thread(target=self._work, args=(cameras, waiting), daemon=True).start()
+
+    def _work(self, cameras: Cameras | None, waiting: SimpleQueue[tuple[int, Message]]) -> None:
+        while True:
+            number, message = waiting.get()
+            try:
+                cameras = cameras or Cameras(self.parent.settings)
+                fields, content = cameras.answer(message)
+            except Exception as error:
+                self.parent.refuse(number, error, WHERE)
+            else:
+                self.parent.answer(number, fields, content)
+
+
 def follow_cameras() -> None:
     """Answer until the server ends."""
     parent = Parent()
     # One crop is too little for two threads: they mostly wait for each other, which beside other programs takes three
-    # times as long (docs/results/serve.md).
+    # times as long (docs/results/serve.md). Each lane has one.
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     try:
@@ -96,7 +145,10 @@ def follow_cameras() -> None:
     except LiftwildError as error:
         parent.refuse(0, error, "weights")
         return
-    serve(parent, cameras.answer, WHERE)
+    lanes = _Lanes(parent, cameras)
+    parent.ready()
+    for number, message in parent.requests():
+        lanes.put(number, message)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from liftwild.pose import Pose
 from liftwild.tracking.filters import OneEuro, OneEuroState
 from liftwild.tracking.smoothing import trust_in, usual_px_per_mm
 
-# Calmer than what is seen, and behind it by less than a picture or two: docs/results/serve.md.
-LIVE = OneEuro(min_cutoff_hz=1.5, beta_hz_per_mm_s=0.006)
+# Half of the shaking, and joints a tenth farther away while they move: docs/results/serve.md.
+LIVE = OneEuro(min_cutoff_hz=1.0, beta_hz_per_mm_s=0.006)
 USUAL_OF = 30  # poses whose medians are the usual confidence and scale
 
 
