@@ -22,7 +22,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from liftwild import __version__
-from liftwild.app import about, live, poses, recordings
+from liftwild.app import about, live, poses, recordings, static_files
 from liftwild.app.connections import SPARE, protocol_with
 from liftwild.app.guard import Guard
 from liftwild.app.metrics import Metrics
@@ -37,7 +37,7 @@ from liftwild.processes import allow_open_files
 
 OTHER_FILES = 256  # that the server has open beside its connections
 BACKLOG, AT_ONCE = 2048, 64  # connections that wait to be taken, and that are before others go on
-ROUTERS = (poses.router, recordings.router, live.router, about.router)
+ROUTERS = (poses.router, recordings.router, live.router, about.router, static_files.router)
 GRACE_S = 3  # that answers in work have when the server is ended
 KNOWN = (ProblemError, LiftwildError, TooSlowError, WorkerDiedError, WorkerFaultError, OSError, MemoryError)
 DESCRIPTION = "One photo or video of people in, 3D poses out. Errors are application/problem+json with one clear line."

@@ -40,7 +40,7 @@ class App {
       if (this.space) this.space.setColours();
       this.show();
     });
-    this.fitted = false;
+    this.turned = false; // the user chose a view, which stays when the panel's size changes
     new ResizeObserver(() => this.resize()).observe(byId("panels"));
   }
 
@@ -111,11 +111,14 @@ class App {
     byId("names").addEventListener("click", () => this.toggle("names"));
     byId("bones").addEventListener("click", () => this.toggle("bones"));
     byId("about-open").addEventListener("click", () => byId("about").showModal());
-    if (this.space) this.space.controls.addEventListener("change", () => this.draw());
+    if (!this.space) return;
+    this.space.controls.addEventListener("change", () => this.draw());
+    this.space.controls.addEventListener("start", () => { this.turned = true; });
   }
 
   look(from) {
     if (!this.space) return;
+    this.turned = from !== "start";
     this.space.look(from);
     this.draw();
   }
@@ -214,8 +217,7 @@ class App {
     this.picture.resize();
     if (this.space) {
       this.space.resize();
-      if (!this.fitted) this.space.look("start");
-      this.fitted = true;
+      if (!this.turned) this.space.look("start");
     }
     this.show();
   }
@@ -233,6 +235,7 @@ class App {
     }
     this.people.show();
     if (this.report) this.report.show();
+    if (this.chooser) this.chooser.show();
     byId("follow").setAttribute("aria-pressed", state.follow);
     this.draw();
   }
