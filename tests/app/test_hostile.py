@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 import os
 import signal
 import socket
+import struct
 import sys
 import time
 import zlib
@@ -13,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, suppress
 
+import av
 import pytest
 
 from liftwild.processes import allow_open_files
@@ -34,6 +38,7 @@ from tests.support.hostile import (
     webp_header,
 )
 from tests.support.images import encode, picture
+from tests.support.server import CLIP
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc, and limits processes")
 
@@ -345,6 +350,133 @@ def test_a_process_that_stands_still(server: HostileServer) -> None:
         with suppress(ProcessLookupError):  # ended as too slow
             os.kill(stopped, signal.SIGCONT)
     assert sorted(each.status for each in found) in ([200] * 4, [200] * 3 + [422])
+
+
+def clip_that_lasts(seconds: int) -> bytes:
+    """A video of two frames, the second one after so long."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="matroska") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height = 160, 120
+        for number in (0, 25 * seconds):
+            image = av.VideoFrame.from_ndarray(picture(120, 160), format="rgb24")
+            image.pts = number
+            container.mux(stream.encode(image))
+        container.mux(stream.encode())
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "said"),
+    [
+        pytest.param(clip_that_lasts(36_000), 422, "video: lasts", id="ten-hours"),
+        pytest.param(CLIP.read_bytes()[:3000], 422, "", id="cut"),
+        pytest.param(endless_gif(200_000), 422, "video: lasts", id="gif-endless"),
+        pytest.param(png_header(50_000, 50_000), 422, "50000 x 50000 px", id="png"),
+        pytest.param(b"<svg/>", 422, "", id="svg"),
+        pytest.param(b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", 422, "", id="playlist"),
+        pytest.param(b"ffconcat version 1.0\nfile /etc/passwd\n", 422, "", id="concat"),
+        pytest.param(b"", 400, "no file came", id="empty"),
+    ],
+)
+def test_recordings_that_are_none(server: HostileServer, content: bytes, status: int, said: str) -> None:
+    found = answer(server, post(server.port, content, "/v1/recordings?name=../../x"))
+    assert (found.status, said in found.detail) == (status, True), found
+    assert "passwd" not in found.detail and "root:" not in found.detail
+    listed = json.loads(answer(server, head("GET", "/v1/recordings", server.port)).body)
+    assert listed == {"recordings": []}
+
+
+@pytest.mark.parametrize("id", ["..", "%2e%2e", "..%2f..%2fetc%2fpasswd", "a" * 10_000, "%00", "'%20or%201=1--"])
+def test_ids_are_no_paths(server: HostileServer, id: str) -> None:
+    for path in (f"/v1/recordings/{id}", f"/v1/recordings/{id}/picture", f"/page/{id}", f"/viewer/{id}"):
+        assert answer(server, head("GET", path, server.port)).status == 404
+
+
+def frame(opcode: int, content: bytes, first: int = 0x80, mask: bool = True) -> bytes:
+    """A frame of a WebSocket; ``first``: 0x80 where it ends a message."""
+    size = len(content)
+    if size < 126:
+        length = bytes([size])
+    else:
+        length = b"\x7e" + struct.pack(">H", size) if size <= 0xFFFF else b"\x7f" + struct.pack(">Q", size)
+    masked = bytes([length[0] | 0x80]) + length[1:] + bytes(4) if mask else length
+    return bytes([first | opcode]) + masked + content
+
+
+PICTURE = struct.pack("<d", 1.0) + JPEG
+
+
+@pytest.mark.parametrize(
+    ("frames", "code"),
+    [
+        pytest.param([frame(2, PICTURE)] * 400, 1008, id="flood"),
+        pytest.param([frame(2, bytes(2 << 20))], 1009, id="too-large"),
+        pytest.param([frame(2, bytes(1 << 19), 0), *[frame(0, bytes(1 << 19), 0)] * 2], 1009, id="endless-message"),
+        pytest.param([frame(1, b"hello")], 1003, id="text"),
+        pytest.param([frame(1, b"\xff\xfe")], 1007, id="no-utf8"),
+        pytest.param([frame(2, PICTURE, mask=False)], 1002, id="not-masked"),
+        pytest.param([frame(7, b"")], 1002, id="no-opcode"),
+        pytest.param([], 1008, id="silent"),
+        pytest.param([frame(9, b"x" * 125)] * 200_000, None, id="pings-unread"),
+    ],
+)
+def test_cameras_that_are_none(server: HostileServer, frames: list[bytes], code: int | None) -> None:
+    upgrade = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+               "Sec-WebSocket-Version: 13")  # fmt: skip
+
+    async def follow() -> int | None:
+        """The code with which it is closed, or None if it was cut off."""
+        async with connection(server.port) as (reader, writer):
+            if code is None:
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            writer.write(head("GET", "/v1/live", server.port, *upgrade))
+            assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
+            if code is None:
+                writer.transport.pause_reading()  # type: ignore[attr-defined]
+            try:
+                for each in frames:
+                    writer.write(each)
+                    await writer.drain()
+                while True:
+                    first, second = await asyncio.wait_for(reader.readexactly(2), PATIENCE_S)
+                    size = second if second < 126 else int.from_bytes(await reader.readexactly(2), "big")
+                    content = await reader.readexactly(size)
+                    if first == 0x88:
+                        return int.from_bytes(content[:2], "big")
+            except (ConnectionError, asyncio.IncompleteReadError):
+                return None
+
+    before = memory_mb(server.process.pid)
+    # Who goes on sending may be cut off before he reads why.
+    assert asyncio.run(follow()) in (code, None if code == 1009 else code)
+    assert memory_mb(server.process.pid) < before + 30
+
+
+def test_more_cameras_than_there_may_be(server: HostileServer) -> None:
+    """A hundred at once: each is answered, no place stays taken."""
+    from websockets.asyncio.client import connect
+    from websockets.exceptions import ConnectionClosed
+
+    async def one(number: int) -> int:
+        async with connect(f"ws://127.0.0.1:{server.port}/v1/live", open_timeout=PATIENCE_S) as camera:
+            with suppress(ConnectionClosed):
+                await camera.send(PICTURE)
+            await camera.wait_closed()
+            return int(camera.close_code or 0)
+
+    async def all_of_them() -> list[int]:
+        return list(await asyncio.gather(*(one(number) for number in range(100))))
+
+    assert Counter(asyncio.run(all_of_them())) == {1013: 96, 1008: 4}  # those have no second picture
+    metrics = answer(server, head("GET", "/metrics", server.port)).body.decode()
+    assert "liftwild_live_sessions 0.0" in metrics
+
+
+def memory_mb(process: int) -> float:
+    """Memory of a process of its own."""
+    with open(f"/proc/{process}/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("RssAnon:")) / 1000
 
 
 def test_a_full_disk(server: HostileServer) -> None:

@@ -1,4 +1,4 @@
-"""Connections of HTTP: no more than the system lets us hold, and none that stands still for long."""
+"""Connections of HTTP and WebSockets: no more than the system lets us hold, and none that stands still for long."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import h11
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from liftwild.app.guard import with_headers
 from liftwild.app.problem import ProblemError
@@ -18,6 +19,8 @@ LINGER_S = 3.0  # that a client may go on sending after its answer, which it wou
 IDLE_S = 2.0  # after that a connection without a request makes room for another
 SPARE = 128  # connections that are held only to be told that there is no room
 RETRY_S = 2.0
+MAX_UNREAD_BYTES = 1 << 20  # of a WebSocket
+CLOSE_S = 10.0  # that a WebSocket has to close
 
 
 class TimedProtocol(H11Protocol):
@@ -125,6 +128,36 @@ class TimedProtocol(H11Protocol):
             self._moved_at = now
         self._unread, self._has_moved = unread, False
         return now - self._moved_at > self.limits.silence_s
+
+
+class LimitedSocket(WebSocketsSansIOProtocol):
+    """A WebSocket that is closed when its client asks for more than it reads, or does not let it close."""
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin to look after it."""
+        super().connection_made(transport)
+        self._closing_since: float | None = None
+        self._timer = self.loop.call_later(LOOK_EVERY_S, self._look)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        self._timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; each ping is answered, whether the answers are read or not."""
+        super().data_received(data)
+        if self.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
+            self.transport.abort()
+
+    def _look(self) -> None:
+        now = self.loop.time()
+        if self.close_sent or self.transport.is_closing():
+            self._closing_since = self._closing_since or now
+            if now - self._closing_since > CLOSE_S:
+                self.transport.abort()
+                return
+        self._timer = self.loop.call_later(LOOK_EVERY_S, self._look)
 
 
 def protocol_with(limits: Limits) -> type[TimedProtocol]:

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from liftwild import __version__
 from liftwild.app import about, live, poses, recordings, static_files
-from liftwild.app.connections import SPARE, protocol_with
+from liftwild.app.connections import SPARE, LimitedSocket, protocol_with
 from liftwild.app.guard import Guard
 from liftwild.app.metrics import Metrics
 from liftwild.app.problem import ProblemError, answer_problem, problem_of
@@ -92,7 +92,7 @@ def config_of(state: State) -> uvicorn.Config:
     """How uvicorn serves it."""
     limits = state.settings.limits
     return uvicorn.Config(
-        create_app(state), http=protocol_with(limits), ws="websockets-sansio", ws_max_size=limits.live_frame_bytes + 64,
+        create_app(state), http=protocol_with(limits), ws=LimitedSocket, ws_max_size=limits.live_frame_bytes + 64,
         ws_per_message_deflate=False, access_log=False, log_level="critical", server_header=False,
         timeout_keep_alive=round(limits.silence_s), timeout_graceful_shutdown=GRACE_S, backlog=AT_ONCE, lifespan="off",
     )  # fmt: skip
