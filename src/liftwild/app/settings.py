@@ -75,11 +75,13 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        least = 1 if is_loopback(self.host) else MIN_TOKEN
+        others = is_for_others(self.host, self.host_names)
+        least = MIN_TOKEN if others else 1
         if any(len(token) < least for token in self.tokens):
             raise LiftwildError(f"a token has {least} letters or more: shorter ones are guessed")
-        if not self.tokens and not is_loopback(self.host):
-            raise LiftwildError(f"{self.host} can be reached from other machines: a server there needs a token")
+        if not self.tokens and others:
+            called = ", ".join(self.host_names) or self.host
+            raise LiftwildError(f"{called} can be reached from other machines: a server there needs a token")
 
     def owner(self, token: str | None) -> str | None:
         """Whose results are seen with ``token``; None: nobody's, it is refused."""
@@ -97,10 +99,16 @@ class Settings:
         own name there."""
         found = HOST.fullmatch(header)
         name = found[1] if found else ""
-        own = (self.host, f"[{self.host}]", *self.host_names, *(LOCAL_NAMES if is_loopback(self.host) else ()))
+        own = (self.host, f"[{self.host}]", *self.host_names, *LOCAL_NAMES)
         if name and name.lower() in {each.lower() for each in own}:
             return True
-        return not self.host_names and self.host in ("0.0.0.0", "::") and _is_address(name)
+        # No name of another's leads to where a number is asked for.
+        return self.host in ("0.0.0.0", "::") and _is_address(name)
+
+
+def is_for_others(host: str, host_names: tuple[str, ...] = ()) -> bool:
+    """Whether other machines reach ``host``, or a proxy that gives a server ``host_names`` may lead them there."""
+    return bool(host_names) or not is_loopback(host)
 
 
 def is_loopback(host: str) -> bool:
