@@ -102,6 +102,12 @@ def test_a_browser_gets_its_token_once(tmp_path: Path) -> None:
     assert refused.status_code == 401 and "set-cookie" not in refused.headers
 
 
+def test_no_other_site_changes_who_one_is(tmp_path: Path) -> None:
+    link = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
+    found = answers(tmp_path, f"/enter?token={TWO}", link, {**link, "cookie": f"{COOKIE}={ONE}"}, **OUTSIDE)
+    assert [each.status_code for each in found] == [303, 403]
+
+
 def test_owners_are_of_tokens(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, **OUTSIDE)
     assert settings.owner(ONE) != settings.owner(TWO)

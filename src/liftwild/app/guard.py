@@ -72,6 +72,8 @@ class Guard:
         if scope["path"] in OPEN_PATHS:
             return ""
         owner = self.settings.owner(token_of(HTTPConnection(scope)))
+        if scope["path"] == "/enter" and owner is not None and headers.get("sec-fetch-site") == "cross-site":
+            raise ProblemError(403, "another site's link would make you somebody else here; open it by hand")
         if owner is None and scope["path"] != "/enter":
             raise ProblemError(
                 401, "this server wants its token: as 'Authorization: Bearer TOKEN', or open /enter?token=TOKEN"
