@@ -40,7 +40,7 @@ class TimedProtocol(H11Protocol):
         self._timer = self.loop.call_later(self._look_every, self._look)
         if len(self.connections) > self.limits.connections and not self._make_room(now):
             self._is_refused = True
-            self.app = _answer_full  # type: ignore[assignment]
+            self.app = _answer_full
             if len(self.connections) > self.limits.connections + SPARE:
                 transport.abort()
 
@@ -83,7 +83,7 @@ class TimedProtocol(H11Protocol):
         response = ProblemError(400, why, closes=True).response()
         event = h11.Response(status_code=400, headers=response.raw_headers, reason=STATUS_PHRASES[400])
         for part in (event, h11.Data(data=bytes(response.body)), h11.EndOfMessage()):
-            self.transport.write(self.conn.send(part))  # type: ignore[arg-type]
+            self.transport.write(self.conn.send(part))
         self.transport.close()
 
     def _should_upgrade(self) -> bool:
