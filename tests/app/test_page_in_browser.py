@@ -140,9 +140,7 @@ def test_a_video_is_worked_off_with_progress(page: AppPage, clip: Path) -> None:
     page.is_clean()
 
 
-def test_the_camera_is_followed_and_recorded(
-    server: RunningServer, pictures: list[np.ndarray], tmp_path: Path
-) -> None:
+def test_the_camera_is_followed_and_recorded(server: RunningServer, pictures: list[np.ndarray], tmp_path: Path) -> None:
     program = find_browser()
     if program is None:
         pytest.skip("no Chromium to look at pages with")
@@ -282,7 +280,9 @@ def test_what_is_wrong_is_said_in_one_line(page: AppPage, tmp_path: Path) -> Non
     page.click("#busy-end")
     assert "Drop a photo or a video" in page.text("#empty")
     # The browser itself notes the refused request; nothing else.
-    assert browser.errors == ["Failed to load resource: the server responded with a status of 422 (Unprocessable Entity)"]
+    assert browser.errors == [
+        "Failed to load resource: the server responded with a status of 422 (Unprocessable Entity)"
+    ]
 
 
 def test_on_a_phone_in_the_dark(page: AppPage, photo: Path) -> None:
