@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import httpx
@@ -68,11 +68,17 @@ def test_a_full_queue_says_when_to_come_again(tmp_path: Path, run: Callable[[Set
         first = (await send(client, "wait")).json()
         await until(client, first["id"], "working")
         assert [(await send(client, f"wait {i}")).status_code for i in range(2)] == [202, 202]
+        read: list[bytes] = []
+
+        async def body() -> AsyncIterator[bytes]:
+            read.append(b"a video")
+            yield read[0]
+
         # Before it is sent in vain, where it says that it is a video; and after it was found to be one.
-        for headers in ({"content-type": "video/mp4"}, {}):
-            full = await send(client, "one more", headers=headers)
+        for headers, is_read in (({"content-type": "video/mp4"}, False), ({}, True)):
+            full = await client.post("/v1/recordings", content=body(), headers=headers)
             assert full.status_code == 429 and int(full.headers["retry-after"]) > 0
-            assert "enough videos" in full.json()["detail"]
+            assert "enough videos" in full.json()["detail"] and bool(read) == is_read
         assert len(folders(tmp_path)) == 3
 
     run(settings_of(tmp_path, videos_queued_each=2), ask)

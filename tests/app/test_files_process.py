@@ -20,7 +20,7 @@ from liftwild.app.worker import Worker, WorkerDiedError, WorkerFaultError
 from liftwild.errors import LiftwildError
 from liftwild.media.photo import load_photo
 from tests.support.images import encode, jpeg_with_exif, picture
-from tests.support.videos import FPS, FRAMES, HEIGHT, WIDTH, encode_video, frame_of, write_video
+from tests.support.videos import FPS, FRAMES, HEIGHT, WIDTH, browser_recording, encode_video, frame_of, write_video
 
 LIMITS = ClipLimits.of(Limits())
 
@@ -56,6 +56,15 @@ def test_videos_are_known(suffix: str, codec: str, tmp_path: Path) -> None:
     fields = inspect_upload(message())[0]
     assert fields["kind"] == "clip"
     assert fields["facts"] == {"width": WIDTH, "height": HEIGHT, "frames": FRAMES, "fps": FPS}
+
+
+def test_what_a_browser_records_is_taken(tmp_path: Path) -> None:
+    """Its head says neither how long it is nor how many frames a second, but a thousand ticks."""
+    upload(browser_recording([30, 36, 33, 28, 38] * 8))
+    assert inspect_upload(message())[0]["facts"] == {"width": 64, "height": 48, "frames": None, "fps": 30.303}
+    upload(browser_recording([3] * 40))
+    with pytest.raises(LiftwildError, match="has 333 frames a second"):
+        inspect_upload(message())
 
 
 def test_a_gif_of_one_picture_is_a_photo(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from liftwild.app.jobs import NOT_BEGUN, Jobs
 from liftwild.app.messages import Message
 from liftwild.app.video_limits import ClipLimits
 from liftwild.app.worker import Started, TooSlowError, Worker, WorkerDiedError, WorkerFaultError
-from liftwild.errors import LiftwildError
+from liftwild.errors import line_of
 
 CLIP_NICE = 10  # photos go before videos
 LOOK_EVERY_S = 5.0
@@ -88,8 +88,12 @@ class ClipQueue:
                 await self._died(job, worker.status)
             except MemoryError:
                 await self._fail(job, "video: there is not enough memory for it; make it smaller, or cut it")
-            except (LiftwildError, WorkerFaultError) as error:
+            except WorkerFaultError as error:
                 await self._fail(job, str(error))
+            except OSError:  # the machine has no room for a process now
+                raise
+            except Exception as error:
+                await self._fail(job, line_of(error, "video"))
             else:
                 fields = answer.fields
                 facts, notes = fields["facts"], fields["notes"]

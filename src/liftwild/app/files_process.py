@@ -44,7 +44,8 @@ def inspect_upload(message: Message) -> Answer:
         video = LimitedVideo(Path(UPLOAD), ClipLimits(**message.fields["limits"]))
     except LiftwildError as error:
         raise LiftwildError(f"{error}; photos are {READABLE}" if "videos are" in str(error) else str(error)) from None
-    facts = {"width": video.width, "height": video.height, "frames": video.length, "fps": round(video.fps, 3)}
+    frames = round(video.lasts_s * video.rate) or None
+    facts = {"width": video.width, "height": video.height, "frames": frames, "fps": round(video.rate, 3)}
     return {"kind": "clip", "facts": facts}, b""
 
 

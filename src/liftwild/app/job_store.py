@@ -193,7 +193,7 @@ class JobStore:
             except BaseException as error:
                 if self._base.in_transaction:
                     self._base.execute("ROLLBACK")
-                if isinstance(error, sqlite3.OperationalError):
+                if isinstance(error, sqlite3.Error):
                     number = errno.ENOSPC if "full" in str(error) else errno.EIO
                     raise OSError(number, str(error)) from None
                 raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,32 @@ from liftwild.media.clip_part import part_of
 from liftwild.media.video import Clip, Frame
 from liftwild.media.video_file import VideoFile
 
+PACKETS = 240  # by whose times the frame rate is measured
+
 
 class LimitedVideo(VideoFile):
-    """A video that is held to ``limits``, whatever its head says. LiftwildError where the head says too much."""
+    """A video that is held to ``limits``, whatever its head says. LiftwildError where the head says too much.
+
+    ``rate``: frames a second, measured at its beginning: heads of what browsers record say nonsense.
+    """
 
     def __init__(self, path: Path, limits: ClipLimits) -> None:
         super().__init__(path)
         self.limits = limits
+        self.rate = self._measured_rate()
+        self.lasts_s = (self.length or 0) / self.fps
         limits.check_size(self.width, self.height)
-        limits.check_rate(self.fps)
-        limits.check_length((self.length or 0) / self.fps)
+        limits.check_rate(self.rate)
+        limits.check_length(self.lasts_s)
+
+    def _measured_rate(self) -> float:
+        with self._open() as (container, stream):
+            packets = islice(container.demux(stream), PACKETS)
+            found = {packet.dts if packet.pts is None else packet.pts for packet in packets if packet.size}
+            stamps = [stamp for stamp in found if stamp is not None]
+            tick_s = float(stream.time_base or 0)
+        lasts_s = (max(stamps, default=0) - min(stamps, default=0)) * tick_s
+        return (len(stamps) - 1) / lasts_s if lasts_s > 0 else self.fps
 
     def frames(self, start: int = 0, *args: Any, **kwargs: Any) -> Generator[Frame, None, None]:
         """As ``VideoFile.frames``; LiftwildError at the frame that is too much."""

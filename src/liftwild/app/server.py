@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import time
@@ -59,6 +60,7 @@ def serve_until_told(settings: Settings, begun: Callable[[str], object]) -> None
 
     LiftwildError if the folder cannot be made, the port is taken, or the weights cannot be used.
     """
+    os.umask(0o077)  # uploads are nobody else's business
     make_folder(settings.folder)
     limits = settings.limits
     allow_open_files(4 * limits.connections)
