@@ -28,7 +28,7 @@ WHERE = "picture"  # what errors call the input
 FORMATS = ("JPEG", "WebP")
 
 
-class Cameras:
+class LiveCameras:
     """The sessions of one thread. ``settings``: ``weights`` that are ready at once, ``runtime``, ``max_pixels``."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
@@ -92,7 +92,7 @@ class _Lanes:
     """Threads that each have networks of their own: a session stays with the thread that had the fewest when it began,
     so that sessions do not wait for each other."""
 
-    def __init__(self, parent: Parent, first: Cameras) -> None:
+    def __init__(self, parent: Parent, first: LiveCameras) -> None:
         self.parent = parent
         self.queues: list[SimpleQueue[tuple[int, Message]]] = []
         self.sessions: dict[str, int] = {}
@@ -116,16 +116,16 @@ class _Lanes:
             self.sessions[session] = lane
         self.queues[lane].put((number, message))
 
-    def _begin(self, cameras: Cameras | None) -> None:
+    def _begin(self, cameras: LiveCameras | None) -> None:
         waiting: SimpleQueue[tuple[int, Message]] = SimpleQueue()
         self.queues.append(waiting)
         threading.Thread(target=self._work, args=(cameras, waiting), daemon=True).start()
 
-    def _work(self, cameras: Cameras | None, waiting: SimpleQueue[tuple[int, Message]]) -> None:
+    def _work(self, cameras: LiveCameras | None, waiting: SimpleQueue[tuple[int, Message]]) -> None:
         while True:
             number, message = waiting.get()
             try:
-                cameras = cameras or Cameras(self.parent.settings)
+                cameras = cameras or LiveCameras(self.parent.settings)
                 fields, content = cameras.answer(message)
             except Exception as error:
                 self.parent.refuse(number, error, WHERE)
@@ -141,7 +141,7 @@ def follow_cameras() -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     try:
-        cameras = Cameras(parent.settings)
+        cameras = LiveCameras(parent.settings)
     except LiftwildError as error:
         parent.refuse(0, error, "weights")
         return
