@@ -30,8 +30,8 @@ class AppPage:
     def forget(self) -> None:
         """Remove all results on the server, and what the browser remembers."""
         self.browser.run(
-            "(async () => { localStorage.clear(); for (const { links } of (await (await fetch('/v1/recordings')).json())"
-            ".recordings) await fetch(links.self, { method: 'DELETE' }); })()"
+            "(async () => { localStorage.clear(); const { recordings } = await (await fetch('/v1/recordings')).json();"
+            " for (const { links } of recordings) await fetch(links.self, { method: 'DELETE' }); })()"
         )
         self.browser.run("history.replaceState(null, '', '/')")
 
@@ -98,6 +98,7 @@ class AppPage:
 
     def is_clean(self) -> None:
         """No complaint, and nothing asked of another host."""
-        assert self.browser.errors == []
+        assert self.browser.errors == [], self.browser.errors
         own = (self.address + "/", self.address.replace("http", "ws", 1) + "/", "data:", f"blob:{self.address}/")
-        assert [asked[:100] for asked in self.browser.requests if not asked.startswith(own)] == []
+        others = [asked[:100] for asked in self.browser.requests if not asked.startswith(own)]
+        assert others == [], others

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -13,6 +14,8 @@ from liftwild.app.messages import Message, read_message, write_message
 from liftwild.errors import LiftwildError, line_of, reason_of_os
 from liftwild.processes import end_with, limit_memory
 
+# The system has no more of something: neither the request nor we are at fault.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE)
 Answer = tuple[dict[str, Any], bytes]
 
 
@@ -54,7 +57,7 @@ class Parent:
 
     def refuse(self, number: int, error: Exception, where: str) -> None:
         """Say in one line why a request cannot be done."""
-        if isinstance(error, OSError) and error.errno is not None:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
             self.answer(number, {"error": reason_of_os(error), "kind": "system", "errno": error.errno})
             return
         kind = "input" if isinstance(error, LiftwildError) else "memory" if isinstance(error, MemoryError) else "fault"

@@ -7,11 +7,12 @@ import hashlib
 import json
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from liftwild.app.downloads import files_response
 from liftwild.app.incoming import Incoming, queue_is_full
@@ -22,6 +23,7 @@ from liftwild.app.recording_folder import KEPT
 from liftwild.app.state import State, client_of, owner_of, state_of
 from liftwild.app.uploads import save_body
 from liftwild.app.wishes import FileWishes, Wishes
+from liftwild.app.worker import WorkerFaultError
 from liftwild.console import printable
 
 router = APIRouter(prefix="/v1/recordings", tags=["recordings"])
@@ -167,9 +169,11 @@ async def get_files(
         if job.kind != "clip":
             raise ProblemError(404, "angles over time are of a video; the report of a photo is its view")
         sure = files.min_confidence if "min_confidence" in request.query_params else ANGLES_CONFIDENCE
-        return files_response(await state.files.files(job, replace(files, min_confidence=sure), ANGLES), "csv")
+        async with _while_kept(state, job):
+            return files_response(await state.files.files(job, replace(files, min_confidence=sure), ANGLES), "csv")
     wanted = replace(files, format=known_format(format))
-    return files_response(await state.files.files(job, wanted), wanted.format)
+    async with _while_kept(state, job):
+        return files_response(await state.files.files(job, wanted), wanted.format)
 
 
 @router.get("/{id}/view", summary="The viewer's page", response_class=Response)
@@ -189,7 +193,7 @@ async def _page(request: Request, id: str, kind: str) -> Response:
     job = await _done(state, id, owner_of(request))
     if kind == "report" and job.kind != "clip":
         raise ProblemError(404, "a report is of a video; a photo has its view")
-    return FileResponse(await state.files.page(job, kind), media_type="text/html")
+    return await _made(state, job, kind, "text/html")
 
 
 @router.get("/{id}/picture", summary="The photo, or the video's first frame, as a JPEG", response_class=Response)
@@ -197,7 +201,24 @@ async def get_picture(request: Request, id: str) -> Response:
     """Upright, longer side up to 1280 px."""
     state = state_of(request)
     job = await state.jobs.find(id, owner_of(request))
-    return FileResponse(await state.files.page(job, "picture"), media_type="image/jpeg")
+    return await _made(state, job, "picture", "image/jpeg")
+
+
+async def _made(state: State, job: Job, kind: str, media_type: str) -> Response:
+    """A page or picture of a recording."""
+    async with _while_kept(state, job):
+        path = await state.files.page(job, kind)
+        return Response(await asyncio.to_thread(path.read_bytes), media_type=media_type)
+
+
+@asynccontextmanager
+async def _while_kept(state: State, job: Job) -> AsyncIterator[None]:
+    """Work on a recording's files; ProblemError 404 where it fails since the recording was removed meanwhile."""
+    try:
+        yield
+    except (OSError, WorkerFaultError):
+        await state.jobs.find(job.id, job.owner)
+        raise
 
 
 async def _done(state: State, id: str, owner: str) -> Job:

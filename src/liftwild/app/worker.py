@@ -181,7 +181,7 @@ class Worker:
         ``limit_s``: when the process has said nothing at all for so long, it is ended, with whatever else it does.
         ``told``: hears how far it is.
         LiftwildError if the input is at fault; WorkerDiedError, TooSlowError, WorkerFaultError; OSError if the system
-        refused it something, MemoryError if it had too little.
+        has no room, MemoryError if it had too little.
         """
         life = await self._started()
         number = next(self._numbers)

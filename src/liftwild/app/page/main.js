@@ -12,14 +12,23 @@ import { showItem, showStage } from "./stage.js";
 let picked = null; // the person who is chosen in the viewer
 
 const shelf = new Shelf(
-  (item) => { if (item === shelf.current && !camera.isOpen) showItem(item); },
+  (item) => {
+    if (item !== shelf.current) return;
+    remember(item);
+    if (!camera.isOpen) showItem(item);
+  },
   (item) => {
     camera.close();
     picked = null;
-    const id = item && item.document ? `#${item.document.id}` : "";
-    history.replaceState(null, "", id || location.pathname);
+    remember(item);
     showItem(item);
   });
+
+/** Keep what is shown in the address, for when the page is loaded anew. */
+function remember(item) {
+  const address = item && item.document ? `#${item.document.id}` : "";
+  if (location.hash !== address) history.replaceState(null, "", address || location.pathname);
+}
 
 function take(files) {
   if (!files.length) return;

@@ -167,6 +167,7 @@ export class Shelf {
     const place = this.items.indexOf(item);
     this.items.splice(place, 1);
     item.removed = true;
+    for (const image of item.part.querySelectorAll("img")) image.removeAttribute("src"); // else it is still asked for
     if (item.stop) item.stop();
     if (item.preview) URL.revokeObjectURL(item.preview);
     if (item === this.current) this.open(this.items[Math.min(place, this.items.length - 1)] || null);
