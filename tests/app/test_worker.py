@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from liftwild.app import engine
 from liftwild.app.own_folder import OwnFolder
 from liftwild.app.worker import TooSlowError, Worker, WorkerDiedError, WorkerFaultError, WorkerPool
 from liftwild.errors import LiftwildError
 from tests.support.paths import ROOT
+from tests.support.server import settings_of
 
 MODULE = "tests.support.odd_process"
 MEMORY = 4 << 30
@@ -181,3 +185,15 @@ def test_folders_that_a_killed_program_left(tmp_path: Path) -> None:
     first.remove()
     assert not first.path.exists() and second.path.exists()
     second.remove()
+
+
+def test_pixels_go_where_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container has 64 MB of shared memory, less than one photo."""
+    settings = settings_of(tmp_path / "data")
+    monkeypatch.setattr(engine, "SHARED", tmp_path)
+    for free, folder in ((64 << 20, settings.folder), (8 << 30, tmp_path)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda path, free=free: SimpleNamespace(free=free))
+        assert engine._pixel_folder(settings) == folder
+    monkeypatch.undo()
+    monkeypatch.setattr(engine, "SHARED", tmp_path / "nowhere")
+    assert engine._pixel_folder(settings) == settings.folder
