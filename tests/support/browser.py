@@ -128,7 +128,7 @@ class Browser:
         elif event == "Page.fileChooserOpened":
             self.choosers += 1
         elif event == "Log.entryAdded" and params["entry"]["level"] == "error":
-            self.errors.append(params["entry"]["text"])
+            self.errors.append(f"{params['entry']['text']} {params['entry'].get('url', '')[:200]}".strip())
 
     def open(
         self, page: Path | str, width: int = 1200, height: int = 700, phone: bool = False, dark: bool = False,
