@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from liftwild.kinematics.contacts import sliding, with_contacts
+import numpy as np
+
+from liftwild.kinematics.contacts import sliding, with_contacts, without_moving_camera
 from liftwild.kinematics.foot_lock import hold_feet
 from liftwild.pipeline.options import PlacingCamera, PoseOptions
 from liftwild.placement.body_height import sized
@@ -39,17 +41,22 @@ def postprocess_photo(recording: Recording, camera: PlacingCamera, options: Pose
     return _sized(_placed(recording, camera), options)
 
 
-def postprocess_clip(recording: Recording, options: PoseOptions) -> Smoothed:
-    """A clip's people placed, smoothed, on feet that do not slide, and sized."""
+def postprocess_clip(recording: Recording, options: PoseOptions, background_px: np.ndarray | None = None) -> Smoothed:
+    """A clip's people placed, smoothed, on feet that do not slide, and sized.
+
+    ``background_px`` (F, 2): where the background is in each frame, to tell when the camera moves; None: it stands.
+    """
     placed = _placed(recording, options.camera_of(recording.width, recording.height))
     before = steadiness(placed)
     if not options.smooth:
         return Smoothed(_sized(placed, options), before, None, ())
     whole, notes = _mended(placed)
     smoothed = smooth_recording(whole, options.time_filter)
-    standing = _standing(smoothed)
+    standing, moving = _standing(smoothed, background_px, options.free_feet)
     after = steadiness(standing)
     feet = _feet(whole, standing)
+    if moving:
+        feet.append(f"the camera moves during {moving} contacts of feet, which are left out")
     said = "; ".join([*_shaking(before, after), *notes, *feet])
     final = _sized(replace(standing, steps=(*standing.steps, said)), options)
     return Smoothed(final, before, after, (*notes, *feet))
@@ -71,16 +78,23 @@ def _mended(recording: Recording) -> tuple[Recording, list[str]]:
     return replace(recording, tracks=tuple(tracks), steps=(*recording.steps, *steps)), notes
 
 
-def _standing(recording: Recording) -> Recording:
-    """``recording`` with steady depths, and feet that stay where they stand."""
+def _standing(recording: Recording, background_px: np.ndarray | None, free_feet: bool) -> tuple[Recording, int]:
+    """``recording`` with steady depths, and feet that stay where they stand, unless they are ``free_feet``; and during
+    how many of their contacts the camera moves."""
     camera, times = recording.camera, recording.times_s
     if camera is None:
-        return recording
+        return recording, 0
     steady = replace(recording, tracks=tuple(steady_root(track, times, camera) for track in recording.tracks))
     down = level(steady).turn[1]
-    tracks = tuple(hold_feet(with_contacts(track, times, down), times) for track in steady.tracks)
-    steps = (*recording.steps, "depth of the root steadied; feet held where they stand, by root, hips and knees")
-    return replace(steady, tracks=tracks, steps=steps)
+    tracks, moving = [with_contacts(track, times, down) for track in steady.tracks], 0
+    if background_px is not None:
+        found = [without_moving_camera(track, background_px / (camera.fx, camera.fy)) for track in tracks]
+        tracks, moving = [track for track, _ in found], sum(count for _, count in found)
+    said = "depth of the root steadied"
+    if not free_feet:
+        tracks = [hold_feet(track, times) for track in tracks]
+        said += "; feet held where they stand, by root, hips and knees"
+    return replace(steady, tracks=tuple(tracks), steps=(*recording.steps, said)), moving
 
 
 def _feet(before: Recording, after: Recording) -> list[str]:

@@ -22,6 +22,8 @@ from liftwild.pipeline.person_selection import PersonSelection, in_picture
 from liftwild.pipeline.postprocess import postprocess_clip
 from liftwild.pipeline.spool import Spool
 from liftwild.pose import Recording
+from liftwild.tracking.background import Background
+from liftwild.tracking.observation import Observation, followed_box
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def predict_video(
         clip.name, found.width, found.height, found.times_s, tracks, is_clip=True,
         confidence_is=estimator.confidence_is, computed_by=estimator.runtime_name,
     )  # fmt: skip
-    smoothed = postprocess_clip(recording, options)
+    smoothed = postprocess_clip(recording, options, found.background_px)
     skipped = found.broken + log.missing
     return VideoResult(smoothed.recording, clip, frames, skipped, fault, tuple(smoothed.report()))
 
@@ -106,16 +108,18 @@ class _FirstPass:
         self, estimator: Estimator, clip: Clip, selection: PersonSelection, log: MemoryLog | Spool, name: str
     ) -> None:
         self.clip, self.selection, self.log, self.name = clip, selection, log, name
-        self.tracker = selection.tracker(estimator)
+        self.tracker, self.background = selection.tracker(estimator), Background()
         self.size: tuple[int, int] | None = None
         self.fault, self.warned = "", False
 
     def run(self) -> str:
         """Go through the frames that the log does not hold; what was wrong with the first broken one."""
+        known: list[Observation] = []
         for kept in self.log:
             if kept.width:
                 self.size = kept.width, kept.height
-                self.tracker.observe(kept.time_s, observations_of(kept))
+                known = observations_of(kept)
+                self.tracker.observe(kept.time_s, known)
         begun = self.log.frames
         bar = tqdm(
             desc=printable(self.clip.name),
@@ -126,8 +130,11 @@ class _FirstPass:
             file=sys.stderr,
         )
         try:
-            with bar, closing(read_ahead(self.clip.frames(begun))) as frames:
+            with bar, closing(read_ahead(self.clip.frames(max(begun - 1, 0)))) as frames:
                 for frame in frames:
+                    if frame.number < begun:  # the last one that is kept: what is behind the people is followed from it
+                        self._follow_background(frame.image, known)
+                        continue
                     self._add(frame)
                     bar.update()
             self.log.finish(self.clip.missing())
@@ -147,13 +154,19 @@ class _FirstPass:
         if image is None or size != self.size:
             fault = frame.fault or f"frame {frame.number} of {self.name} has another size than the first"
             self.fault = self.fault or fault
+            self.background.forget()
             self.log.add(frame.number, frame.time_s, None, [])
             return
         found = self.tracker.step(image, frame.time_s, self._external(frame.number, image), self.name)
         if self.selection.external is not None:
             scores = [self.selection.external.score_of(each.pose.annotation_id) for each in found]
             found = [each.scored(score) for each, score in zip(found, scores, strict=True)]
-        self.log.add(frame.number, frame.time_s, size, found)
+        self.log.add(frame.number, frame.time_s, size, found, self._follow_background(image, found))
+
+    def _follow_background(self, image: np.ndarray | None, found: list[Observation]) -> tuple[float, float]:
+        if image is None or image.shape[1::-1] != self.size:
+            return 0.0, 0.0
+        return self.background.step(image, [followed_box(each.pose) for each in found])
 
     def _external(self, index: int, image: np.ndarray) -> list[tuple[int | None, Box]] | None:
         """The boxes that labels have for a frame; None where they have none."""
