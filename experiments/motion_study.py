@@ -192,10 +192,10 @@ def before_turning_camera(motions: Sequence[tuple[np.ndarray, np.ndarray]], rng:
         turns = np.array([[cos, zero, sin], [zero, one, zero], [-sin, zero, cos]]).transpose(2, 0, 1)
         cases = [with_errors("", joints[0] @ turns.transpose(0, 2, 1), times, rng) for joints, _ in motions]
         off = [
-            [root_across(case, PoseOptions(camera=CAMERA, free_feet=free), seen) for case in cases]
+            np.concatenate([root_across(case, PoseOptions(camera=CAMERA, free_feet=free), seen) for case in cases])
             for free, seen in ((False, None), (False, background), (True, None))
         ]
-        lines.append([f"{speed:g}", *(f"{np.mean(values):.0f} ({np.max(values):.0f})" for values in off)])
+        lines.append([f"{speed:g}", *(f"{values.mean():.0f} ({values.max():.0f})" for values in off)])
     return markdown_table(("camera, degrees/s", "held, mm", "held, camera watched", "free feet"), lines)
 
 
