@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from liftwild.console import progress
 from liftwild.errors import LiftwildError
 from liftwild.files import make_folder, write_whole
 from liftwild.io import (
@@ -119,13 +120,17 @@ def write_formats(
         written.append(out / name)
         write_whole(written[-1], content)
 
-    for fmt in chosen:
-        given = found if fmt.keeps_joints else mapped
-        for part, person in _parts(given[fmt.needs_floor], fmt):
-            own_stem = stem if stem.endswith(person) else stem + person  # x.person0.trc, converted, has its person
-            for file in fmt.files(part, skeleton, own_stem, rig):
-                put(file.name, file.content)
-                notes += [f"{file.name}: {note}" for note in file.notes]
+    with progress("files", len(chosen), "format") as bar:
+        for fmt in chosen:
+            bar.set_postfix_str(fmt.name, refresh=False)
+            given = found if fmt.keeps_joints else mapped
+            for part, person in _parts(given[fmt.needs_floor], fmt):
+                own_stem = stem if stem.endswith(person) else stem + person  # x.person0.trc, converted, has its person
+                for file in fmt.files(part, skeleton, own_stem, rig):
+                    put(file.name, file.content)
+                    notes += [f"{file.name}: {note}" for note in file.notes]
+                bar.update(0)
+            bar.update()
     if any(fmt.describe for fmt in chosen):
         names = [path.name for path in written]
         text = _about_text(mapped[False], mapped[True], skeleton, chosen, names, notes)

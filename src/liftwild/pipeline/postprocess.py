@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from liftwild.console import progress
 from liftwild.kinematics.contacts import sliding, with_contacts, without_moving_camera
 from liftwild.kinematics.foot_lock import hold_feet
 from liftwild.pipeline.options import PlacingCamera, PoseOptions
@@ -50,9 +51,12 @@ def postprocess_clip(recording: Recording, options: PoseOptions, background_px: 
     before = steadiness(placed)
     if not options.smooth:
         return Smoothed(_sized(placed, options), before, None, ())
-    whole, notes = _mended(placed)
-    smoothed = smooth_recording(whole, options.time_filter)
-    standing, moving = _standing(smoothed, background_px, options.free_feet)
+    people = len(placed.tracks)
+    with progress("movement", 3 * people, "step") as bar:
+        whole, notes = _mended(placed, bar.update)
+        smoothed = smooth_recording(whole, options.time_filter)
+        bar.update(people)
+        standing, moving = _standing(smoothed, background_px, options.free_feet, bar.update)
     after = steadiness(standing)
     feet = _feet(whole, standing)
     if moving:
@@ -62,7 +66,7 @@ def postprocess_clip(recording: Recording, options: PoseOptions, background_px: 
     return Smoothed(final, before, after, (*notes, *feet))
 
 
-def _mended(recording: Recording) -> tuple[Recording, list[str]]:
+def _mended(recording: Recording, done: Callable[[], object]) -> tuple[Recording, list[str]]:
     """``recording`` with sides put right and short gaps filled, and what there was to do."""
     times, tracks = recording.times_s, []
     exchanged = filled = 0
@@ -72,13 +76,16 @@ def _mended(recording: Recording) -> tuple[Recording, list[str]]:
         mended, count = fill_gaps(mended, times)
         filled += count
         tracks.append(mended)
+        done()
     notes = [f"left and right exchanged back in {exchanged} poses"] if exchanged else []
     notes += [f"{filled} poses interpolated in gaps of at most {GAP_S:g} s"] if filled else []
     steps = ("sides that jump are put right, short gaps filled",) if notes else ()
     return replace(recording, tracks=tuple(tracks), steps=(*recording.steps, *steps)), notes
 
 
-def _standing(recording: Recording, background_px: np.ndarray | None, free_feet: bool) -> tuple[Recording, int]:
+def _standing(
+    recording: Recording, background_px: np.ndarray | None, free_feet: bool, done: Callable[[], object]
+) -> tuple[Recording, int]:
     """``recording`` with steady depths, and feet that stay where they stand, unless they are ``free_feet``; and during
     how many of their contacts the camera moves."""
     camera, times = recording.camera, recording.times_s
@@ -86,14 +93,16 @@ def _standing(recording: Recording, background_px: np.ndarray | None, free_feet:
         return recording, 0
     steady = replace(recording, tracks=tuple(steady_root(track, times, camera) for track in recording.tracks))
     down = level(steady).turn[1]
-    tracks, moving = [with_contacts(track, times, down) for track in steady.tracks], 0
-    if background_px is not None:
-        found = [without_moving_camera(track, background_px / (camera.fx, camera.fy)) for track in tracks]
-        tracks, moving = [track for track, _ in found], sum(count for _, count in found)
-    said = "depth of the root steadied"
-    if not free_feet:
-        tracks = [hold_feet(track, times) for track in tracks]
-        said += "; feet held where they stand, by root, hips and knees"
+    tracks, moving = [], 0
+    for track in steady.tracks:
+        track = with_contacts(track, times, down)
+        if background_px is not None:
+            track, count = without_moving_camera(track, background_px / (camera.fx, camera.fy))
+            moving += count
+        tracks.append(track if free_feet else hold_feet(track, times))
+        done()
+    held = "" if free_feet else "; feet held where they stand, by root, hips and knees"
+    said = f"depth of the root steadied{held}"
     return replace(steady, tracks=tuple(tracks), steps=(*recording.steps, said)), moving
 
 

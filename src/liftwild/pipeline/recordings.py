@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from liftwild.console import progress
 from liftwild.errors import LiftwildError
 from liftwild.files import check_output
 from liftwild.io.description import frame_ranges, skeleton_name, skeleton_of
@@ -72,17 +73,19 @@ def _pictures(recording: Recording, source: Path) -> Iterator[tuple[int, np.ndar
     """Frames with their pictures; LiftwildError if these have another shape than those that were looked at."""
     is_photo = is_photo_name(source) and not os.path.isdir(source)
     frames: Iterable[Frame] = [Frame(0, 0.0, read_photo(source))] if is_photo else open_clip(source).frames()
-    for frame in frames:
-        index, image = frame.number, frame.image
-        if image is None or index >= len(recording.times_s):
-            continue
-        height, width = image.shape[:2]
-        if abs(width * recording.height - height * recording.width) > SHAPE_TOLERANCE * width * recording.height:
-            raise LiftwildError(
-                f"{source}: its pictures are {width} x {height} px, and the recording is of {recording.width} x "
-                f"{recording.height} px; give the photo or clip {recording.source}"
-            )
-        yield index, image
+    with progress("pictures", len(recording.times_s), "frame") as bar:
+        for frame in frames:
+            bar.update()
+            index, image = frame.number, frame.image
+            if image is None or index >= len(recording.times_s):
+                continue
+            height, width = image.shape[:2]
+            if abs(width * recording.height - height * recording.width) > SHAPE_TOLERANCE * width * recording.height:
+                raise LiftwildError(
+                    f"{source}: its pictures are {width} x {height} px, and the recording is of {recording.width} x "
+                    f"{recording.height} px; give the photo or clip {recording.source}"
+                )
+            yield index, image
 
 
 def convert_recording(

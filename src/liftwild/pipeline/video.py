@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
-from tqdm import tqdm
 
 from liftwild import __version__
 from liftwild.boxes import Box
-from liftwild.console import printable, say
+from liftwild.console import progress, say
 from liftwild.errors import LiftwildError
 from liftwild.inference.estimator import Estimator
 from liftwild.media.video import Clip, Frame, read_ahead
@@ -46,9 +44,7 @@ class VideoResult:
     def pictures(self) -> Generator[tuple[int, np.ndarray], None, None]:
         """The clip's frames once more (index, picture), but for the broken ones; for a clip that is ``rereadable``."""
         size = self.recording.height, self.recording.width
-        bar = tqdm(
-            desc="pictures", total=len(self.recording.times_s), unit="frame", disable=None, file=sys.stderr, leave=False
-        )
+        bar = progress("pictures", len(self.recording.times_s), "frame")
         with bar, closing(read_ahead(self.clip.frames())) as frames:
             for frame in frames:
                 bar.update()
@@ -121,14 +117,7 @@ class _FirstPass:
                 known = observations_of(kept)
                 self.tracker.observe(kept.time_s, known)
         begun = self.log.frames
-        bar = tqdm(
-            desc=printable(self.clip.name),
-            total=self.clip.length,
-            initial=begun,
-            unit="frame",
-            disable=None,
-            file=sys.stderr,
-        )
+        bar = progress(self.clip.name, self.clip.length, "frame", begun, stays=True)
         try:
             with bar, closing(read_ahead(self.clip.frames(max(begun - 1, 0)))) as frames:
                 for frame in frames:
