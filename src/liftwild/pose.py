@@ -243,7 +243,7 @@ class Recording:
         """Write one file in the format that its name ends in (x.json, x.csv, x.bvh, ...); the files written.
 
         Formats of one person each (BVH, TRC) give x.person0.bvh, x.person1.bvh, ... where there are several. ``rig``:
-        the joints of animations, "plain" or "mixamo".
+        the joints of animations, "plain", "mixamo" or "rigify".
         LiftwildError on an unknown ending, or where it cannot be written.
         """
         from liftwild.io.formats import save

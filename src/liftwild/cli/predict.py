@@ -188,7 +188,7 @@ def make_detector(options: PredictOptions) -> PersonDetector:
 @click.option("--format", "formats", default="json", show_default=True, type=FormatList(),
               help="One or more, with commas between.")  # fmt: skip
 @click.option("--rig", default="plain", show_default=True, type=OwnedChoice(rigs),
-              help="Joints of animations: those found, or the names of Mixamo.")  # fmt: skip
+              help="Joints of animations: those found, or by the names of Mixamo or Rigify.")  # fmt: skip
 @click.option("--view", is_flag=True, help="Also a page for the browser, x.html.")
 @click.option("--figure", "vector", multiple=True, type=click.Choice(["pdf", "svg"]), help="Also a photo's figure so.")
 @click.option("--no-figure", is_flag=True, help="Write no picture x.png of a photo.")
