@@ -20,8 +20,9 @@ class Terminal(io.StringIO):
 def shown(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, name: str, stays: bool, waits_s: float = 0.0) -> str:
     monkeypatch.setattr(sys, "stderr", stream)
     with progress(name, 4, "step", stays=stays) as bar:
-        bar.start_t -= waits_s
-        bar.last_print_t -= waits_s
+        if waits_s:
+            bar.start_t -= waits_s
+            bar.last_print_t -= waits_s
         bar.update(3)
     return stream.getvalue()
 
