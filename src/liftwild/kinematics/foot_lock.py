@@ -33,7 +33,8 @@ def hold_feet(track: PoseTrack, times_s: np.ndarray) -> PoseTrack:
         return track
     times = np.asarray(times_s, dtype=np.float64)[track.frames]
     contacts = [each for each in all_contacts(track) if _across(ankle_places(track), each) <= MAX_PULL_MM]
-    track = replace(track, root_mm=_with_feet(track, contacts, times))
+    root = _with_feet(track, contacts, times)
+    track = replace(track, root_mm=root)
     ankles, kept = ankle_places(track), np.zeros((len(track), 2), dtype=bool)
     joints = np.array(track.joints_3d, dtype=np.float64)
     for side, name in enumerate(SIDES):
@@ -43,7 +44,7 @@ def hold_feet(track: PoseTrack, times_s: np.ndarray) -> PoseTrack:
             kept[contact.first : contact.last + 1, side] = True
             pull += weight[:, None] * (_anchor(ankles, contact) - ankles[:, side])
             hold += weight
-        wanted = ankles[:, side] + pull - track.root_mm
+        wanted = ankles[:, side] + pull - root
         leg = [track.skeleton.index(f"{name}_{part}") for part in ("hip", "knee", "ankle")]
         moved = hold > 0
         hip, knee, ankle = (joints[moved, each] for each in leg)
