@@ -257,6 +257,10 @@ def _files_of_people(out: Path, stem: str, fmt: Format) -> list[Path]:
     return sorted(path for path in found if pattern.fullmatch(path.name)) + [path for path in own if path.exists()]
 
 
+def _short(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.6g}"
+
+
 def _about_text(
     recording: Recording,
     floored: Recording,
@@ -269,13 +273,15 @@ def _about_text(
     facts = metadata(recording, skeleton)
     camera = facts["camera"]
     what = f"a clip of {len(recording.times_s)} frames" if recording.is_clip else "a photo"
+    if recording.start_s:
+        what = f"{what}, from {recording.start_s:g} s of it on"
     lines = [
         f"{ABOUT_MARK} in {recording.source}, {what}, {recording.width} x {recording.height} px upright",
         f"files: {', '.join(files)}",
         f"joints ({skeleton_name(skeleton) or 'of their own'}): {', '.join(skeleton.names)}",
         *(f"joint {name}: {note}" for name, note in facts["joint_notes"].items()),
         "left and right: the person's own",
-        f"camera: {', '.join(f'{key} {value}' for key, value in camera.items()) if camera else 'not known'}",
+        f"camera: {', '.join(f'{key} {_short(value)}' for key, value in camera.items()) if camera else 'not known'}",
         f"done after the network: {'; '.join(recording.steps) or 'nothing'}",
     ]
     if recording.is_clip:

@@ -113,7 +113,8 @@ def _feet(before: Recording, after: Recording) -> list[str]:
     then = sliding(after.tracks)
     if not then.contacts:
         return []
-    return [f"feet slide in {then.contacts} contacts: {first.mm:,.0f} -> {then.mm:,.0f} mm"]
+    contacts = "1 contact" if then.contacts == 1 else f"{then.contacts} contacts"
+    return [f"feet slide in {contacts}: {first.mm:,.0f} -> {then.mm:,.0f} mm"]
 
 
 def _placed(recording: Recording, camera: PlacingCamera) -> Recording:

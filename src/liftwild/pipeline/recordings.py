@@ -15,6 +15,7 @@ from liftwild.files import check_output
 from liftwild.io.description import frame_ranges, skeleton_name, skeleton_of
 from liftwild.io.formats import FORMATS, read_recording, write_formats
 from liftwild.kinematics.upright import is_placed
+from liftwild.media.clip_part import part_of
 from liftwild.media.photo import read_photo
 from liftwild.media.video import Frame, is_photo_name, open_clip
 from liftwild.pipeline.options import OutputOptions
@@ -72,7 +73,11 @@ def _is_page(path: Path) -> bool:
 def _pictures(recording: Recording, source: Path) -> Iterator[tuple[int, np.ndarray]]:
     """Frames with their pictures; LiftwildError if these have another shape than those that were looked at."""
     is_photo = is_photo_name(source) and not os.path.isdir(source)
-    frames: Iterable[Frame] = [Frame(0, 0.0, read_photo(source))] if is_photo else open_clip(source).frames()
+    frames: Iterable[Frame]
+    if is_photo:
+        frames = [Frame(0, 0.0, read_photo(source))]
+    else:  # of a part of a clip the same part
+        frames = part_of(open_clip(source), recording.start_s or None, None, None).frames()
     with progress("pictures", len(recording.times_s), "frame") as bar:
         for frame in frames:
             bar.update()
@@ -117,7 +122,8 @@ def recording_lines(path: Path) -> list[str]:
     if count > 1 and times[-1] > times[0]:
         rate = (count - 1) / float(times[-1] - times[0])
         length = f", {float(times[-1] - times[0]) + 1 / rate:.2f} s at {rate:.4g} frames/s"
-    what = f"a clip of {count} frames{length}" if recording.is_clip else "a photo"
+    part = f", from {recording.start_s:g} s of it on" if recording.start_s else ""
+    what = f"a clip of {count} frames{length}{part}" if recording.is_clip else "a photo"
     skeleton, camera = skeleton_of(recording), recording.camera
     joints = skeleton_name(skeleton) or "of their own"
     lines = [

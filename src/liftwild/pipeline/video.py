@@ -13,6 +13,7 @@ from liftwild.boxes import Box
 from liftwild.console import progress, say
 from liftwild.errors import LiftwildError
 from liftwild.inference.estimator import Estimator
+from liftwild.media.clip_part import ClipPart
 from liftwild.media.video import Clip, Frame, read_ahead
 from liftwild.pipeline.frame_log import MemoryLog, observations_of, read_log
 from liftwild.pipeline.options import PoseOptions
@@ -79,6 +80,7 @@ def predict_video(
     recording = Recording(
         clip.name, found.width, found.height, found.times_s, tracks, is_clip=True,
         confidence_is=estimator.confidence_is, computed_by=estimator.runtime_name,
+        start_s=clip.start_s if isinstance(clip, ClipPart) else 0.0,
     )  # fmt: skip
     smoothed = postprocess_clip(recording, options, found.background_px)
     skipped = found.broken + log.missing
