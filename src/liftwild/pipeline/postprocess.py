@@ -14,7 +14,7 @@ from liftwild.kinematics.contacts import sliding, with_contacts, without_moving_
 from liftwild.kinematics.foot_lock import hold_feet
 from liftwild.pipeline.options import PlacingCamera, PoseOptions
 from liftwild.placement.body_height import sized
-from liftwild.placement.floor import level
+from liftwild.placement.floor import floor_fault, level
 from liftwild.placement.root_translation import located
 from liftwild.placement.steady_root import steady_root
 from liftwild.pose import Recording
@@ -63,6 +63,8 @@ def postprocess_clip(recording: Recording, options: PoseOptions, background_px: 
         feet.append(f"the camera moves during {moving} contacts of feet, which are left out")
     said = "; ".join([*_shaking(before, after), *notes, *feet])
     final = _sized(replace(standing, steps=(*standing.steps, said)), options)
+    if fault := floor_fault(level(final).camera_height_mm):
+        feet.append(f"{fault}; files of feet on a floor (bvh, trc, ...) are wrong in height")
     return Smoothed(final, before, after, (*notes, *feet))
 
 
