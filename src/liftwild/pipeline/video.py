@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from tqdm import tqdm
 
 from liftwild import __version__
 from liftwild.boxes import Box
-from liftwild.console import printable, say
+from liftwild.console import progress, say
 from liftwild.errors import LiftwildError
 from liftwild.inference.estimator import Estimator
+from liftwild.media.clip_part import ClipPart
 from liftwild.media.video import Clip, Frame, read_ahead
 from liftwild.pipeline.frame_log import MemoryLog, observations_of, read_log
 from liftwild.pipeline.options import PoseOptions
@@ -23,6 +22,8 @@ from liftwild.pipeline.person_selection import PersonSelection, in_picture
 from liftwild.pipeline.postprocess import postprocess_clip
 from liftwild.pipeline.spool import Spool
 from liftwild.pose import Recording
+from liftwild.tracking.background import Background
+from liftwild.tracking.observation import Observation, followed_box
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,7 @@ class VideoResult:
     def pictures(self) -> Generator[tuple[int, np.ndarray], None, None]:
         """The clip's frames once more (index, picture), but for the broken ones; for a clip that is ``rereadable``."""
         size = self.recording.height, self.recording.width
-        bar = tqdm(
-            desc="pictures", total=len(self.recording.times_s), unit="frame", disable=None, file=sys.stderr, leave=False
-        )
+        bar = progress("pictures", len(self.recording.times_s), "frame")
         with bar, closing(read_ahead(self.clip.frames())) as frames:
             for frame in frames:
                 bar.update()
@@ -68,7 +67,7 @@ class FrameCounter(Protocol):
 
 def frame_bar(name: str, total: int | None, begun: int) -> FrameCounter:
     """The progress bar of a terminal, for a clip of about ``total`` frames of which ``begun`` are done."""
-    return tqdm(desc=printable(name), total=total, initial=begun, unit="frame", disable=None, file=sys.stderr)
+    return progress(name, total, "frame", begun, stays=True)
 
 
 def predict_video(
@@ -100,8 +99,9 @@ def predict_video(
     recording = Recording(
         clip.name, found.width, found.height, found.times_s, tracks, is_clip=True,
         confidence_is=estimator.confidence_is, computed_by=estimator.runtime_name,
+        start_s=clip.start_s if isinstance(clip, ClipPart) else 0.0,
     )  # fmt: skip
-    smoothed = postprocess_clip(recording, options)
+    smoothed = postprocess_clip(recording, options, found.background_px)
     skipped = found.broken + log.missing
     return VideoResult(smoothed.recording, clip, frames, skipped, fault, tuple(smoothed.report()))
 
@@ -125,20 +125,25 @@ class _FirstPass:
         self, estimator: Estimator, clip: Clip, selection: PersonSelection, log: MemoryLog | Spool, name: str
     ) -> None:
         self.clip, self.selection, self.log, self.name = clip, selection, log, name
-        self.tracker = selection.tracker(estimator)
+        self.tracker, self.background = selection.tracker(estimator), Background()
         self.size: tuple[int, int] | None = None
         self.fault, self.warned = "", False
 
     def run(self, progress: Callable[[str, int | None, int], FrameCounter]) -> str:
         """Go through the frames that the log does not hold; what was wrong with the first broken one."""
+        known: list[Observation] = []
         for kept in self.log:
             if kept.width:
                 self.size = kept.width, kept.height
-                self.tracker.observe(kept.time_s, observations_of(kept))
+                known = observations_of(kept)
+                self.tracker.observe(kept.time_s, known)
         begun = self.log.frames
         bar = progress(self.clip.name, self.clip.length, begun)
-        with bar, closing(read_ahead(self.clip.frames(begun))) as frames:
+        with bar, closing(read_ahead(self.clip.frames(max(begun - 1, 0)))) as frames:
             for frame in frames:
+                if frame.number < begun:  # the last one that is kept: what is behind the people is followed from it
+                    self._follow_background(frame.image, known)
+                    continue
                 self._add(frame)
                 bar.update()
         self.log.finish(self.clip.missing())
@@ -152,13 +157,19 @@ class _FirstPass:
         if image is None or size != self.size:
             fault = frame.fault or f"frame {frame.number} of {self.name} has another size than the first"
             self.fault = self.fault or fault
+            self.background.forget()
             self.log.add(frame.number, frame.time_s, None, [])
             return
         found = self.tracker.step(image, frame.time_s, self._external(frame.number, image), self.name)
         if self.selection.external is not None:
             scores = [self.selection.external.score_of(each.pose.annotation_id) for each in found]
             found = [each.scored(score) for each, score in zip(found, scores, strict=True)]
-        self.log.add(frame.number, frame.time_s, size, found)
+        self.log.add(frame.number, frame.time_s, size, found, self._follow_background(image, found))
+
+    def _follow_background(self, image: np.ndarray | None, found: list[Observation]) -> tuple[float, float]:
+        if image is None or image.shape[1::-1] != self.size:
+            return 0.0, 0.0
+        return self.background.step(image, [followed_box(each.pose) for each in found])
 
     def _external(self, index: int, image: np.ndarray) -> list[tuple[int | None, Box]] | None:
         """The boxes that labels have for a frame; None where they have none."""
