@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
+from collections import deque
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -22,6 +23,11 @@ from liftwild.pipeline.person_selection import PersonSelection, in_picture
 from liftwild.pipeline.postprocess import postprocess_clip
 from liftwild.pipeline.spool import Spool
 from liftwild.pose import Recording
+from liftwild.tracking.observation import Observation
+
+BACK_FRAMES = (
+    10  # before somebody is found, through which they are followed back: a detector looks seven times a second
+)
 
 
 @dataclass(frozen=True)
@@ -108,15 +114,23 @@ class _FirstPass:
         self.clip, self.selection, self.log, self.name = clip, selection, log, name
         self.tracker = selection.tracker(estimator)
         self.size: tuple[int, int] | None = None
+        self.late: deque[tuple[int, float, np.ndarray, list[Observation]]] = deque(
+            maxlen=BACK_FRAMES if selection.detects else 0
+        )
         self.fault, self.warned = "", False
 
     def run(self) -> str:
         """Go through the frames that the log does not hold; what was wrong with the first broken one."""
+        begun = self.log.frames
+        again = max(0, begun - (self.late.maxlen or 0))  # the frames from here on are read, but not looked at
+        seen: dict[int, list[Observation]] = {}
         for kept in self.log:
             if kept.width:
                 self.size = kept.width, kept.height
-                self.tracker.observe(kept.time_s, observations_of(kept))
-        begun = self.log.frames
+                found = [each for each in observations_of(kept) if not each.ago]
+                self.tracker.observe(kept.time_s, found)
+                if kept.number >= again:
+                    seen[kept.number] = found
         bar = tqdm(
             desc=printable(self.clip.name),
             total=self.clip.length,
@@ -126,10 +140,13 @@ class _FirstPass:
             file=sys.stderr,
         )
         try:
-            with bar, closing(read_ahead(self.clip.frames(begun))) as frames:
+            with bar, closing(read_ahead(self.clip.frames(again))) as frames:
                 for frame in frames:
-                    self._add(frame)
-                    bar.update()
+                    if frame.number >= begun:
+                        self._add(frame)
+                        bar.update()
+                    elif frame.image is not None and frame.number in seen:
+                        self.late.append((frame.number, frame.time_s, frame.image, seen[frame.number]))
             self.log.finish(self.clip.missing())
         except LiftwildError as error:
             raise LiftwildError(f"{error}{self._kept()}") from None
@@ -149,11 +166,24 @@ class _FirstPass:
             self.fault = self.fault or fault
             self.log.add(frame.number, frame.time_s, None, [])
             return
+        begun = self.tracker.begun
         found = self.tracker.step(image, frame.time_s, self._external(frame.number, image), self.name)
         if self.selection.external is not None:
             scores = [self.selection.external.score_of(each.pose.annotation_id) for each in found]
             found = [each.scored(score) for each, score in zip(found, scores, strict=True)]
-        self.log.add(frame.number, frame.time_s, size, found)
+        earlier = [
+            past for each in found if each.pose.person_id is not None and each.pose.person_id >= begun
+            for past in self._earlier(each, frame)
+        ]  # fmt: skip
+        self.log.add(frame.number, frame.time_s, size, [*found, *earlier])
+        self.late.append((frame.number, frame.time_s, image, found))
+
+    def _earlier(self, newcomer: Observation, frame: Frame) -> Iterator[Observation]:
+        """A newcomer of ``frame`` in the frames before it."""
+        late = list(self.late)[::-1]
+        past = self.tracker.earlier(newcomer, frame.time_s, [(image, time_s, seen) for _, time_s, image, seen in late])
+        for each, (number, *_) in zip(past, late, strict=False):
+            yield each._replace(ago=frame.number - number)
 
     def _external(self, index: int, image: np.ndarray) -> list[tuple[int | None, Box]] | None:
         """The boxes that labels have for a frame; None where they have none."""
