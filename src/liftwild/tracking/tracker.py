@@ -161,7 +161,7 @@ class Tracker:
         picture, hidden = painted_out(image, before)
         (again,) = self._look(picture, [box], name)
         again = Observation(again.pose, colours_of(image, again.pose, hidden))
-        if presence(again.pose) < UNCOVERED_SHARE * presence(seen.pose):
+        if presence(again.pose) < max(UNCOVERED_SHARE * presence(seen.pose), DOUBT_SHARE * person.usual):
             return seen
         return min(seen, again, key=lambda each: person.misfit(each, time_s))
 
