@@ -25,6 +25,16 @@ def test_the_motion_study_sees_that_feet_are_held() -> None:
     assert held[4] < raw[4] / 3 and held[3] < raw[3] / 2 and held[0] < raw[0]
 
 
+def test_the_motion_study_sees_that_a_turning_camera_drags_held_feet() -> None:
+    study = load_script(ROOT / "experiments" / "motion_study.py")
+    track, times, _ = stepping()
+    joints = track.joints_3d + track.root_mm[:, None] + (0.0, 500.0, 1000.0)
+    table = study.before_turning_camera([(joints, times)], np.random.default_rng(0))
+    rows = [[float(cell.split("(")[0]) for cell in line.strip("| ").split("|")] for line in table.splitlines()[2:]]
+    still, turning = rows[0], next(row for row in rows if row[0] == 1)
+    assert still[1] == still[2] and turning[1] > 2 * still[1] and turning[2] < turning[1] / 2
+
+
 def test_a_missing_head_lies_on_the_line_of_the_neck() -> None:
     study = load_script(ROOT / "experiments" / "motion_study.py")
     track, _, _ = stepping()

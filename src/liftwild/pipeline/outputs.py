@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
-from liftwild.console import say
+from liftwild.console import progress, say
 from liftwild.errors import LiftwildError, line_of
 from liftwild.inference.estimator import Estimator
 from liftwild.io.formats import write_formats
@@ -66,7 +64,7 @@ def write_photos(
     weights are broken.
     """
     counts = Counts(len(photos))
-    with tqdm(total=len(photos), unit="photo", disable=None, file=sys.stderr) as bar:
+    with progress("", len(photos), "photo", stays=True) as bar:
 
         def fail(error: object) -> None:
             counts.failed += 1

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
-from tqdm import tqdm
 
 from liftwild import __version__
 from liftwild.boxes import Box
-from liftwild.console import printable, say
+from liftwild.console import progress, say
 from liftwild.errors import LiftwildError
 from liftwild.inference.estimator import Estimator
+from liftwild.media.clip_part import ClipPart
 from liftwild.media.video import Clip, Frame, read_ahead
 from liftwild.pipeline.frame_log import MemoryLog, observations_of, read_log
 from liftwild.pipeline.options import PoseOptions
@@ -23,11 +22,10 @@ from liftwild.pipeline.person_selection import PersonSelection, in_picture
 from liftwild.pipeline.postprocess import postprocess_clip
 from liftwild.pipeline.spool import Spool
 from liftwild.pose import Recording
-from liftwild.tracking.observation import Observation
+from liftwild.tracking.background import Background
+from liftwild.tracking.observation import Observation, followed_box
 
-BACK_FRAMES = (
-    10  # before somebody is found, through which they are followed back: a detector looks seven times a second
-)
+BACK_FRAMES = 10  # before somebody is found, in which they are looked for, too: a detector looks seven times a second
 
 
 @dataclass(frozen=True)
@@ -50,9 +48,7 @@ class VideoResult:
     def pictures(self) -> Generator[tuple[int, np.ndarray], None, None]:
         """The clip's frames once more (index, picture), but for the broken ones; for a clip that is ``rereadable``."""
         size = self.recording.height, self.recording.width
-        bar = tqdm(
-            desc="pictures", total=len(self.recording.times_s), unit="frame", disable=None, file=sys.stderr, leave=False
-        )
+        bar = progress("pictures", len(self.recording.times_s), "frame")
         with bar, closing(read_ahead(self.clip.frames())) as frames:
             for frame in frames:
                 bar.update()
@@ -87,8 +83,9 @@ def predict_video(
     recording = Recording(
         clip.name, found.width, found.height, found.times_s, tracks, is_clip=True,
         confidence_is=estimator.confidence_is, computed_by=estimator.runtime_name,
+        start_s=clip.start_s if isinstance(clip, ClipPart) else 0.0,
     )  # fmt: skip
-    smoothed = postprocess_clip(recording, options)
+    smoothed = postprocess_clip(recording, options, found.background_px)
     skipped = found.broken + log.missing
     return VideoResult(smoothed.recording, clip, frames, skipped, fault, tuple(smoothed.report()))
 
@@ -112,7 +109,7 @@ class _FirstPass:
         self, estimator: Estimator, clip: Clip, selection: PersonSelection, log: MemoryLog | Spool, name: str
     ) -> None:
         self.clip, self.selection, self.log, self.name = clip, selection, log, name
-        self.tracker = selection.tracker(estimator)
+        self.tracker, self.background = selection.tracker(estimator), Background()
         self.size: tuple[int, int] | None = None
         self.late: deque[tuple[int, float, np.ndarray, list[Observation]]] = deque(
             maxlen=BACK_FRAMES if selection.detects else 0
@@ -122,31 +119,26 @@ class _FirstPass:
     def run(self) -> str:
         """Go through the frames that the log does not hold; what was wrong with the first broken one."""
         begun = self.log.frames
-        again = max(0, begun - (self.late.maxlen or 0))  # the frames from here on are read, but not looked at
-        seen: dict[int, list[Observation]] = {}
+        again = max(0, begun - max(self.late.maxlen or 0, 1))  # from here on frames are read, though not looked at
+        known: dict[int, list[Observation]] = {}
         for kept in self.log:
             if kept.width:
                 self.size = kept.width, kept.height
                 found = [each for each in observations_of(kept) if not each.ago]
                 self.tracker.observe(kept.time_s, found)
                 if kept.number >= again:
-                    seen[kept.number] = found
-        bar = tqdm(
-            desc=printable(self.clip.name),
-            total=self.clip.length,
-            initial=begun,
-            unit="frame",
-            disable=None,
-            file=sys.stderr,
-        )
+                    known[kept.number] = found
+        bar = progress(self.clip.name, self.clip.length, "frame", begun, stays=True)
         try:
             with bar, closing(read_ahead(self.clip.frames(again))) as frames:
                 for frame in frames:
-                    if frame.number >= begun:
-                        self._add(frame)
-                        bar.update()
-                    elif frame.image is not None and frame.number in seen:
-                        self.late.append((frame.number, frame.time_s, frame.image, seen[frame.number]))
+                    if frame.number < begun:
+                        self._remember(
+                            frame, frame.image if frame.number in known else None, known.get(frame.number, [])
+                        )
+                        continue
+                    self._add(frame)
+                    bar.update()
             self.log.finish(self.clip.missing())
         except LiftwildError as error:
             raise LiftwildError(f"{error}{self._kept()}") from None
@@ -164,6 +156,7 @@ class _FirstPass:
         if image is None or size != self.size:
             fault = frame.fault or f"frame {frame.number} of {self.name} has another size than the first"
             self.fault = self.fault or fault
+            self._remember(frame, None, [])
             self.log.add(frame.number, frame.time_s, None, [])
             return
         begun = self.tracker.begun
@@ -175,8 +168,16 @@ class _FirstPass:
             past for each in found if each.pose.person_id is not None and each.pose.person_id >= begun
             for past in self._earlier(each, frame)
         ]  # fmt: skip
-        self.log.add(frame.number, frame.time_s, size, [*found, *earlier])
+        moved = self._remember(frame, image, found)
+        self.log.add(frame.number, frame.time_s, size, [*found, *earlier], moved)
+
+    def _remember(self, frame: Frame, image: np.ndarray | None, found: list[Observation]) -> tuple[float, float]:
+        """Keep a frame for newcomers of the next ones; how far its background has moved, px."""
+        if image is None:
+            self.background.forget()
+            return 0.0, 0.0
         self.late.append((frame.number, frame.time_s, image, found))
+        return self.background.step(image, [followed_box(each.pose) for each in found])
 
     def _earlier(self, newcomer: Observation, frame: Frame) -> Iterator[Observation]:
         """A newcomer of ``frame`` in the frames before it."""

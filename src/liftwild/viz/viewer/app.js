@@ -205,12 +205,17 @@ class App {
     const { data } = this;
     const panels = byId("panels");
     const [width, height] = [panels.clientWidth, panels.clientHeight];
-    const aspect = data.width ? data.width / data.height : 0.5; // poses without a picture, as of a BVH
-    // The picture gets the room that its shape needs, the poses the rest and never less than two fifths.
-    const wanted = Math.min(Math.max(height * aspect / width, 0.25), 0.6);
-    panels.style.setProperty("--columns", `${wanted}fr ${1 - wanted}fr`);
-    const rows = Math.min(Math.max(width / aspect / height, 0.2), 0.45);
-    panels.style.setProperty("--rows", `${rows}fr ${1 - rows}fr`);
+    if (data.width) {
+      const aspect = data.width / data.height;
+      // The picture gets the room that its shape needs, the poses the rest and never less than two fifths.
+      const wanted = Math.min(Math.max(height * aspect / width, 0.25), 0.6);
+      panels.style.setProperty("--columns", `${wanted}fr ${1 - wanted}fr`);
+      const rows = Math.min(Math.max(width / aspect / height, 0.2), 0.45);
+      panels.style.setProperty("--rows", `${rows}fr ${1 - rows}fr`);
+    } else { // poses that were in no picture, as of a BVH
+      byId("picture").hidden = true;
+      for (const name of ["--columns", "--rows"]) panels.style.setProperty(name, "1fr");
+    }
     this.picture.resize();
     if (this.space) {
       this.space.resize();
