@@ -94,7 +94,7 @@ def predict_photos(
                         progress("" if part.is_last else f"{len(poses)} of {len(part.photo.scores)} people")
                     if not part.is_last:
                         continue
-                    result = _result(estimator, part.photo, poses, options, selection.may_repeat)
+                    result = _result(estimator, part.photo, poses, options, selection.detects)
                 except LiftwildError:
                     raise
                 except Exception as error:
@@ -134,10 +134,10 @@ def _read(
 
 
 def _result(
-    estimator: Estimator, read: _ReadPhoto, poses: list[Pose], options: PoseOptions, may_repeat: bool
+    estimator: Estimator, read: _ReadPhoto, poses: list[Pose], options: PoseOptions, detects: bool
 ) -> PhotoResult:
     poses = [replace(pose, score=score) for pose, score in zip(poses, read.scores, strict=True)]
-    if may_repeat:
+    if detects:
         poses = distinct(poses)
     found = Recording.of_photo(
         read.name, *read.size, poses, confidence_is=estimator.confidence_is, computed_by=estimator.runtime_name
