@@ -47,6 +47,16 @@ def test_a_missing_head_lies_on_the_line_of_the_neck() -> None:
     assert np.linalg.norm(np.cross(whole[0, top] - joints[0, neck], joints[0, neck] - joints[0, thorax])) < 1e-6
 
 
+def test_pictures_hang_above_everybody() -> None:
+    study = load_script(ROOT / "experiments" / "tracking_study.py")
+    size, boxes = study.SIZE, np.array([[100.0, 90.0, 50.0, 150.0]])
+    clip = [study.Seen(np.zeros((size, size, 3), np.uint8), boxes, np.ones(1, dtype=bool)) for _ in range(2)]
+    first, second = (frame.image for frame in study.with_pictures(clip, 1))
+    assert np.array_equal(first, second) and not clip[0].image.any()
+    columns = np.flatnonzero(first.any(axis=(0, 2)))
+    assert not first[90:].any() and (np.diff(columns) > 1).sum() == study.HUNG - 1
+
+
 def test_how_much_of_a_box_is_covered() -> None:
     study = load_script(ROOT / "experiments" / "tracking_study.py")
     box = np.array([0.0, 0.0, 10.0, 10.0])

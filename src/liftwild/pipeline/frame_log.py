@@ -18,7 +18,7 @@ PERSON = np.dtype(
     [
         ("person", "<i4"), ("annotation", "<i8"), ("box", "<f4", 4), ("joints_2d", "<f4", (J, 2)),
         ("joints_3d", "<f4", (J, 3)), ("confidence", "<f4", J), ("depth_sd_mm", "<f4", J), ("colours", "<f4", 6),
-        ("peak", "<f4"), ("score", "<f4"), ("inside", "<f4", J), ("visible", "<f4", J),
+        ("peak", "<f4"), ("score", "<f4"), ("inside", "<f4", J), ("visible", "<f4", J), ("ago", "u1"),
     ]
 )  # fmt: skip
 
@@ -26,8 +26,9 @@ _OPTIONAL = ("depth_sd_mm", "peak", "score", "inside", "visible")  # of a pose; 
 
 
 class LoggedFrame(NamedTuple):
-    """A frame as kept: ``width`` and ``height`` px, 0 where it was broken; ``people``: records of ``PERSON``;
-    ``moved``: how far the background has gone since the frame before, px right and down."""
+    """A frame as kept: ``width`` and ``height`` px, 0 where it was broken; ``people``: records of ``PERSON``, those of
+    earlier frames (``ago``) of whoever was found in this one; ``moved``: how far the background has gone since the
+    frame before, px right and down."""
 
     number: int
     time_s: float
@@ -78,7 +79,8 @@ class MemoryLog:
 def records_of(seen: Sequence[Observation]) -> np.ndarray:
     """People as records of ``PERSON``."""
     people = np.zeros(len(seen), PERSON)
-    for record, (pose, colours) in zip(people, seen, strict=True):
+    for record, (pose, colours, ago) in zip(people, seen, strict=True):
+        record["ago"] = ago
         record["person"] = -1 if pose.person_id is None else pose.person_id
         record["annotation"] = _NO_ID if pose.annotation_id is None else pose.annotation_id
         record["box"], record["joints_2d"], record["joints_3d"] = pose.box, pose.joints_2d, pose.joints_3d
@@ -107,6 +109,7 @@ def observations_of(frame: LoggedFrame) -> list[Observation]:
                 visible=_known(record["visible"].copy()),
             ),
             record["colours"].copy(),
+            int(record["ago"]),
         )
         for record in frame.people
     ]
@@ -149,9 +152,10 @@ def read_log(log: Iterable[LoggedFrame]) -> LoggedClip:
         for record in frame.people:
             person = int(record["person"])
             records[person][filled[person]] = record
-            frames[person][filled[person]] = number
+            frames[person][filled[person]] = number - int(record["ago"])
             filled[person] += 1
-    tracks = tuple(_track(person, frames[person], records[person]) for person in sorted(counts))
+    order = {person: np.argsort(own) for person, own in frames.items()}
+    tracks = tuple(_track(each, frames[each][order[each]], records[each][order[each]]) for each in sorted(counts))
     background = np.cumsum(np.array(moved, dtype=np.float64).reshape(-1, 2), axis=0)
     return LoggedClip(np.array(times, dtype=np.float64), width, height, broken, tracks, background)
 

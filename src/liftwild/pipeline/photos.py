@@ -163,7 +163,7 @@ def _read(estimator: Estimator, task: PhotoTask, path: Path | None, keep: bool) 
 
 def _result(estimator: Estimator, read: _ReadPhoto, poses: list[Pose]) -> PhotoResult:
     poses = [replace(pose, score=score) for pose, score in zip(poses, read.scores, strict=True)]
-    if read.task.selection.may_repeat:
+    if read.task.selection.detects:
         poses = distinct(poses)
     found = Recording.of_photo(
         read.name, *read.size, poses, confidence_is=estimator.confidence_is, computed_by=estimator.runtime_name

@@ -24,7 +24,7 @@ from liftwild.pipeline.frame_log import PERSON, LoggedFrame, records_of
 from liftwild.tracking.observation import Observation
 
 FORMAT = "liftwild-spool"
-VERSION = 5  # 2: peak; 3: score; 4: inside, visible; 5: moved
+VERSION = 6  # 2: peak; 3: score; 4: inside, visible; 5: moved; 6: ago
 
 _BLOCK = struct.Struct("<4sII")  # mark, bytes of what follows, its CRC-32
 _FRAME, _END = b"FRAM", b"END."
@@ -211,6 +211,7 @@ def _is_possible(frame: LoggedFrame, number: int, last_s: float) -> bool:
         and (frame.width > 0 or not len(people))
         and all(map(math.isfinite, frame.moved))
         and (numbers >= 0).all()
-        and len(np.unique(numbers)) == len(people)
+        and (people["ago"] <= number).all()
+        and len(np.unique(people[["person", "ago"]])) == len(people)
         and all(np.isfinite(people[name]).all() for name in ("box", "joints_2d", "joints_3d", "confidence"))
     )

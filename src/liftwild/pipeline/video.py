@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -24,6 +25,8 @@ from liftwild.pipeline.spool import Spool
 from liftwild.pose import Recording
 from liftwild.tracking.background import Background
 from liftwild.tracking.observation import Observation, followed_box
+
+BACK_FRAMES = 10  # before somebody is found, in which they are looked for, too: a detector looks seven times a second
 
 
 @dataclass(frozen=True)
@@ -127,22 +130,28 @@ class _FirstPass:
         self.clip, self.selection, self.log, self.name = clip, selection, log, name
         self.tracker, self.background = selection.tracker(estimator), Background()
         self.size: tuple[int, int] | None = None
+        self.late: deque[tuple[int, float, np.ndarray, list[Observation]]] = deque(
+            maxlen=BACK_FRAMES if selection.detects else 0
+        )
         self.fault, self.warned = "", False
 
     def run(self, progress: Callable[[str, int | None, int], FrameCounter]) -> str:
         """Go through the frames that the log does not hold; what was wrong with the first broken one."""
-        known: list[Observation] = []
+        begun = self.log.frames
+        again = max(0, begun - max(self.late.maxlen or 0, 1))  # from here on frames are read, though not looked at
+        known: dict[int, list[Observation]] = {}
         for kept in self.log:
             if kept.width:
                 self.size = kept.width, kept.height
-                known = observations_of(kept)
-                self.tracker.observe(kept.time_s, known)
-        begun = self.log.frames
+                found = [each for each in observations_of(kept) if not each.ago]
+                self.tracker.observe(kept.time_s, found)
+                if kept.number >= again:
+                    known[kept.number] = found
         bar = progress(self.clip.name, self.clip.length, begun)
-        with bar, closing(read_ahead(self.clip.frames(max(begun - 1, 0)))) as frames:
+        with bar, closing(read_ahead(self.clip.frames(again))) as frames:
             for frame in frames:
-                if frame.number < begun:  # the last one that is kept: what is behind the people is followed from it
-                    self._follow_background(frame.image, known)
+                if frame.number < begun:
+                    self._remember(frame, frame.image if frame.number in known else None, known.get(frame.number, []))
                     continue
                 self._add(frame)
                 bar.update()
@@ -157,19 +166,35 @@ class _FirstPass:
         if image is None or size != self.size:
             fault = frame.fault or f"frame {frame.number} of {self.name} has another size than the first"
             self.fault = self.fault or fault
-            self.background.forget()
+            self._remember(frame, None, [])
             self.log.add(frame.number, frame.time_s, None, [])
             return
+        begun = self.tracker.begun
         found = self.tracker.step(image, frame.time_s, self._external(frame.number, image), self.name)
         if self.selection.external is not None:
             scores = [self.selection.external.score_of(each.pose.annotation_id) for each in found]
             found = [each.scored(score) for each, score in zip(found, scores, strict=True)]
-        self.log.add(frame.number, frame.time_s, size, found, self._follow_background(image, found))
+        earlier = [
+            past for each in found if each.pose.person_id is not None and each.pose.person_id >= begun
+            for past in self._earlier(each, frame)
+        ]  # fmt: skip
+        moved = self._remember(frame, image, found)
+        self.log.add(frame.number, frame.time_s, size, [*found, *earlier], moved)
 
-    def _follow_background(self, image: np.ndarray | None, found: list[Observation]) -> tuple[float, float]:
-        if image is None or image.shape[1::-1] != self.size:
+    def _remember(self, frame: Frame, image: np.ndarray | None, found: list[Observation]) -> tuple[float, float]:
+        """Keep a frame for newcomers of the next ones; how far its background has moved, px."""
+        if image is None:
+            self.background.forget()
             return 0.0, 0.0
+        self.late.append((frame.number, frame.time_s, image, found))
         return self.background.step(image, [followed_box(each.pose) for each in found])
+
+    def _earlier(self, newcomer: Observation, frame: Frame) -> Iterator[Observation]:
+        """A newcomer of ``frame`` in the frames before it."""
+        late = list(self.late)[::-1]
+        past = self.tracker.earlier(newcomer, frame.time_s, [(image, time_s, seen) for _, time_s, image, seen in late])
+        for each, (number, *_) in zip(past, late, strict=False):
+            yield each._replace(ago=frame.number - number)
 
     def _external(self, index: int, image: np.ndarray) -> list[tuple[int | None, Box]] | None:
         """The boxes that labels have for a frame; None where they have none."""

@@ -219,7 +219,7 @@ def test_spools_are_not_mixed(video: Path, tmp_path: Path, predict: Callable[...
         assert "delete it to start anew, or use another -o" in done.stderr
     assert {path: path.read_bytes() for path in out.iterdir()} == before
     old = out / "clip.spool"
-    old.write_bytes(old.read_bytes().replace(b'"version": 5', b'"version": 4', 1))
+    old.write_bytes(old.read_bytes().replace(b'"version": 6', b'"version": 5', 1))
     done = predict(video, "--box", BOX)
     assert done.exit_code == 1 and "clip.spool was begun by another liftwild; delete it" in done.stderr
     (tmp_path / "mine").mkdir()
