@@ -1,7 +1,7 @@
 """The camera of the page of ``liftwild serve``, in a headless Chromium: from a picture to its drawing, and drawings a
 second.
 
-python benchmarks/serve_page.py [--people 1,2] [--rounds 3] [--seconds 20] [--without-3d]
+python benchmarks/serve_page.py [--people 1,2] [--rounds 3] [--seconds 20] [--before JAVASCRIPT]
 
 A camera of 640 x 480 px at 25/s plays rendered people, there and back. Server, browser and the browser's WebGL, which
 is in software, share the cores of this machine. Nothing else should run.
@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -29,6 +28,10 @@ from tests.support.browser import FAKE_CAMERA, Browser, find_browser
 SEED = 4  # two people who stand apart
 SETTLED_S = 8.0  # until the process is there and what the page adapts has adapted
 FRAMES, FPS = 24, 25
+COLUMNS = (
+    "people", "frames/s", "picture to drawing p50", "p95", "encoded", "in the process", "sent, waited, answered",
+    "drawn", "people seen", "highest number",
+)  # fmt: skip
 # Of each picture that was drawn: [grabbed, sent, answered, drawn, ms in the process, people, their highest number].
 MARKS = """
 import('/page/camera.js').then(({ Camera }) => {
@@ -44,7 +47,8 @@ import('/page/camera.js').then(({ Camera }) => {
   Camera.prototype.hear = function (answer) {
     if (answer.people) {
       const ids = answer.people.map(({ id }) => id);
-      answers.push([1000 * answer.t, sent.get(answer.t), performance.now(), answer.ms, ids.length, Math.max(-1, ...ids)]);
+      const times = [1000 * answer.t, sent.get(answer.t), performance.now(), answer.ms];
+      answers.push([...times, ids.length, Math.max(-1, ...ids)]);
     }
     hear.call(this, answer);
     if (this.latencies.push !== Array.prototype.push) return;
@@ -72,11 +76,24 @@ def main() -> None:
     program = find_browser()
     if program is None:
         sys.exit("no Chromium to measure with")
-    print("| people | frames/s | picture to drawing p50 | p95 | encoded p50 | in the process p50 | sent, waited, answered p50 | drawn p50 | seen | last number |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    print(f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}")
     with tempfile.TemporaryDirectory() as folder:
-        plays = {people: camera_file(Path(folder) / f"{people}.mjpeg", people) for people in map(int, asked.people.split(","))}
-        command = [sys.executable, "-m", "liftwild", "serve", "--port", "0", "--data", f"{folder}/data", "--weights", "small"]
+        plays = {
+            people: camera_file(Path(folder) / f"{people}.mjpeg", people)
+            for people in map(int, asked.people.split(","))
+        }
+        command = [
+            sys.executable,
+            "-m",
+            "liftwild",
+            "serve",
+            "--port",
+            "0",
+            "--data",
+            f"{folder}/data",
+            "--weights",
+            "small",
+        ]
         server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             assert server.stdout is not None
