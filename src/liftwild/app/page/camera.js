@@ -15,8 +15,7 @@ export class Camera {
     Object.assign(this, { query, opened, closed, recorded, isOpen: false, stream: null, socket: null, live: null });
     this.video = byId("camera-video");
     this.canvas = document.createElement("canvas");
-    this.pen = this.canvas.getContext("2d", { willReadFrequently: true });
-    this.encoder = new Worker("/page/encoder.js");
+    this.pen = this.canvas.getContext("2d", { willReadFrequently: true }); // it is read: for the JPEG
     byId("camera-close").addEventListener("click", () => {
       this.close();
       this.closed();
@@ -100,6 +99,7 @@ export class Camera {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     const socket = new WebSocket(`${scheme}://${location.host}/v1/live?${new URLSearchParams(this.query())}`);
     this.socket = socket;
+    this.encoder = this.encoder || new Worker("/page/encoder.js");
     socket.binaryType = "arraybuffer";
     Object.assign(this, { waiting: new Map(), latencies: [], drawn: [], isBusy: false, faults: "" });
     socket.addEventListener("message", (event) => {
@@ -143,7 +143,7 @@ export class Camera {
       encoder.postMessage({ picture: grabbed, quality: QUALITY }, [grabbed]);
     });
     this.isBusy = false;
-    if (this.socket !== socket || socket.readyState !== WebSocket.OPEN) return;
+    if (this.socket !== socket || socket.readyState !== WebSocket.OPEN) { picture.close(); return; }
     const message = new Uint8Array(8 + jpeg.byteLength);
     new DataView(message.buffer).setFloat64(0, begun, true);
     message.set(new Uint8Array(jpeg), 8);

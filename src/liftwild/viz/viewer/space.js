@@ -7,7 +7,7 @@ const BONE_M = 0.016;
 const JOINT_M = 0.025;
 const ANKLE_M = 0.08; // above the sole
 const SOLE_M = [0.11, 0.008, 0.11]; // of the mark below a foot that is on the floor
-const POLL_MS = 4;
+const POLL_MS = 4; // how often is asked whether a drawing is done
 const FOLLOW_S = 0.3; // before and after, for where a person is who is followed
 
 class Space {
