@@ -48,6 +48,7 @@ def test_turns_and_places(tmp_path: Path, run: Callable[[Settings, Ask], FakeCli
         sent = [(await send(client, name)).json() for name in ("wait", "b", "c")]
         first = await until(client, sent[0]["id"], "working")
         assert first["progress"] == {"stage": "frames", "done": 1, "total": 12}
+        assert first["expires"] is None  # only what is over expires
         listed = (await client.get("/v1/recordings")).json()["recordings"]
         assert [(each["name"], each["state"], each["place"]) for each in listed] == [
             ("c", "queued", 2), ("b", "queued", 1), ("wait", "working", None)
@@ -115,17 +116,19 @@ def test_a_video_that_ends_its_process_fails_in_the_end(
     tmp_path: Path, run: Callable[[Settings, Ask], FakeClips]
 ) -> None:
     async def ask(client: httpx.AsyncClient, clips: FakeClips) -> None:
-        ids = [(await send(client, name)).json()["id"] for name in ("die", "bad", "good")]
+        ids = [(await send(client, name)).json()["id"] for name in ("die", "bad", "odd", "good")]
         failed = await until(client, ids[0], "failed")
-        assert failed["error"].startswith("video: it ended the process that works on it 3 times, the last time by sig")
+        assert failed["error"].startswith("die: it ended the process that works on it 3 times, the last time by sig")
         assert "\n" not in failed["error"] and failed["place"] is None and failed["links"].get("view") is None
         refused = await until(client, ids[1], "failed")
-        assert refused["error"] == "video: nobody was found in its 12 frames"
+        assert refused["error"] == "bad: nobody was found in its 12 frames" and refused["expires"] > refused["created"]
         answer = await client.get(f"/v1/recordings/{ids[1]}/view")
         assert answer.status_code == 409 and refused["error"] in answer.json()["detail"]
-        await until(client, ids[2], "done")
+        odd = await until(client, ids[2], "failed")  # nor does the queue stand still after it
+        assert odd["error"].startswith("odd: liftwild fails on it, please report this")
+        await until(client, ids[3], "done")
 
-    assert run(settings_of(tmp_path), ask).begun == ["die", "die", "die", "bad", "good"]
+    assert run(settings_of(tmp_path), ask).begun == ["die", "die", "die", "bad", "odd", "good"]
 
 
 def test_a_process_that_says_nothing_is_ended(

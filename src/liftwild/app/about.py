@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -27,6 +28,7 @@ async def get_models(request: Request) -> dict[str, Any]:
     return {"default": settings.weights, "models": [_model(name) for name in names]}
 
 
+@cache
 def _model(name: str) -> dict[str, Any]:
     card = json.loads(find_weights(name).with_suffix(".json").read_text(encoding="utf-8"))
     kept = {key: card[key] for key in ("licence", "parameters", "giga_macs", "trained_on") if key in card}

@@ -10,6 +10,7 @@ from typing import Any
 from liftwild.app.job_store import DONE, FAILED, QUEUED, WORKING, Job
 from liftwild.app.jobs import NOT_BEGUN, Jobs
 from liftwild.app.messages import Message
+from liftwild.app.upload_name import named
 from liftwild.app.video_limits import ClipLimits
 from liftwild.app.worker import Started, TooSlowError, Worker, WorkerDiedError, WorkerFaultError
 from liftwild.errors import line_of
@@ -82,7 +83,8 @@ class ClipQueue:
             if not await self.jobs.change(job.id, state=WORKING):
                 return
             try:
-                answer = await self._ask(worker, job)
+                fields = (await self._ask(worker, job)).fields
+                found = {"facts": dict(fields["facts"]), "notes": list(fields["notes"])}
             except (WorkerDiedError, TooSlowError):
                 await worker.end()
                 await self._died(job, worker.status)
@@ -95,9 +97,7 @@ class ClipQueue:
             except Exception as error:
                 await self._fail(job, line_of(error, "video"))
             else:
-                fields = answer.fields
-                facts, notes = fields["facts"], fields["notes"]
-                await self.jobs.change(job.id, state=DONE, facts=facts, notes=notes, finished=time.time())
+                await self.jobs.change(job.id, state=DONE, finished=time.time(), **found)
         finally:
             self._current = None
             await worker.end()
@@ -137,4 +137,4 @@ class ClipQueue:
         )  # fmt: skip
 
     async def _fail(self, job: Job, error: str, **values: Any) -> None:
-        await self.jobs.change(job.id, state=FAILED, error=error, finished=time.time(), **values)
+        await self.jobs.change(job.id, state=FAILED, error=named(error, job.name), finished=time.time(), **values)

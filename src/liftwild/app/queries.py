@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import Depends, Query
+from starlette.requests import HTTPConnection
 
 from liftwild.app.downloads import MEDIA_TYPES
 from liftwild.app.problem import ProblemError
@@ -20,6 +21,20 @@ from liftwild.media.clip_part import check_part
 from liftwild.skeleton import SKELETONS
 from liftwild.tracking.filters import FILTERS
 from liftwild.weights_files import shipped_names
+
+
+async def check_options(connection: HTTPConnection) -> None:
+    """ProblemError 422 on an option in the address that the route does not have, as the OpenAPI document lists them."""
+    if connection.scope["type"] != "http":
+        return
+    path, method = connection.scope["route"].path, connection.scope["method"].lower()
+    route = connection.app.openapi()["paths"].get(path, {}).get(method)
+    if route is None:  # of the page
+        return
+    known = [each["name"] for each in route.get("parameters", ()) if each["in"] == "query"]
+    for name in connection.query_params:
+        if name not in known:
+            raise ProblemError(422, f"no option is called {name[:80]!r} here; there are {', '.join(known) or 'none'}")
 
 
 def weights_of(default: str, weights: str | None) -> str:
@@ -96,10 +111,10 @@ async def file_wishes(
     return FileWishes(joints=joints, min_confidence=min_confidence, rig=rig, person=person)
 
 
-def known_format(name: str) -> str:
-    """The name of a format that can be written; ProblemError 404 on an unknown one."""
+def known_format(name: str, status: int = 404) -> str:
+    """The name of a format that can be written; ProblemError ``status`` on an unknown one."""
     if name not in MEDIA_TYPES:
-        raise ProblemError(404, f"no format is called {name!r}; there are {', '.join(MEDIA_TYPES)}")
+        raise ProblemError(status, f"no format is called {name!r}; there are {', '.join(MEDIA_TYPES)}")
     return check_formats([name])[0]
 
 
