@@ -72,11 +72,27 @@ def main() -> None:
     program = find_browser()
     if program is None:
         sys.exit("no Chromium to measure with")
-    print("| people | frames/s | picture to drawing p50 | p95 | encoded p50 | in the process p50 | sent, waited, answered p50 | drawn p50 | seen | last number |")
+    print(
+        "| people | frames/s | picture to drawing p50 | p95 | encoded p50 | in the process p50 | sent, waited, answered p50 | drawn p50 | seen | last number |"
+    )
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
-        plays = {people: camera_file(Path(folder) / f"{people}.mjpeg", people) for people in map(int, asked.people.split(","))}
-        command = [sys.executable, "-m", "liftwild", "serve", "--port", "0", "--data", f"{folder}/data", "--weights", "small"]
+        plays = {
+            people: camera_file(Path(folder) / f"{people}.mjpeg", people)
+            for people in map(int, asked.people.split(","))
+        }
+        command = [
+            sys.executable,
+            "-m",
+            "liftwild",
+            "serve",
+            "--port",
+            "0",
+            "--data",
+            f"{folder}/data",
+            "--weights",
+            "small",
+        ]
         server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             assert server.stdout is not None
