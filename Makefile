@@ -49,8 +49,10 @@ ifeq ($(origin PHOTO),file)
 	@echo "To turn it, open in a browser: out/demo/clip.html"
 endif
 
+# Files of tests at once.
+AT_ONCE ?= 2
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile
 
 KILLS ?= 20
 .PHONY: kill-test

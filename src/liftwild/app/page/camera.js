@@ -15,6 +15,8 @@ export class Camera {
     Object.assign(this, { query, opened, closed, recorded, isOpen: false, stream: null, socket: null, live: null });
     this.video = byId("camera-video");
     this.canvas = document.createElement("canvas");
+    this.pen = this.canvas.getContext("2d", { willReadFrequently: true });
+    this.encoder = new Worker("/page/encoder.js");
     byId("camera-close").addEventListener("click", () => {
       this.close();
       this.closed();
@@ -126,7 +128,7 @@ export class Camera {
   }
 
   async send() {
-    const { video, canvas, socket } = this;
+    const { video, canvas, pen, encoder, socket } = this;
     const { videoWidth, videoHeight } = video;
     if (!videoWidth) return;
     this.isBusy = true;
@@ -134,11 +136,12 @@ export class Camera {
     const scale = Math.min(1, MOST_PX / Math.max(videoWidth, videoHeight));
     canvas.width = Math.round(videoWidth * scale);
     canvas.height = Math.round(videoHeight * scale);
-    canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
-    const [blob, picture] = await Promise.all([
-      new Promise((done) => canvas.toBlob(done, "image/jpeg", QUALITY)), createImageBitmap(canvas),
-    ]);
-    const jpeg = await blob.arrayBuffer();
+    pen.drawImage(video, 0, 0, canvas.width, canvas.height);
+    const grabbed = await createImageBitmap(canvas);
+    const { picture, jpeg } = await new Promise((done) => {
+      encoder.addEventListener("message", (event) => done(event.data), { once: true });
+      encoder.postMessage({ picture: grabbed, quality: QUALITY }, [grabbed]);
+    });
     this.isBusy = false;
     if (this.socket !== socket || socket.readyState !== WebSocket.OPEN) return;
     const message = new Uint8Array(8 + jpeg.byteLength);
@@ -168,6 +171,7 @@ export class Camera {
     this.live.show(picture, answer);
     byId("live").contentWindow.requestAnimationFrame(() => {
       if (before) before.close();
+      if (this.picture !== picture) return; // another came before this one was drawn
       const now = performance.now();
       this.latencies.push(now - 1000 * answer.t);
       this.drawn.push(now);

@@ -245,15 +245,17 @@ class App {
     this.draw();
   }
 
-  /** Draw both panels before the next picture of the screen. */
-  draw() {
+  /** Draw both panels, or the picture alone, before the next picture of the screen. */
+  draw(withSpace = true) {
     const { data } = this;
+    this.spaceIsDue = this.spaceIsDue || withSpace;
     if (this.drawing) return;
     this.drawing = true;
     requestAnimationFrame(() => {
       this.drawing = false;
       this.picture.render();
-      if (this.space) this.space.render();
+      if (this.space && this.spaceIsDue) this.space.render();
+      this.spaceIsDue = false;
       const grid = this.space ? `; floor grid ${this.space.step} mm${data.levelled ? "" : ", at the lowest joint"}` : "";
       byId("frame").textContent = this.frameWords + grid;
       showTip(byId("tip"), this);

@@ -1,14 +1,17 @@
 // People who are seen now: the page's picture and poses change with each message of `show`.
 
+const REST = 2; // after a drawing in 3D, for so many times as long as it took, until the next one: the picture goes first
 const LOOSE_M = 0.35; // outside what was measured, from which on the view is measured anew
 
 /** What a page with a camera calls, in place of a recording that does not change. */
 class Live {
   constructor(app, skeleton) {
     this.app = app;
+    this.dueMs = 0; // from when on 3D is drawn again
     this.skeleton = skeleton; // {joint_names, parents}
     document.documentElement.classList.add("live");
     app.state.follow = false;
+    if (app.space && isDrawnByProcessor()) app.space.simplify();
     byId("space-note").textContent = "Nobody is seen yet";
     byId("summary").textContent = "";
   }
@@ -45,11 +48,23 @@ class Live {
     app.picture.say("");
     app.frameWords = `Numbers in mm, zero at ${data.placed ? "the camera" : "each person's pelvis"}: x right, y down, z away from the camera`;
     if (isNewSize) app.resize();
-    else {
-      if (space) space.update();
+    else if (space && (isOther || isMet || performance.now() >= this.dueMs)) {
+      space.update();
       if (isMet && !app.turned) space.look("start");
-      app.draw();
-    }
+      this.drawAll();
+    } else app.draw(false);
+  }
+
+  /** Draw both panels, and 3D not again before it has rested. */
+  drawAll() {
+    const { app } = this;
+    this.dueMs = Infinity;
+    app.draw();
+    requestAnimationFrame(async (begunMs) => {
+      await app.space.rendered();
+      const nowMs = performance.now();
+      this.dueMs = nowMs + REST * (nowMs - begunMs);
+    });
   }
 
   personOf({ id, joints, mm, root }, placed) {
@@ -72,6 +87,11 @@ class Live {
         value < space.low[axis] - LOOSE_M || value > space.high[axis] + LOOSE_M);
     });
   }
+}
+
+/** Whether the browser's WebGL has no graphics card, and takes the processor from what finds the poses. */
+function isDrawnByProcessor() {
+  return document.createElement("canvas").getContext("webgl2", { failIfMajorPerformanceCaveat: true }) === null;
 }
 
 window.startLive = (skeleton) => new Live(app, skeleton);

@@ -7,6 +7,7 @@ const BONE_M = 0.016;
 const JOINT_M = 0.025;
 const ANKLE_M = 0.08; // above the sole
 const SOLE_M = [0.11, 0.008, 0.11]; // of the mark below a foot that is on the floor
+const POLL_MS = 4;
 const FOLLOW_S = 0.3; // before and after, for where a person is who is followed
 
 class Space {
@@ -36,6 +37,13 @@ class Space {
     this.measureButtons();
     this.meet();
     this.look("start");
+  }
+
+  /** Draw all for a quarter of its cost, from the next people on: without shadows, and with fewer facets. */
+  simplify() {
+    this.sphere = new THREE.SphereGeometry(1, 10, 7);
+    this.tube = new THREE.CylinderGeometry(1, 1, 1, 8, 1, true);
+    this.lamp.castShadow = false;
   }
 
   /** Make room for the people that the data holds now. */
@@ -135,6 +143,7 @@ class Space {
     plane.rotation.x = -Math.PI / 2;
     plane.position.set((xs[0] + xs.at(-1)) / 2, this.level - 0.002, (zs[0] + zs.at(-1)) / 2);
     plane.receiveShadow = true;
+    plane.visible = this.lamp.castShadow;
     this.floor.add(plane);
     this.scene.add(this.floor);
     const reach = Math.max(width, depth, this.high.y - this.level) / 2 + 1;
@@ -295,6 +304,15 @@ class Space {
     words.globalCompositeOperation = "destination-over";
     words.drawImage(this.canvas, 0, 0, this.canvas.clientWidth, this.canvas.clientHeight);
     words.restore();
+  }
+
+  /** Until what was rendered last is there, not only asked for. */
+  async rendered() {
+    const gl = this.renderer.getContext();
+    const mark = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
+    gl.flush();
+    while (mark && gl.clientWaitSync(mark, 0, 0) === gl.TIMEOUT_EXPIRED) await new Promise((next) => setTimeout(next, POLL_MS));
+    gl.deleteSync(mark);
   }
 
   render() {
