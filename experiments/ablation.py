@@ -37,7 +37,8 @@ from liftwild.training.recipe import Recipe, StoreEntry
 from liftwild.training.recipe_file import SHIPPED, read_table, recipe_from_dict
 from liftwild.training.render_stores import render_store
 from liftwild.training.train import train_recipe
-from liftwild.weights import find_weights, load_weights
+from liftwild.weights import load_weights
+from liftwild.weights_files import find_weights
 
 NAMES = ("3d-wo-geo", "3d-w-geo", "3d-2d-wo-geo", "3d-2d-w-geo")  # in the paper's order
 IN_PAPER = {"3d-wo-geo": "3D/wo geo", "3d-w-geo": "3D/w geo", "3d-2d-wo-geo": "3D+2D/wo geo",

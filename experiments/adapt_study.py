@@ -37,7 +37,8 @@ from liftwild.training.prepare_stores import prepare_photos
 from liftwild.training.recipe_file import find_recipe, read_table, recipe_from_dict
 from liftwild.training.train import train_recipe
 from liftwild.viz.plots import COLOURS, chart, check_matplotlib, put_legend_below
-from liftwild.weights import find_weights, load_weights
+from liftwild.weights import load_weights
+from liftwild.weights_files import find_weights
 
 # Columns of the table, by key.
 COLUMNS = {

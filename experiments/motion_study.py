@@ -1,12 +1,15 @@
 """What is done to clips after the network, on captured motion with errors as a network makes them.
 
-python experiments/motion_study.py walk.bvh ... [--clips 40] [--seed 0] [--card FILE]
+python experiments/motion_study.py walk.bvh ... [--clips 40] [--seed 0] [--pan] [--card FILE]
 
 Each BVH file becomes 30 frames a second before a camera at least 5 m away and 1.4 m high, 8 degrees down. Its joints
 get errors that last and errors of a frame, larger in depth, as those of `base` are; its joints in the picture some,
 too; left and right are exchanged for some frames, and some frames are missing. Then poses are placed, smoothed and held
 on their feet as `predict` does it. Everything is measured against the motion as captured: the place of the root, the
 pose, how far feet slide while they truly stand (low, slower than 200 mm/s), which contacts are found.
+
+With --pan somebody stands still in each file's first pose, and the camera turns to the left for 4 s and back: what feet
+that are held do to the body's place then, across the line of sight.
 """
 
 from __future__ import annotations
@@ -43,6 +46,8 @@ LASTING_MM, BRIEF_MM = (20.0, 20.0, 50.0), (4.0, 4.0, 8.0)  # x, y, z
 LASTING_PX, BRIEF_PX = 3.0, 1.5
 EXCHANGED, MISSING = 0.03, 0.03  # of the frames, in stretches of five
 TRUE_SLOW_MM_S = 200.0
+CAMERA = (FOCAL, FOCAL, SIZE / 2, SIZE / 2)
+PAN_S, PANS_DEG_S = 4.0, (0.0, 0.5, 1.0, 2.0, 4.0)
 
 
 class Case(NamedTuple):
@@ -60,11 +65,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("files", type=Path, nargs="+", metavar="BVH")
     parser.add_argument("--clips", type=int, default=40, help="at most so many, drawn by --seed")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--pan", action="store_true", help="a camera that turns, before people who stand still")
     parser.add_argument("--card", type=Path, help="also write the table there")
     asked = parser.parse_args(arguments)
     rng = np.random.default_rng(asked.seed)
     files = [asked.files[i] for i in sorted(rng.permutation(len(asked.files))[: asked.clips])]
     try:
+        if asked.pan:
+            motions = [motion_of(path, rng) for path in files]
+            show_parts([f"{len(motions)} people who stand\n", before_turning_camera(motions, rng)], asked.card)
+            return
         cases = [case_of(path, rng) for path in files]
         count = f"{len(cases)} clips, {sum(len(case.true) for case in cases)} frames\n"
         show_parts([count, measured(cases)], asked.card)
@@ -74,6 +84,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 def case_of(path: Path, rng: np.random.Generator) -> Case:
     """The clip of a BVH file."""
+    return with_errors(path.name, *motion_of(path, rng), rng)
+
+
+def motion_of(path: Path, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The true joints (T, 16, 3) mm, camera space, and times (T,) s of a BVH file before the camera."""
     recording = read_recording(path)
     track = track_in_skeleton(recording.tracks[0], MPII_16)
     assert track.root_mm is not None
@@ -88,7 +103,7 @@ def case_of(path: Path, rng: np.random.Generator) -> Case:
     joints[..., 2] += max(AWAY_MM, NEAREST_MM - joints[..., 2].min())
     tilt = np.radians(DOWN_DEG)
     joints = joints @ np.array([[1, 0, 0], [0, np.cos(tilt), -np.sin(tilt)], [0, np.sin(tilt), np.cos(tilt)]]).T
-    return with_errors(path.name, joints, times - times[0], rng)
+    return joints, times - times[0]
 
 
 def with_head(joints: np.ndarray) -> np.ndarray:
@@ -153,18 +168,44 @@ def with_errors(name: str, joints: np.ndarray, times: np.ndarray, rng: np.random
 
 def measured(cases: Sequence[Case]) -> str:
     """The table."""
-    camera = (FOCAL, FOCAL, SIZE / 2, SIZE / 2)
     rows = {
-        "as the network gives them": PoseOptions(camera=camera, smooth=False),
-        "One-Euro": PoseOptions(camera=camera, time_filter=OneEuro()),
-        "Butterworth, residual analysis": PoseOptions(camera=camera, time_filter=Butterworth()),
-        "Butterworth, 6 Hz": PoseOptions(camera=camera, time_filter=Butterworth(6.0)),
-        "Butterworth, 4 Hz": PoseOptions(camera=camera, time_filter=Butterworth(4.0)),
+        "as the network gives them": PoseOptions(camera=CAMERA, smooth=False),
+        "One-Euro": PoseOptions(camera=CAMERA, time_filter=OneEuro()),
+        "Butterworth, residual analysis": PoseOptions(camera=CAMERA, time_filter=Butterworth()),
+        "Butterworth, 6 Hz": PoseOptions(camera=CAMERA, time_filter=Butterworth(6.0)),
+        "Butterworth, 4 Hz": PoseOptions(camera=CAMERA, time_filter=Butterworth(4.0)),
     }
     columns = (
         "root, mm", "of it depth", "MPJPE, mm", "jitter, mm/s^2", "feet slide, mm", "contacts found, %", "right, %",
     )  # fmt: skip
     return markdown_table(("clips", *columns), [row(name, options, cases) for name, options in rows.items()])
+
+
+def before_turning_camera(motions: Sequence[tuple[np.ndarray, np.ndarray]], rng: np.random.Generator) -> str:
+    """The table of people who stand still in the first frame of ``motions``."""
+    times = np.arange(round(2 * PAN_S * FPS)) / FPS
+    lines = []
+    for speed in PANS_DEG_S:
+        turned = np.radians(speed) * (PAN_S - np.abs(times - PAN_S))
+        background = np.stack([FOCAL * np.tan(turned), np.zeros_like(turned)], axis=1)
+        cos, sin, zero, one = np.cos(turned), np.sin(turned), np.zeros_like(turned), np.ones_like(turned)
+        turns = np.array([[cos, zero, sin], [zero, one, zero], [-sin, zero, cos]]).transpose(2, 0, 1)
+        cases = [with_errors("", joints[0] @ turns.transpose(0, 2, 1), times, rng) for joints, _ in motions]
+        off = [
+            np.concatenate([root_across(case, PoseOptions(camera=CAMERA, free_feet=free), seen) for case in cases])
+            for free, seen in ((False, None), (False, background), (True, None))
+        ]
+        lines.append([f"{speed:g}", *(f"{values.mean():.0f} ({values.max():.0f})" for values in off)])
+    return markdown_table(("camera, degrees/s", "held, mm", "held, camera watched", "free feet"), lines)
+
+
+def root_across(case: Case, options: PoseOptions, background: np.ndarray | None) -> np.ndarray:
+    """How far (T,) mm the root is off across the line of sight, at the scale that fits best."""
+    (track,) = postprocess_clip(case.recording, options, background).recording.tracks
+    true = case.true[track.frames][:, MPII_16.root]
+    assert track.root_mm is not None
+    scale = float(np.sum(track.root_mm * true) / np.sum(track.root_mm**2))
+    return np.asarray(np.linalg.norm((track.root_mm * scale - true)[:, :2], axis=1))
 
 
 def row(name: str, options: PoseOptions, cases: Sequence[Case]) -> list[str]:

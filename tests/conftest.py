@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # else tests crawl on a busy machine; torch reads it when loaded
@@ -13,6 +14,7 @@ import torch
 
 from liftwild.network.posenet import PoseNet
 from liftwild.weights import save_weights
+from tests.support.browser import Browser, find_browser
 from tests.support.files import Write
 from tests.support.networks import TINY
 
@@ -29,6 +31,17 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     save_weights(path, net, {"sum_length_mm": 4000.0})
     return path
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests of pages."""
+    program = find_browser()
+    if program is None:
+        pytest.skip("no Chromium to look at pages with: apt-get install chromium, or set LIFTWILD_BROWSER")
+    started = Browser(program)
+    yield started
+    started.close()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.extras import OTHER_LIBRARIES, RUNTIME_LIBRARIES
+from tests.support.extras import OTHER_LIBRARIES, RUNTIME_LIBRARIES, SERVER_LIBRARIES
 from tests.support.images import encode, picture
 from tests.support.paths import SRC
 
@@ -30,11 +30,11 @@ def loaded(*arguments: object) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("command", ("", "predict", "train", "evaluate", "render"))
+@pytest.mark.parametrize("command", ("", "predict", "train", "evaluate", "render", "serve"))
 def test_help_loads_nothing_heavy(command: str) -> None:
     names = {name.partition(".")[0] for name in loaded(*command.split(), "--help")}
     allowed = {"numpy"} if command == "predict" else set()  # the table of formats needs it
-    assert not names & ((HEAVY | OTHER_LIBRARIES) - allowed)
+    assert not names & ((HEAVY | OTHER_LIBRARIES | SERVER_LIBRARIES) - allowed)
 
 
 def test_a_photo_loads_only_what_it_needs(tmp_path: Path, tiny_weights: Path) -> None:
@@ -42,5 +42,5 @@ def test_a_photo_loads_only_what_it_needs(tmp_path: Path, tiny_weights: Path) ->
     photo.write_bytes(encode(".jpg", picture()))
     names = loaded("predict", photo, "--weights", tiny_weights, "--device", "cpu", "--whole", "-o", tmp_path / "out")
     assert "torch" in names
-    assert not {name.partition(".")[0] for name in names} & OTHER_LIBRARIES
+    assert not {name.partition(".")[0] for name in names} & (OTHER_LIBRARIES | SERVER_LIBRARIES)
     assert not [name for name in names if name.startswith(ROOMS)]

@@ -15,7 +15,7 @@ from liftwild import Estimator
 from liftwild.data.readers.coco import read_labels
 from liftwild.evaluation.metrics import mpjpe, pck_torso, scale_to_bone_sum
 from liftwild.skeleton import PELVIS
-from liftwild.weights import find_weights, shipped_names
+from liftwild.weights_files import find_weights, shipped_names
 from tests.support.paths import ROOT, SRC
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SRC)}

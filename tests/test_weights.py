@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 
 from liftwild.errors import LiftwildError
 from liftwild.network.posenet import PoseNet
-from liftwild.weights import SHIPPED, load_weights, save_weights, write_weights_json
+from liftwild.weights import load_weights, save_weights, write_weights_json
+from liftwild.weights_files import SHIPPED
 from tests.support.networks import TINY
 
 CARD = {"sum_length_mm": 4000.0}

@@ -6,7 +6,10 @@ import os
 import re
 import sys
 import zlib
-from typing import TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 MAX_STEM = 60  # letters of a file's name made from a label
 # What moves the cursor, ends a line, or changes the direction of writing; and bytes of names that are no UTF-8.
@@ -43,6 +46,19 @@ def show(text: str) -> None:
     """Print a text of several lines, as a table, on stdout."""
     for line in text.rstrip("\n").split("\n"):
         _put(printable(line), False)
+
+
+def progress(what: object, total: int | None, unit: str, begun: int = 0, stays: bool = False) -> tqdm[NoReturn]:
+    """A bar on stderr, if that is a terminal: ``total`` steps called ``unit``, of which ``begun`` are done.
+
+    It comes after a second and goes at the end; if it ``stays``, it comes at once.
+    """
+    from tqdm import tqdm
+
+    return tqdm(
+        desc=printable(what), total=total, unit=unit, initial=begun, leave=stays, delay=0 if stays else 1,
+        disable=None, file=sys.stderr,
+    )  # fmt: skip
 
 
 def _put(line: str, err: bool) -> None:

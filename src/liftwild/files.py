@@ -22,6 +22,7 @@ except ImportError:  # pragma: no cover - Windows
     fcntl = None  # type: ignore[assignment]
 
 _STAGE, _STAGE_END = ".liftwild-", ".part"
+_LOST = -1  # in place of a handle
 _swept: set[str] = set()  # folders that this process has looked through for what killed ones left
 _locks: set[int] = set()  # handles whose locks a forked child must not keep alive
 
@@ -123,14 +124,17 @@ def staging(path: Path, alone: bool = False) -> Iterator[Path]:
     if str(folder.absolute()) not in _swept:
         _swept.add(str(folder.absolute()))
         remove_leftovers(folder)
-    stage, handle = _new_stage(folder, key)
-    try:
+    stage = _stage_path(folder, key)
+    handle: int | None = None
+    try:  # whatever ends the program from here on, also while the folder is made
+        while (handle := _locked_stage(stage)) == _LOST:
+            stage = _stage_path(folder, key)
         if alone and any(other != stage for other in remove_leftovers(folder, key)):
             raise LiftwildError(f"another process is writing {path}; wait for it, or choose another name")
         yield stage
     finally:
         shutil.rmtree(stage, ignore_errors=True)
-        if handle is not None:
+        if handle is not None and handle != _LOST:
             _locks.discard(handle)
             os.close(handle)  # and with it the lock
 
@@ -161,24 +165,26 @@ def remove_leftovers(folder: Path, key: str = "") -> list[Path]:
     return used
 
 
-def _new_stage(folder: Path, key: str) -> tuple[Path, int | None]:
-    """A new staging folder and the handle that locks it, where there are locks."""
-    while True:
-        stage = folder / f"{_STAGE}{key}-{secrets.token_hex(8)}{_STAGE_END}"
-        stage.mkdir(0o700)  # fails on whatever is there, a link too
-        if fcntl is None:  # pragma: no cover - Windows
-            return stage, None
-        try:
-            handle = os.open(stage, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        except FileNotFoundError:  # another process took it for a leftover before it was locked
-            continue
-        except OSError:
-            stage.rmdir()
-            raise
-        if lock(handle) and _is_at(handle, stage):
-            _locks.add(handle)
-            return stage, handle
-        os.close(handle)
+def _stage_path(folder: Path, key: str) -> Path:
+    """A name for a staging folder that nobody else has."""
+    return folder / f"{_STAGE}{key}-{secrets.token_hex(8)}{_STAGE_END}"
+
+
+def _locked_stage(stage: Path) -> int | None:
+    """Make a staging folder; the handle that locks it, None where there are no locks, ``_LOST`` where another process
+    took it for a leftover before it was locked."""
+    stage.mkdir(0o700)  # fails on whatever is there, a link too
+    if fcntl is None:  # pragma: no cover - Windows
+        return None
+    try:
+        handle = os.open(stage, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return _LOST
+    if lock(handle) and _is_at(handle, stage):
+        _locks.add(handle)
+        return handle
+    os.close(handle)
+    return _LOST
 
 
 def _let_go() -> None:

@@ -208,7 +208,8 @@ class Recording:
     space, or None; ``camera_from`` says where it comes from: "given", "exif", or "assumed, 50 degrees across".
     ``steps``: what was done to the poses after the network, one short sentence each, in order. ``confidence_is``: what
     the numbers of ``confidence`` are, in words, or "" where that is not known. ``computed_by``: what ran the network,
-    and in which precision ("openvino bf16"), or "". ``picture`` (h, w, 3) uint8 RGB: a small copy of the photo, to look
+    and in which precision ("openvino bf16"), or "". ``start_s``: of a part of a clip (``--start``), the clip's second
+    at which it begins. ``picture`` (h, w, 3) uint8 RGB: a small copy of the photo, to look
     at in a notebook, or None; no file holds it.
     """
 
@@ -223,6 +224,7 @@ class Recording:
     is_clip: bool = False
     confidence_is: str = ""
     computed_by: str = ""
+    start_s: float = 0.0
     picture: np.ndarray | None = None
 
     @property
@@ -243,7 +245,7 @@ class Recording:
         """Write one file in the format that its name ends in (x.json, x.csv, x.bvh, ...); the files written.
 
         Formats of one person each (BVH, TRC) give x.person0.bvh, x.person1.bvh, ... where there are several. ``rig``:
-        the joints of animations, "plain" or "mixamo".
+        the joints of animations, "plain", "mixamo" or "rigify".
         LiftwildError on an unknown ending, or where it cannot be written.
         """
         from liftwild.io.formats import save

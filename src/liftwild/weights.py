@@ -23,10 +23,10 @@ from liftwild.files import make_folder, write_whole
 from liftwild.network.posenet import PoseNet, PoseNetConfig
 from liftwild.schema import ArrayOf, Between, build, load_json, shorter
 from liftwild.skeleton import MPII_16, SCALE_BONES
+from liftwild.weights_files import find_weights
 
 FORMAT = "liftwild-weights"
 VERSION = 1
-SHIPPED = Path(__file__).parent / "pretrained"
 DIGITS = 6  # of floats in the json
 MAX_CARD_MB = 64
 Network = TypeVar("Network", bound=nn.Module)
@@ -53,11 +53,6 @@ class WeightsCard:
             raise ValueError("joint_names are not those of MPII-16")
         if self.files is not None and not all(name and Path(name).name == name for name in self.files):
             raise ValueError("files is not a list of file names")
-
-
-def shipped_names() -> list[str]:
-    """Names of the weights that come with the package; the detector's are not among them (``detection.weights``)."""
-    return sorted(path.stem for path in SHIPPED.glob("*.json") if not path.stem.startswith("detector"))
 
 
 def save_weights(path: Path, net: PoseNet, card: dict[str, Any], shard_mb: float = 0.0) -> list[Path]:
@@ -180,27 +175,6 @@ def _shards(state: dict[str, Tensor], limit: int) -> list[dict[str, Tensor]]:
         shards[-1][name] = tensor
         filled += size
     return shards
-
-
-def find_weights(name_or_path: str | Path) -> Path:
-    """Path of a weights file, by the name of one that ships, by its path, or by the folder of a training run.
-
-    Of weights in shards, the path that they would have as one file. LiftwildError if there is none. A shipped name
-    goes before a file of that name.
-    """
-    path = Path(name_or_path)
-    if str(path) in shipped_names():
-        return SHIPPED / f"{path}.safetensors"
-    # os.path: a name too long, or links in a circle, are no file; Path raises OSError.
-    found = path / "weights.safetensors" if os.path.isdir(path) else path
-    if os.path.isfile(found) or (found.suffix == ".safetensors" and os.path.isfile(found.with_suffix(".json"))):
-        return found
-    if found.suffix == ".safetensors" or len(path.parts) > 1:
-        raise LiftwildError(f"no weights file {found}")
-    raise LiftwildError(
-        f"no weights named {str(path)!r}; {', '.join(shipped_names()) or 'none'} come with liftwild, "
-        "or give the path of a .safetensors file or of a training run's folder"
-    )
 
 
 def load_weights(name_or_path: str | Path) -> tuple[PoseNet, dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -76,6 +77,27 @@ def test_repetitions_are_told(tmp_path: Path) -> None:
     done = liftwild("angles", path, "--by", "left_knee_flexion")
     told = done.output.partition("3 repetitions of left knee flexion: 0.99 ± 0.02 s each; range in each, degrees\n")[2]
     assert told.split("knee flexion")[1].split("\n")[0].split() == ["80", "±", "0", "80", "±", "0"]
+    assert told.split("\n")[0].split() == ["left", "right"]
+    # Seen at its turning points alone, one repetition is counted, and its ranges are not made up.
+    tracks[0].confidence[:] = 0.0
+    tracks[0].confidence[[0, 12, 25, 37, 50]] = 0.9
+    path = replace(clip_of_people(1, 75), tracks=tracks).save(tmp_path / "sparse.json")[0]
+    done = liftwild("angles", path, "--by", "left_knee_flexion")
+    assert "2 repetitions" in done.output and "no ranges, since no angle is known in 80% of" in done.output
+    assert "range in each" not in done.output
+
+
+def test_the_chart_shades_the_feet(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    recording = clip_of_people(1)
+    stands = np.tile([True, False], (len(recording.tracks[0]), 1))
+    (path,) = replace(recording, tracks=(replace(recording.tracks[0], contacts=stands),)).save(tmp_path / "feet.npz")
+    (bare,) = recording.save(tmp_path / "bare.npz")
+    for source in (path, bare):
+        liftwild("angles", source, "--plot", source.with_suffix(".png"))
+    feet, plain = (cv2.imread(str(each.with_suffix(".png"))) for each in (path, bare))
+    blue = (feet[..., 0].astype(int) - feet[..., 2] > 60).sum() - (plain[..., 0].astype(int) - plain[..., 2] > 60).sum()
+    assert blue > 10_000
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,7 @@ def test_errors_are_one_line(world: Path, tiny_weights: Path) -> None:
         (("evaluate", "wild.arrow", tiny_weights), "wild.arrow is a store; the weights come first"),
         (("evaluate", "wild.arrow"), "wild.arrow is a store; the weights come first"),
         (("report", "words.txt"), "words.txt is not a predictions file"),
+        (("report", "clip.mp4"), "clip.mp4: a report is made of its poses: 'liftwild predict clip.mp4 -o OUT'"),
         (("predict", "photos", "--weights", "none", "-o", "out"), "no weights named 'none'"),
     ):
         done = liftwild(*arguments, cwd=world, code=1)

@@ -25,6 +25,16 @@ def test_the_motion_study_sees_that_feet_are_held() -> None:
     assert held[4] < raw[4] / 3 and held[3] < raw[3] / 2 and held[0] < raw[0]
 
 
+def test_the_motion_study_sees_that_a_turning_camera_drags_held_feet() -> None:
+    study = load_script(ROOT / "experiments" / "motion_study.py")
+    track, times, _ = stepping()
+    joints = track.joints_3d + track.root_mm[:, None] + (0.0, 500.0, 1000.0)
+    table = study.before_turning_camera([(joints, times)], np.random.default_rng(0))
+    rows = [[float(cell.split("(")[0]) for cell in line.strip("| ").split("|")] for line in table.splitlines()[2:]]
+    still, turning = rows[0], next(row for row in rows if row[0] == 1)
+    assert still[1] == still[2] and turning[1] > 2 * still[1] and turning[2] < turning[1] / 2
+
+
 def test_a_missing_head_lies_on_the_line_of_the_neck() -> None:
     study = load_script(ROOT / "experiments" / "motion_study.py")
     track, _, _ = stepping()
@@ -35,6 +45,16 @@ def test_a_missing_head_lies_on_the_line_of_the_neck() -> None:
     assert np.array_equal(whole[1::2], joints[1::2])
     assert np.linalg.norm(whole[0, top] - joints[0, neck]) == pytest.approx(study.HEAD_MM)
     assert np.linalg.norm(np.cross(whole[0, top] - joints[0, neck], joints[0, neck] - joints[0, thorax])) < 1e-6
+
+
+def test_pictures_hang_above_everybody() -> None:
+    study = load_script(ROOT / "experiments" / "tracking_study.py")
+    size, boxes = study.SIZE, np.array([[100.0, 90.0, 50.0, 150.0]])
+    clip = [study.Seen(np.zeros((size, size, 3), np.uint8), boxes, np.ones(1, dtype=bool)) for _ in range(2)]
+    first, second = (frame.image for frame in study.with_pictures(clip, 1))
+    assert np.array_equal(first, second) and not clip[0].image.any()
+    columns = np.flatnonzero(first.any(axis=(0, 2)))
+    assert not first[90:].any() and (np.diff(columns) > 1).sum() == study.HUNG - 1
 
 
 def test_how_much_of_a_box_is_covered() -> None:

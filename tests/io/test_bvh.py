@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liftwild.io.bvh import animation_notes, bvh_bytes
-from liftwild.io.formats import write_formats
+from liftwild.io.formats import is_ours, read_recording, write_formats
 from liftwild.joint_mapping import track_in_skeleton
 from liftwild.kinematics.animation import Animation, animate
 from liftwild.kinematics.upright import Y_UP
@@ -186,6 +186,26 @@ def test_mixamo_has_its_names_and_bones_that_keep_their_places() -> None:
         away = np.linalg.norm(own - joints[:, MPII_16.index(joint)], axis=1)
         assert away.max() < made.max_error_mm + EXACT_MM
     assert made.mean_error_mm < made.max_error_mm and "joints are" in animation_notes(made)[-1]
+
+
+def test_rigify_has_the_names_of_the_metarig_and_mixamo_s_motion(tmp_path: Path) -> None:
+    joints = moving(np.random.default_rng(3), wildness=0.2)
+    recording = Recording("a.mp4", 640, 480, np.arange(20) / 25, (track_of(joints),), is_clip=True)
+    made = [animate(recording.tracks[0], recording.times_s, rig) for rig in ("mixamo", "rigify")]
+    names = [node.name for node in made[1].rig.nodes]
+    assert len(set(names)) == 21 and {
+        "spine", "spine.001", "spine.003", "spine.006", "shoulder.L", "upper_arm.L", "forearm.R", "hand.R", "thigh.L",
+        "shin.L", "foot.R",
+    } <= set(names)  # fmt: skip
+    assert np.array_equal(made[0].rig.rotations, made[1].rig.rotations)
+    (path, _) = write_formats(recording, tmp_path, "a", ["bvh"], rig="rigify")
+    (track,) = read_recording(path).tracks  # by the names
+    for joint in ("left_knee", "right_ankle", "left_wrist"):
+        at = MPII_16.index(joint)
+        away = np.linalg.norm((track.joints_3d - joints)[:, at], axis=1)
+        assert away.max() < made[1].max_error_mm + EXACT_MM, joint
+    write_formats(recording, tmp_path, "a", ["bvh"], rig="rigify")  # ours may be replaced
+    assert is_ours(path)
 
 
 @quick

@@ -118,7 +118,8 @@ def test_what_the_side_file_says(tmp_path: Path) -> None:
     text = (tmp_path / "a.about.txt").read_text(encoding="utf-8")
     for part in (
         "000012.jpg, a photo, 320 x 240 px", "a.person1.trc", "joints (coco17): nose", "joint nose: not known",
-        "camera: fx 420.0", "from given", "nothing" not in text and "placed", "x_mm, y_mm, z_mm: unit mm; zero: pelvis",
+        "camera: fx 420, fy", "from given", "nothing" not in text and "placed",
+        "x_mm, y_mm, z_mm: unit mm; zero: pelvis",
         "axes: x right, y down, z away", "BVH and TRC: unit m", "axes: x right, y up, z toward the camera",
         "BVH joints: those of mpii16", "confidence: in [0, 1]; a chance",
     ):  # fmt: skip

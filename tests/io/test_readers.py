@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from liftwild.io.formats import FORMATS, read_recording, save, write_formats
 from liftwild.io.places_reader import joint_of
 from liftwild.placement.floor import Levelled
 from liftwild.pose import Recording
-from liftwild.skeleton import H36M_17, MPII_16
+from liftwild.skeleton import H36M_17, MPII_16, Skeleton
 from tests.support.recordings import photo, random_recording, random_track
 from tests.support.strategies import quick, seeds
 from tests.support.tracks import moving, track_of
@@ -62,6 +63,16 @@ def test_wide_tables_have_a_row_a_frame(tmp_path: Path) -> None:
     knee = H36M_17.index("left_knee")
     np.testing.assert_allclose(found["left_knee_z_mm"], track.joints_3d[:, knee, 2], atol=0.051)
     np.testing.assert_allclose(found["left_knee_x_px"], track.joints_2d[:, knee, 0], atol=0.0051)
+
+
+def test_a_wide_table_has_no_formula_and_no_comma_in_a_joint_s_name(tmp_path: Path) -> None:
+    skeleton = Skeleton(("=1+1,2", *MPII_16.names[1:]), MPII_16.parents)
+    track = random_track(np.random.default_rng(5), np.array([0]), 4, skeleton)
+    clip = Recording("c.mp4", 640, 480, np.zeros(1), (track,), is_clip=True)
+    (path, _) = write_formats(clip, tmp_path, "c", ["csv-wide"], skeleton)
+    with path.open(newline="") as file:
+        head, row = csv.reader(file)
+    assert head[6] == "'=1+1,2_x_mm" and len(head) == len(row) == 6 + 6 * 16
 
 
 # --- motion capture files ---

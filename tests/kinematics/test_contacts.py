@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from liftwild.kinematics.contacts import all_contacts, sliding, with_contacts
+from liftwild.kinematics.contacts import MAX_CAMERA_MM, all_contacts, sliding, with_contacts, without_moving_camera
 from liftwild.pose import PoseTrack
 from liftwild.skeleton import MPII_16
 from tests.support.poses import STANDING
@@ -68,3 +68,19 @@ def test_without_a_place_nothing_is_found() -> None:
     track, times, _ = stepping()
     bare: PoseTrack = replace(track, root_mm=None)
     assert with_contacts(bare, times, DOWN) is bare
+
+
+def test_contacts_during_which_the_camera_turns_are_none() -> None:
+    track, times, stands = stepping()
+    standing = replace(track, contacts=stands)
+    still, moving = without_moving_camera(standing, np.zeros((len(times), 2)))
+    assert moving == 0 and np.array_equal(still.contacts, stands)
+    turned = np.zeros((len(times), 2))
+    inside = (times >= 1.0) & (times < 1.5)  # at 4 m, so far that it counts in contacts of that time alone
+    turned[:, 0] = np.cumsum(inside) / inside.sum() * 3 * MAX_CAMERA_MM / 4000
+    found, moving = without_moving_camera(standing, turned)
+    lost = [each for each in all_contacts(standing) if not found.contacts[each.first, each.side]]
+    assert 0 < moving == len(lost) < len(all_contacts(standing))
+    assert all(times[each.first] < 1.5 and times[each.last] >= 1.0 for each in lost)
+    slowly = turned / 4
+    assert without_moving_camera(standing, slowly)[1] == 0

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from liftwild.errors import LiftwildError
-from liftwild.media import video_file
+from liftwild.media import video, video_file
 from liftwild.media.video import open_clip
 from liftwild.media.video_file import VideoFile
 from tests.support.videos import FPS, FRAMES, HEIGHT, WIDTH, encode_video, frame_of, number_of, write_video
@@ -88,6 +88,26 @@ def mux(path: Path, pts: list[int], sound_s: float = 0, options: dict[str, str] 
             silence.sample_rate, silence.pts = 8000, 0
             container.mux(sound.encode(silence))
     return path
+
+
+def test_a_webm_that_says_no_rate_has_the_usual_one(tmp_path: Path) -> None:
+    """As a browser records a camera: frames at any time, in ms, and nothing about their rate."""
+    path = tmp_path / "camera.webm"
+    times_ms = np.cumsum([0, *[20, 61, 37, 90, 13] * 4])
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libvpx", rate=1000, options={"lag-in-frames": "0", "auto-alt-ref": "0"})
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for number, time_ms in enumerate(times_ms):
+            frame = av.VideoFrame.from_ndarray(frame_of(number), format="rgb24")
+            frame.pts, frame.time_base = int(time_ms), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    says = b"\x23\xe3\x83\x83\x0f\x42\x40"  # DefaultDuration, 1 ms; in its place nothing of that length
+    content = path.read_bytes()
+    assert content.count(says) == 1
+    path.write_bytes(content.replace(says, b"\xec\x85" + bytes(5)))
+    assert VideoFile(path).fps == video.FPS
+    assert read(path)[1] == pytest.approx(list(times_ms / 1000))
 
 
 def test_healthy_clips_lack_nothing(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from liftwild import Estimator
 from liftwild.detection.detector import Detection
 from liftwild.errors import LiftwildError
+from liftwild.inference.estimator import CroppedPerson
 from liftwild.io.json_file import read_json
 from liftwild.network.posenet import Outputs
 from liftwild.pipeline import outputs
@@ -224,6 +225,33 @@ def test_people_of_one_photo_go_in_batches_that_fit_in_memory(
     assert result.recording is not None and len(result.recording.tracks) == 10
     assert held == [3, 3, 3, 1]
     assert said == ["3 of 10 people", "6 of 10 people", "9 of 10 people", ""]
+
+
+def test_a_photo_that_fails_twice_has_one_result(
+    estimator: Estimator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network on its first people, and then its next people: what follows is of the next photo."""
+    real_crop, real_predict = Estimator.crop_people, Estimator.predict_crops
+
+    def crop_people(self: Estimator, image: np.ndarray, boxes: object = None, *rest: object, **named: object) -> object:
+        if image.shape[1] == 31 and boxes[0][0] >= 9:  # type: ignore[index]
+            raise RuntimeError("crop")
+        return real_crop(self, image, boxes, *rest, **named)  # type: ignore[arg-type]
+
+    def predict_crops(self: Estimator, crops: list[list[CroppedPerson]]) -> object:
+        if crops[0][0].photo_px[0] == 31:
+            raise RuntimeError("network")
+        return real_predict(self, crops)
+
+    monkeypatch.setattr(Estimator, "crop_people", crop_people)
+    monkeypatch.setattr(Estimator, "predict_crops", predict_crops)
+    paths = photos(tmp_path, 3)
+    people = [Detection((3.0 * n, 0.0, 10.0, 40.0), 0.9) for n in range(6)]
+    selection = PersonSelection(detector=Finds(lambda image: people))
+    results = list(predict_photos(estimator, paths, selection, PoseOptions()))
+    assert [result.path for result in results] == paths
+    assert [bool(result.error) for result in results] == [False, True, False]
+    assert "network" in results[1].error
 
 
 def test_a_photo_is_answered_alike_whatever_came_before(estimator: Estimator, tmp_path: Path) -> None:

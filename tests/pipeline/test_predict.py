@@ -197,7 +197,7 @@ def test_the_public_names_and_signatures() -> None:
     ]  # fmt: skip
     wanted = {
         liftwild.predict: "source people at box boxes whole clip fps start end slow_motion camera fov height_m smooth "
-        "time_filter cutoff_hz min_score weights "
+        "time_filter cutoff_hz free_feet min_score weights "
         "runtime device flip_test",
         liftwild.Estimator: "weights device flip_test batch_size runtime",
         liftwild.Estimator.predict: "self photo boxes annotation_ids whole",

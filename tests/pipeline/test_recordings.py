@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from liftwild.cli.main import cli
 from liftwild.errors import LiftwildError
 from liftwild.io.formats import read_recording, save
+from liftwild.pipeline import recordings
 from liftwild.pipeline.options import OutputOptions
 from liftwild.pipeline.output_guard import OutputGuard
 from liftwild.pipeline.recordings import convert_recording, recording_lines, report_recording, view_recording
@@ -20,6 +21,7 @@ from liftwild.skeleton import COCO_17
 from tests.support.images import picture, write_photo
 from tests.support.recordings import photo
 from tests.support.tracks import moving, track_of
+from tests.support.videos import FPS, number_of, write_video
 
 
 def run(*arguments: object, code: int = 0) -> Result:
@@ -35,6 +37,27 @@ def clip() -> Recording:
     rng = np.random.default_rng(0)
     tracks = (track_of(moving(rng, 10)), replace(track_of(moving(rng, 3), np.array([2, 3, 6])), person_id=4))
     return Recording("clip.mp4", 64, 48, np.arange(10) / 25, tracks, is_clip=True)
+
+
+# --- view ---
+
+
+def test_a_part_of_a_clip_is_shown_with_its_own_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a recording of ``--start`` the pictures are those of the part, read from the whole clip."""
+    video, start = write_video(tmp_path / "a.mp4"), 4 / FPS
+    track = track_of(moving(np.random.default_rng(0), 5))
+    part = Recording("a.mp4", 64, 48, np.arange(5) / FPS, (track,), is_clip=True, start_s=start)
+    for suffix in (".json", ".npz"):
+        (source,) = save(part, tmp_path / f"part{suffix}")
+        assert read_recording(source).start_s == start
+        shown: list[tuple[int, int]] = []
+        monkeypatch.setattr(
+            recordings, "write_viewer",
+            lambda page, recording, frames, shown=shown: shown.extend((at, number_of(image)) for at, image in frames),
+        )  # fmt: skip
+        view_recording(source, source=video)
+        assert shown == [(frame, frame + 4) for frame in range(5)]
+        assert "from 0.16 s of it on" in recording_lines(source)[0]
 
 
 # --- convert ---

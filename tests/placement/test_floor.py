@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from liftwild.pipeline.options import PoseOptions
+from liftwild.pipeline.postprocess import postprocess_clip
 from liftwild.placement.body_height import standing_height_mm
 from liftwild.placement.floor import Levelled, level
 from liftwild.placement.root_translation import located
-from liftwild.pose import Recording
+from liftwild.pose import PoseTrack, Recording
 from liftwild.skeleton import MPII_16, PELVIS
 from tests.support.placed_clips import CAMERA, ROOTS, poses, recording
 from tests.support.poses import STANDING
@@ -194,3 +196,18 @@ def test_a_floor_above_the_camera_is_said() -> None:
     clip, _ = filmed(walk(circle), 0, 0, -400)
     found = level(clip)
     assert found.camera_height_mm < 0 and "0.40 m above the camera" in found.steps[-1]
+    smoothed = postprocess_clip(clip, PoseOptions(camera=(CAMERA.fx, CAMERA.fy, CAMERA.cx, CAMERA.cy)))
+    assert "above the camera" in smoothed.report()[-1]
+
+
+def test_people_of_other_sizes_have_floors_of_their_own() -> None:
+    clip, turn = filmed(walk(circle), 20, 5, 2200)
+    (track,) = clip.tracks
+    assert track.root_mm is not None
+    taller = replace(track, person_id=1, joints_3d=track.joints_3d * 1.09, root_mm=track.root_mm * 1.09)
+    fewer = replace(clip, tracks=(track, _first(taller, len(track) // 3)))
+    assert away(level(fewer), turn) < 4
+
+
+def _first(track: PoseTrack, count: int) -> PoseTrack:
+    return PoseTrack.of_poses(track.person_id, track.frames[:count].tolist(), [track.pose(i) for i in range(count)])

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from liftwild.camera import Camera
-from liftwild.placement.steady_root import steady_root
+from liftwild.placement.steady_root import SteadyDepth, steady_root
 from liftwild.pose import PoseTrack
 from tests.support.poses import STANDING
 
@@ -43,3 +43,17 @@ def test_who_walks_toward_the_camera_does() -> None:
 def test_without_a_place_nothing_is_done() -> None:
     track = replace(seen_at(np.full((3, 3), 4000.0), np.ones(3)), root_mm=None)
     assert steady_root(track, TIMES, CAMERA) is track
+
+
+def test_while_it_comes_a_depth_is_calmed_and_follows_who_walks() -> None:
+    waver = 4000 * (1 + 0.06 * np.sin(2 * np.pi * 2.0 * TIMES))
+    waver[70] = 7000
+    steady, walking = SteadyDepth(), SteadyDepth()
+    found = np.array([steady.step(depth, time) for depth, time in zip(waver, TIMES.tolist(), strict=True)])
+    assert np.abs(found[30:] - 4000).max() < 120
+    truth = 8000 - 800 * TIMES
+    found = np.array([walking.step(depth, time) for depth, time in zip(truth, TIMES.tolist(), strict=True)])
+    late = (found - truth)[30:] / 800  # s
+    assert late.min() > 0 and late.max() < 0.7
+    assert np.isnan(steady.step(float("nan"), 9.0))
+    assert np.isfinite(steady.step(4000.0, 10.0))

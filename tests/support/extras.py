@@ -8,3 +8,7 @@ RUNTIME_LIBRARIES = {"onnx", "onnxruntime", "openvino"}
 OTHER_LIBRARIES = {
     "lightning_fabric", "pyarrow", "tensorboard", "scipy", "h5py", "cdflib", "matplotlib", "pandas", "c3d",
 }  # fmt: skip
+# What the server needs.
+SERVER_LIBRARIES = {
+    "fastapi", "starlette", "uvicorn", "websockets", "python_multipart", "prometheus_client",
+}  # fmt: skip

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from itertools import accumulate
 from pathlib import Path
 
 import av
@@ -20,7 +21,7 @@ QUALITY = {
     "prores": {}, "libx265": {"crf": "12", "x265-params": "log-level=none"},
     "libsvtav1": {"crf": "10", "preset": "10"},
 }  # fmt: skip
-PIXELS = {"mjpeg": "yuvj420p", "prores": "yuv422p10le"}
+PIXELS = {"mjpeg": "yuvj420p", "prores": "yuv422p10le", "gif": "rgb8"}
 BOX = "10,6,30,36"  # a person's box in them, for --box
 
 
@@ -72,3 +73,28 @@ def write_frames(path: Path, frames: int = FRAMES) -> Path:
     for number in range(frames):
         (path / f"{number}.png").write_bytes(encode(".png", frame_of(number)))
     return path
+
+
+def browser_recording(gaps_ms: Sequence[int]) -> bytes:
+    """A WebM as a browser's MediaRecorder makes it of a camera: frames so many ms apart, and no length at its head."""
+
+    class Sink:
+        """Takes bytes, and cannot go back."""
+
+        def __init__(self) -> None:
+            self.written = bytearray()
+
+        def write(self, content: bytes) -> int:
+            self.written += content
+            return len(content)
+
+    sink, tick = Sink(), Fraction(1, 1000)
+    with av.open(sink, "w", format="webm", options={"live": "1"}) as container:
+        stream = container.add_stream("libvpx", rate=1000, options=QUALITY["libvpx"])
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for number, shown in enumerate(accumulate([0, *gaps_ms])):
+            frame = av.VideoFrame.from_ndarray(frame_of(number % FRAMES), format="rgb24")
+            frame.pts, frame.time_base = shown, tick
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return bytes(sink.written)

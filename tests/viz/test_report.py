@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from liftwild.errors import LiftwildError
+from liftwild.io.formats import read_recording
 from liftwild.joint_mapping import in_skeleton
 from liftwild.kinematics.angles import ANGLE_NAMES
 from liftwild.kinematics.cycles import motion_ranges
+from liftwild.kinematics.upright import on_floor
 from liftwild.placement.floor import Levelled
 from liftwild.pose import Recording
 from liftwild.skeleton import COCO_17, MPII_16
@@ -120,6 +123,25 @@ def test_a_floor_that_cannot_be_is_said_and_not_shown() -> None:
     for floored, text in ((above, "0.83 m above the camera"), (unknown, "do not show"), (recording, "not known")):
         (warning,) = recording_warnings(recording, floored)
         assert text in warning.text and warning.about_floor
+
+
+def test_motion_capture_has_its_own_floor_and_height(tmp_path: Path) -> None:
+    """A file without camera and picture: nothing is said of a camera, and a floor far from the feet is."""
+    (path,) = moves().save(tmp_path / "a.trc")
+    text = words(report_page(read_recording(path)))
+    assert "above the camera" not in text and "No warning about the whole recording" in text
+    assert "Height that of the file; person 0" in text
+    lines = path.read_text(encoding="utf-8").splitlines()
+    rows = [line.split("\t") for line in lines[6:]]
+    lifted = ["\t".join([*row[:2], *_plus(row[2:], 1.2)]) for row in rows]
+    path.write_text("\n".join([*lines[:6], *lifted, ""]), encoding="utf-8")
+    (warning,) = recording_warnings(read_recording(path), on_floor(read_recording(path)))
+    assert "m above the file's height 0" in warning.text
+
+
+def _plus(cells: list[str], metres: float) -> list[str]:
+    """Cells of a TRC's row, x y z after each other, with that much added to each y."""
+    return [f"{float(cell) + metres:.6f}" if at % 3 == 1 and cell else cell for at, cell in enumerate(cells)]
 
 
 def test_what_was_assumed_is_said() -> None:

@@ -14,7 +14,7 @@ from liftwild.app.metrics import MEDIA_TYPE
 from liftwild.app.problem import ProblemError
 from liftwild.app.state import state_of
 from liftwild.skeleton import MPII_16
-from liftwild.weights import find_weights, shipped_names
+from liftwild.weights_files import find_weights, shipped_names
 
 router = APIRouter()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -10,9 +11,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from liftwild.app.messages import Message, read_message, write_message
-from liftwild.errors import LiftwildError, line_of
+from liftwild.errors import LiftwildError, line_of, reason_of_os
 from liftwild.processes import end_with, limit_memory
 
+# The system has no more of something: neither the request nor we are at fault.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE)
 Answer = tuple[dict[str, Any], bytes]
 
 
@@ -42,11 +45,21 @@ class Parent:
 
     def answer(self, number: int, fields: dict[str, Any], content: bytes = b"") -> None:
         """Answer a request."""
-        with self._lock:
-            write_message(self._output, Message({"number": number, **fields}, content))
+        try:
+            with self._lock:
+                write_message(self._output, Message({"number": number, **fields}, content))
+        except BrokenPipeError:  # the server is gone, and so is who asked
+            os._exit(1)
+
+    def tell(self, number: int, **progress: Any) -> None:
+        """Say how far a request is."""
+        self.answer(number, {"progress": progress})
 
     def refuse(self, number: int, error: Exception, where: str) -> None:
         """Say in one line why a request cannot be done."""
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            self.answer(number, {"error": reason_of_os(error), "kind": "system", "errno": error.errno})
+            return
         kind = "input" if isinstance(error, LiftwildError) else "memory" if isinstance(error, MemoryError) else "fault"
         self.answer(number, {"error": line_of(error, where), "kind": kind})
 

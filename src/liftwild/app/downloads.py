@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import zipfile
+from contextlib import suppress
+from functools import cache
 from urllib.parse import quote
 
 from starlette.responses import Response
 
 from liftwild.app.problem import ProblemError
-from liftwild.io.formats import ABOUT_SUFFIX, FORMATS
+from liftwild.errors import LiftwildError
+from liftwild.io.formats import ABOUT_SUFFIX, FORMATS, check_formats
 
 # Of each format; of those with the same, the first is what a client gets who accepts it.
 MEDIA_TYPES = {
@@ -27,6 +30,16 @@ MEDIA_TYPES = {
     "glb": "model/gltf-binary",
 }
 ZIP = "application/zip"
+
+
+@cache
+def writable_formats() -> tuple[str, ...]:
+    """The formats whose libraries are there."""
+    found: list[str] = []
+    for name in MEDIA_TYPES:
+        with suppress(LiftwildError):
+            found += check_formats([name])
+    return tuple(found)
 
 
 def accepted_format(accept: str, default: str = "json") -> str:

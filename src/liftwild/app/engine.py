@@ -5,47 +5,52 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import tempfile
+import shutil
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from liftwild.app.own_folder import OwnFolder
 from liftwild.app.settings import Settings
 from liftwild.app.wishes import FileWishes, Wishes
-from liftwild.app.worker import TooSlowError, Worker, WorkerDiedError, WorkerFaultError, WorkerPool
+from liftwild.app.worker import Started, TooSlowError, Worker, WorkerDiedError, WorkerFaultError, WorkerPool
 from liftwild.errors import LiftwildError
 
 DECODERS = 2
-POSES_S = 120.0  # for a photo, with all that wait before it
+TRIES = 3  # a process that ends takes all with it that it had begun
 PHOTO_NICE = 5  # live pictures go before photos, photos before videos
+PREFIX = "liftwild-pixels-"
+TYPICAL_PX = 12_000_000  # of a phone's photo
+SHARED = Path("/dev/shm")  # memory as files, where the system has it
 
 
 class PoseFiles(NamedTuple):
-    """``files``: name and content of each; ``warning``: what is to be said of a damaged photo, or ""."""
+    """``files``: name and content of each; ``warning``: what is to be said of a damaged photo, or ""; ``facts``: those
+    of ``recording_facts``."""
 
     files: list[tuple[str, bytes]]
     warning: str
+    facts: dict[str, Any]
 
 
 class PhotoEngine:
     """Finds poses in photos, for many clients at once."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, started: Started) -> None:
+        self.settings, self._started = settings, started
         limits = settings.limits
-        self.decoders = WorkerPool(DECODERS, "liftwild.app.decoder", limits.decoder_memory)
+        self.decoders = WorkerPool(DECODERS, "liftwild.app.decoder", limits.decoder_memory, started=started)
         self.workers: dict[str, Worker] = {}
-        # In memory where that is a file system: pixels go from one process to the other.
-        shared = Path("/dev/shm")
-        is_shared = shared.is_dir() and os.access(shared, os.W_OK)
-        self._pixels = tempfile.TemporaryDirectory(prefix="liftwild-", dir=shared if is_shared else None)
+        # A decoded photo is many times its file.
+        self._decoded = asyncio.Semaphore(limits.photos_decoded)
+        self._pixels = OwnFolder(_pixel_folder(settings), PREFIX)
 
     def worker(self, weights: str) -> Worker:
         """The process of some weights."""
         if weights not in self.workers:
             self.workers[weights] = Worker(
-                "liftwild.app.photo_process", self.settings.limits.worker_memory, PHOTO_NICE,
+                "liftwild.app.photo_process", self.settings.limits.worker_memory, PHOTO_NICE, self._started,
                 weights=weights, runtime=self.settings.runtime,
             )  # fmt: skip
         return self.workers[weights]
@@ -53,40 +58,46 @@ class PhotoEngine:
     async def poses(self, photo: bytes, name: str, weights: str, wishes: Wishes, wanted: FileWishes) -> PoseFiles:
         """The poses in a photo as files. LiftwildError if the photo or the wishes are at fault; TooSlowError,
         WorkerFaultError, MemoryError, OSError."""
-        pixels = Path(self._pixels.name) / secrets.token_hex(16)
-        try:
-            decoded = await self._decode(photo, pixels)
-            fields = {
-                "pixels": str(pixels), **decoded[0], "name": name,
-                "wishes": wishes.as_json(), "files": asdict(wanted),
-            }  # fmt: skip
-            answer = await self._ask(weights, fields, decoded[1])
-        finally:
-            with suppress(FileNotFoundError):
-                pixels.unlink()
-        return PoseFiles(split_files(answer.fields["files"], answer.content), answer.fields["warning"])
+        async with self._decoded:
+            pixels = self._pixels.path / secrets.token_hex(16)
+            # No process makes the file: what comes too late for a client who has gone leaves nothing behind.
+            pixels.touch(0o600)
+            try:
+                decoded = await self._decode(photo, pixels)
+                fields = {
+                    "pixels": str(pixels), **decoded[0], "name": name,
+                    "wishes": wishes.as_json(), "files": asdict(wanted),
+                }  # fmt: skip
+                answer = await self._ask(weights, fields, decoded[1])
+            finally:
+                with suppress(FileNotFoundError):
+                    pixels.unlink()
+        fields = answer.fields
+        return PoseFiles(split_files(fields["files"], answer.content), fields["warning"], fields["facts"])
 
     async def _decode(self, photo: bytes, pixels: Path) -> tuple[dict[str, Any], bytes]:
         limits = self.settings.limits
-        try:
-            message = await self.decoders.ask(
-                {"pixels": str(pixels), "max_pixels": limits.photo_pixels}, photo, limits.decode_s
-            )
-        except TooSlowError:
-            raise LiftwildError(
-                f"photo: was not decoded within {limits.decode_s:.0f} s; save it anew, or smaller"
-            ) from None
-        except (WorkerDiedError, MemoryError):
-            raise LiftwildError("photo: is damaged: it ended the program that reads it; save it anew") from None
-        return message.fields, message.content
-
-    async def _ask(self, weights: str, fields: dict[str, Any], content: bytes) -> Any:
+        fields = {"pixels": str(pixels), "max_pixels": limits.photo_pixels}
         for last in (False, True):
             try:
-                return await self.worker(weights).ask(fields, content, POSES_S)
-            except WorkerDiedError:  # perhaps of another photo
+                message = await self.decoders.ask(fields, photo, limits.decode_s)
+                return message.fields, message.content
+            except TooSlowError:
+                raise LiftwildError(
+                    f"photo: was not decoded within {limits.decode_s:g} s; save it anew, or smaller"
+                ) from None
+            except WorkerDiedError:  # by this photo, or by the system
                 if last:
-                    raise WorkerFaultError("photo: the process that finds poses ended twice on it") from None
+                    raise LiftwildError("photo: is damaged: it ends the program that reads it; save it anew") from None
+        raise AssertionError
+
+    async def _ask(self, weights: str, fields: dict[str, Any], content: bytes) -> Any:
+        for tries in range(TRIES):
+            try:
+                return await self.worker(weights).ask(fields, content, self.settings.limits.photo_hang_s)
+            except WorkerDiedError:  # perhaps of another photo
+                if tries == TRIES - 1:
+                    raise WorkerFaultError(f"photo: the process that finds poses ended {TRIES} times") from None
         raise AssertionError
 
     async def start(self) -> None:
@@ -96,7 +107,19 @@ class PhotoEngine:
     async def end(self) -> None:
         """End all processes."""
         await asyncio.gather(self.decoders.end(), *(worker.end() for worker in self.workers.values()))
-        self._pixels.cleanup()
+        self._pixels.remove()
+
+
+def _pixel_folder(settings: Settings) -> Path:
+    """Where decoded photos go from one process to the other: in memory where there is enough, as in few containers."""
+    limits = settings.limits
+    needed = 3 * limits.photo_pixels * DECODERS + limits.photos_decoded * 3 * TYPICAL_PX
+    try:
+        if shutil.disk_usage(SHARED).free >= needed and os.access(SHARED, os.W_OK | os.X_OK):
+            return SHARED
+    except OSError:
+        pass  # this system has none
+    return settings.folder
 
 
 def split_files(listed: list[list[Any]], content: bytes) -> list[tuple[str, bytes]]:

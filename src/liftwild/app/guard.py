@@ -14,6 +14,7 @@ from liftwild.app.problem import ProblemError
 from liftwild.app.settings import Settings
 
 COOKIE = "liftwild"
+MAX_HEAD_BYTES = 32 << 10
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
     "connect-src 'self'; frame-src 'self'; frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
@@ -42,14 +43,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
 
-        async def send_guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("Cache-Control", "no-store")
-            await send(message)
-
+        send_guarded = with_headers(send)
         try:
             scope.setdefault("state", {})["owner"] = self._owner(scope)
         except ProblemError as problem:
@@ -63,10 +57,14 @@ class Guard:
 
     def _owner(self, scope: Scope) -> str:
         headers = Headers(scope=scope)
-        if not self.settings.accepts_host(headers.get("host", "")):
+        if sum(len(name) + len(value) for name, value in headers.raw) + len(scope["path"]) > MAX_HEAD_BYTES:
+            raise ProblemError(431, "the head of the request is too large", closes=True)
+        if "transfer-encoding" in headers and "content-length" in headers:  # a proxy may believe the other one
+            raise ProblemError(400, "Content-Length and Transfer-Encoding exclude each other", closes=True)
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or not self.settings.accepts_host(hosts[0]):
             raise ProblemError(421, "this server is not called so; --host-name says by which names it may be called")
-        origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != headers["host"]:
+        if any(not _is_origin(origin, hosts[0]) for origin in headers.getlist("origin")):
             raise ProblemError(403, "a page of another site asks; this server answers its own page alone")
         navigates = headers.get("sec-fetch-mode") == "navigate" and scope.get("method") in SAFE_METHODS
         if headers.get("sec-fetch-site") in ("cross-site", "same-site") and not navigates:
@@ -74,11 +72,34 @@ class Guard:
         if scope["path"] in OPEN_PATHS:
             return ""
         owner = self.settings.owner(token_of(HTTPConnection(scope)))
+        if scope["path"] == "/enter" and owner is not None and headers.get("sec-fetch-site") == "cross-site":
+            raise ProblemError(403, "another site's link would make you somebody else here; open it by hand")
         if owner is None and scope["path"] != "/enter":
             raise ProblemError(
                 401, "this server wants its token: as 'Authorization: Bearer TOKEN', or open /enter?token=TOKEN"
             )
         return owner or ""
+
+
+def with_headers(send: Send) -> Send:
+    """``send``, with the headers that every answer has."""
+
+    async def send_guarded(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+            headers.setdefault("Cache-Control", "no-store")
+        await send(message)
+
+    return send_guarded
+
+
+def _is_origin(origin: str, host: str) -> bool:
+    try:
+        return urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:
+        return False
 
 
 def token_of(connection: HTTPConnection) -> str | None:

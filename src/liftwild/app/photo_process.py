@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from liftwild.app.child import Answer, Parent
+from liftwild.app.answers import files_answer, recording_facts
+from liftwild.app.child import Parent
 from liftwild.app.messages import Message
-from liftwild.app.wishes import FileWishes, Wishes, safe_stem
+from liftwild.app.wishes import FileWishes, Wishes
 from liftwild.detection.detector import Detector
 from liftwild.errors import LiftwildError
 from liftwild.inference.estimator import Estimator
-from liftwild.io.formats import formatted
 from liftwild.media.photo import LoadedPhoto
 from liftwild.pipeline.photos import PhotoTask, predict_tasks
-from liftwild.pose import Recording
 
 
 def find_poses() -> None:
@@ -51,26 +49,12 @@ def find_poses() -> None:
             parent.answer(number, {"error": result.error, "kind": "input"})
             continue
         try:
-            fields, content = files_answer(result.recording, wanted)
+            files, content = files_answer(result.recording, wanted)
+            facts = recording_facts(result.recording)
         except Exception as error:
             parent.refuse(number, error, "photo")
         else:
-            parent.answer(number, {**fields, "warning": result.warning}, content)
-
-
-def files_answer(recording: Recording, wanted: FileWishes) -> Answer:
-    """The files of a recording: their names and lengths, and all of them one after the other."""
-    if wanted.person is not None:
-        tracks = tuple(track for track in recording.tracks if track.person_id == wanted.person)
-        if not tracks:
-            raise LiftwildError(f"there is no person {wanted.person} in {recording.source}")
-        recording = replace(recording, tracks=tracks)
-    files = list(
-        formatted(
-            recording, safe_stem(recording.source), [wanted.format], wanted.skeleton, wanted.min_confidence, wanted.rig
-        )
-    )
-    return {"files": [[file.name, len(file.content)] for file in files]}, b"".join(file.content for file in files)
+            parent.answer(number, {**files, "warning": result.warning, "facts": facts}, content)
 
 
 def _task(message: Message, detector: Detector) -> PhotoTask:

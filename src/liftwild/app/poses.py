@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from liftwild.app.downloads import MEDIA_TYPES, accepted_format, files_response
 from liftwild.app.queries import file_wishes, known_format, photo_wishes, weights_of
-from liftwild.app.state import client_of, state_of
+from liftwild.app.state import client_of, state_of, while_client_waits
 from liftwild.app.uploads import read_photo_body
 from liftwild.app.wishes import FileWishes, Wishes
 
@@ -45,8 +45,9 @@ async def post_poses(
     chosen = known_format(format) if format else accepted_format(request.headers.get("accept", ""))
     used = weights_of(state.settings.weights, weights)
     state.rate.take(client_of(request))
-    length = int(request.headers.get("content-length") or 0)
-    with state.photo_room(max(length, 1)):
-        photo, given = await read_photo_body(request, state.settings.limits)
-        done = await state.engine.poses(photo, given or "photo", used, wishes, replace(files, format=chosen))
+    with state.body_room() as hold:
+        photo, given = await read_photo_body(request, state.settings.limits, hold)
+        with state.photo_room():
+            work = state.engine.poses(photo, given or "photo", used, wishes, replace(files, format=chosen))
+            done = await while_client_waits(request, work)
     return files_response(done.files, chosen, done.warning)

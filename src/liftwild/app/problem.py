@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from http import HTTPStatus
 
 from starlette.requests import Request
@@ -16,16 +17,18 @@ MEDIA_TYPE = "application/problem+json"
 
 class ProblemError(Exception):
     """A request that is refused. ``status``: of HTTP; ``detail``: one line of what was wrong and what to do;
-    ``retry_s``: after how long it may be tried again."""
+    ``retry_s``: after how long it may be tried again; ``closes``: whether the connection ends with it."""
 
-    def __init__(self, status: int, detail: str, retry_s: float | None = None) -> None:
+    def __init__(self, status: int, detail: str, retry_s: float | None = None, closes: bool = False) -> None:
         super().__init__(detail)
-        self.status, self.detail, self.retry_s = status, detail, retry_s
+        self.status, self.detail, self.retry_s, self.closes = status, detail, retry_s, closes
 
     def response(self) -> Response:
         """The answer that says so."""
         body = {"type": "about:blank", "title": HTTPStatus(self.status).phrase, "status": self.status}
-        headers = {} if self.retry_s is None else {"Retry-After": str(max(1, round(self.retry_s)))}
+        headers = {} if self.retry_s is None else {"Retry-After": str(max(1, math.ceil(self.retry_s)))}
+        if self.closes:
+            headers["Connection"] = "close"
         if self.status == HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = "Bearer"
         content = json.dumps({**body, "detail": self.detail}).encode()

@@ -1,19 +1,25 @@
-"""The options of a request, from its address: the same names and units as on the command line."""
+"""The options of a request, from its address: the same names and units as on the command line.
+
+What FastAPI asks for is ``async``: it would start a thread for each otherwise.
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import Query
+from fastapi import Depends, Query
 
 from liftwild.app.downloads import MEDIA_TYPES
 from liftwild.app.problem import ProblemError
 from liftwild.app.wishes import FileWishes, Wishes
 from liftwild.io.formats import check_formats
 from liftwild.kinematics.animation import RIGS
+from liftwild.media.clip_part import check_part
 from liftwild.skeleton import SKELETONS
-from liftwild.weights import shipped_names
+from liftwild.tracking.filters import FILTERS
+from liftwild.weights_files import shipped_names
 
 
 def weights_of(default: str, weights: str | None) -> str:
@@ -25,7 +31,7 @@ def weights_of(default: str, weights: str | None) -> str:
     return weights
 
 
-def photo_wishes(
+async def photo_wishes(
     people: Annotated[int | None, Query(ge=1, description="The largest N people.")] = None,
     at: Annotated[str | None, Query(description="The one person under the point x,y px.")] = None,
     box: Annotated[str | None, Query(description="The one person in the box x,y,w,h px.")] = None,
@@ -52,7 +58,31 @@ def photo_wishes(
     return wishes
 
 
-def file_wishes(
+async def clip_wishes(
+    of_photo: Annotated[Wishes, Depends(photo_wishes)],
+    min_track_s: Annotated[
+        float | None, Query(ge=0, description="Of videos: leave out who is seen for a shorter time, s.")
+    ] = None,
+    smooth: Annotated[bool, Query(description="Of videos: smooth over time.")] = True,
+    time_filter: Annotated[str, Query(description=f"How: {', '.join(FILTERS)}.")] = FILTERS[0],
+    cutoff_hz: Annotated[float | None, Query(description="Of butterworth; else it is chosen.")] = None,
+    start: Annotated[float | None, Query(description="Of videos: begin so many seconds after the beginning.")] = None,
+    end: Annotated[float | None, Query(description="And end so many seconds after it.")] = None,
+    slow_motion: Annotated[float | None, Query(description="Filmed so many times faster than it is shown.")] = None,
+) -> Wishes:
+    """What is wanted of a photo or video."""
+    if time_filter not in FILTERS:
+        raise ProblemError(422, f"no filter is called {time_filter!r}; there are {', '.join(FILTERS)}")
+    wishes = replace(
+        of_photo, min_track_s=min_track_s, smooth=smooth, time_filter=time_filter, cutoff_hz=cutoff_hz, start=start,
+        end=end, slow_motion=slow_motion,
+    )  # fmt: skip
+    check_part(start, end, slow_motion)
+    wishes.pose_options()
+    return wishes
+
+
+async def file_wishes(
     joints: Annotated[str | None, Query(description=f"Which joints are written: {', '.join(SKELETONS)}.")] = None,
     min_confidence: Annotated[float, Query(ge=0, le=1, description="Hide less sure joints.")] = 0.0,
     rig: Annotated[str, Query(description=f"Joints of animations: {', '.join(RIGS)}.")] = "plain",

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
+import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
 from liftwild.app.problem import ProblemError
 from liftwild.app.settings import Limits
 
-GRACE_S = 5.0  # before the speed of a body counts
+MAX_NAME = 255  # letters of a file's name
+# It would write a line for each damaged form.
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 
 class Upload:
@@ -24,26 +30,79 @@ class Upload:
     def __init__(self, write: Callable[[bytes], Any], name: str = "") -> None:
         self.write, self.name, self.size = write, name, 0
 
+    async def drain(self) -> None:
+        """Take the time that what was written needs."""
 
-async def read_photo_body(request: Request, limits: Limits) -> tuple[bytes, str]:
-    """The photo in a body, and its name."""
+
+class FileUpload(Upload):
+    """An upload that goes into the file ``path``, and waits for the disk in a thread; ``make_room`` is called before
+    so many bytes more are written."""
+
+    STEP = 1 << 20
+
+    def __init__(self, path: Path, make_room: Callable[[int], Awaitable[None]], name: str = "") -> None:
+        self._pieces: list[bytes] = []
+        super().__init__(self._pieces.append, name)
+        self._file = path.open("xb", buffering=0)
+        self._make_room, self._written = make_room, 0
+
+    async def drain(self, all_of_it: bool = False) -> None:
+        """Write what came, once it is worth it."""
+        more = self.size - self._written
+        if not more or not (all_of_it or more >= self.STEP):
+            return
+        content = b"".join(self._pieces)
+        self._pieces.clear()
+        await self._make_room(more)
+        self._written += more
+        await asyncio.to_thread(self._put, content)
+
+    def _put(self, content: bytes) -> None:
+        view = memoryview(content)
+        while view:  # a raw file may take a part only
+            written = self._file.write(view)
+            if not written:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            view = view[written:]
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._file.close()
+
+
+async def read_photo_body(
+    request: Request, limits: Limits, hold: Callable[[int], object] | None = None
+) -> tuple[bytes, str]:
+    """The photo in a body, and its name; ``hold`` is told of the bytes that come in, before they are kept."""
     pieces: list[bytes] = []
-    upload = Upload(pieces.append, request.query_params.get("name", ""))
-    await receive_file(request, upload, limits.photo_bytes, limits)
+
+    def keep(piece: bytes) -> None:
+        if hold is not None:
+            hold(len(piece))
+        pieces.append(piece)
+
+    upload = Upload(keep, request.query_params.get("name", ""))
+    await receive_file(request, upload, limits.photo_bytes, limits, limits.photo_body_s)
     return b"".join(pieces), upload.name
 
 
-async def save_body(request: Request, path: Path, limits: Limits) -> str:
-    """Write the file in a body to ``path``; its name. OSError if it cannot be written."""
-    with path.open("xb") as file:
-        upload = Upload(file.write, request.query_params.get("name", ""))
+async def save_body(request: Request, path: Path, limits: Limits, make_room: Callable[[int], Awaitable[None]]) -> str:
+    """Write the file in a body to ``path``, which is not there yet; its name. OSError if it cannot be written.
+
+    ``make_room``: as for ``FileUpload``.
+    """
+    upload = FileUpload(path, make_room, request.query_params.get("name", ""))
+    with closing(upload):
         await receive_file(request, upload, limits.video_bytes, limits)
+        await upload.drain(all_of_it=True)
     return upload.name
 
 
-async def receive_file(request: Request, upload: Upload, most: int, limits: Limits) -> None:
+async def receive_file(
+    request: Request, upload: Upload, most: int, limits: Limits, limit_s: float | None = None
+) -> None:
     """Pass the one file of a body on to ``upload``. ProblemError 400 on a body that is no such, 408 on a client that is
-    too slow, 413 on more than ``most`` bytes."""
+    too slow or takes longer than ``limit_s``, 413 on more than ``most`` bytes."""
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > most + limits.fields_bytes:
         raise _too_large(most)
@@ -52,10 +111,7 @@ async def receive_file(request: Request, upload: Upload, most: int, limits: Limi
     feed: Callable[[bytes], Any]
     if kind == b"multipart/form-data":
         form = _Form(upload, most, limits.fields_bytes)
-        parser = MultipartParser(boundary, form.callbacks()) if boundary else None
-        if parser is None:
-            raise ProblemError(400, "the body is multipart without a boundary")
-        feed = parser.write
+        feed = _parser(boundary, form).write
     else:
         form = None
 
@@ -63,11 +119,12 @@ async def receive_file(request: Request, upload: Upload, most: int, limits: Limi
             _write(upload, piece, most)
 
     try:
-        async for piece in _pieces(request, limits):
+        async for piece in _pieces(request, limits, most, limit_s):
             feed(piece)
+            await upload.drain()
         if form is not None and not form.is_over:
             raise ProblemError(400, "the body is cut short")
-    except MultipartParseError:
+    except FormParserError:
         raise ProblemError(400, "the body is damaged: it is no multipart/form-data") from None
     except ClientDisconnect:
         raise ProblemError(400, "the body is cut short") from None
@@ -75,22 +132,39 @@ async def receive_file(request: Request, upload: Upload, most: int, limits: Limi
         raise ProblemError(400, "no file came: send one as the body, or as the only file of a form")
 
 
-async def _pieces(request: Request, limits: Limits) -> AsyncIterator[bytes]:
+def _parser(boundary: bytes, form: _Form) -> MultipartParser:
+    try:
+        return MultipartParser(boundary, form.callbacks()) if boundary else _no_boundary()
+    except FormParserError:
+        return _no_boundary()
+
+
+def _no_boundary() -> NoReturn:
+    raise ProblemError(400, "the body is multipart without a boundary, or with one that is too long")
+
+
+async def _pieces(request: Request, limits: Limits, most: int, limit_s: float | None) -> AsyncIterator[bytes]:
     stream = request.stream().__aiter__()
-    begun, count = time.monotonic(), 0
+    until = None if limit_s is None else time.monotonic() + limit_s
+    since, count, total = time.monotonic(), 0, 0
     while True:
         try:
             piece = await asyncio.wait_for(anext(stream), limits.silence_s)
         except StopAsyncIteration:
             return
         except TimeoutError:
-            raise ProblemError(408, f"nothing came for {limits.silence_s:.0f} s") from None
-        count += len(piece)
-        lasted = time.monotonic() - begun
-        if lasted > GRACE_S and count < limits.slowest_bytes_s * lasted:
-            raise ProblemError(
-                408, f"the body comes too slowly: {limits.slowest_bytes_s:.0f} bytes a second are the least"
-            )
+            raise ProblemError(408, f"nothing came for {limits.silence_s:g} s") from None
+        count, total, now = count + len(piece), total + len(piece), time.monotonic()
+        if now - since > limits.silence_s:
+            if count < limits.slowest_bytes_s * (now - since):
+                raise ProblemError(
+                    408, f"the body comes too slowly: {limits.slowest_bytes_s:g} bytes a second are the least"
+                )
+            since, count = now, 0
+        if until is not None and now > until:
+            raise ProblemError(408, f"the body did not come within {limit_s:g} s")
+        if total > most + limits.fields_bytes:  # what follows a form counts, too
+            raise _too_large(most)
         yield piece
 
 
@@ -145,7 +219,8 @@ class _Form:
             self.files += 1
             if self.files > 1:
                 raise ProblemError(400, "several files came; send one at a time")
-            self.upload.name = self.upload.name or options[b"filename"].decode("utf-8", "replace")
+            name = options[b"filename"].decode("utf-8", "replace")
+            self.upload.name = self.upload.name or name[:MAX_NAME]
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._is_file:

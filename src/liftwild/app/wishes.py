@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from liftwild.boxes import Box
 from liftwild.pipeline.options import PoseOptions
-from liftwild.pipeline.person_selection import PersonDetector, PersonSelection
 from liftwild.skeleton import MPII_16, SKELETONS, Skeleton
 from liftwild.tracking.filters import filter_of
 from liftwild.tracking.track_selection import MIN_TRACK_S
+
+if TYPE_CHECKING:
+    from liftwild.pipeline.person_selection import PersonDetector, PersonSelection
+
+DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  # no files on Windows, whatever their ending
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,8 @@ class Wishes:
 
     def selection(self, detector: PersonDetector | None, is_clip: bool) -> PersonSelection:
         """Whom to look at, found by ``detector``; LiftwildError where it makes no sense."""
+        from liftwild.pipeline.person_selection import PersonSelection  # loads torch, which the server does not need
+
         needed = not self.whole and (self.box is None or is_clip)
         used = detector if needed else None
         if used is not None and self.min_score is not None:
@@ -89,4 +96,5 @@ def safe_stem(name: str) -> str:
     from liftwild.console import file_stem
 
     base = Path(name.replace("\\", "/").replace("\0", "")).name
-    return file_stem(Path(base).stem) or "pose"
+    stem = file_stem(Path(base).stem) or "pose"
+    return f"_{stem}" if DEVICE.match(stem) else stem

@@ -23,7 +23,7 @@ def angles_command(
     recording: Path, out: Path | None, person: int | None, plot: Path | None, mot: Path | None, by: str | None,
     min_confidence: float,
 ) -> None:  # fmt: skip
-    """Joint angles of the people in RECORDING, a .json or .npz file of 'predict'.
+    """Joint angles of the people in RECORDING, a file of 'predict' or of another program: json, npz, csv, trc, bvh.
 
     Prints how far each joint moves, left beside right. docs/angles.md says what each angle is, and how many degrees it
     may be off: nothing here is fit for clinical use. Of several people PNG and MOT are files a person:
@@ -77,8 +77,9 @@ def angles_command(
             show(cycles_summary(cycles, f"{times} of {by.replace('_', ' ')}"))
     if out is not None:
         save_angles(people, out)
+    contacts = {track.person_id: track.contacts for track in found.tracks}
     for path, angles in plots.items():
-        write_angle_chart(path, angles)
+        write_angle_chart(path, angles, contacts[angles.person_id])
     written = []
     if mot is not None:
         floored = on_floor(found)  # with all joints, before the unsure are hidden

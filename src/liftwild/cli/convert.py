@@ -21,7 +21,7 @@ from liftwild.skeleton import SKELETONS
 @click.option("--skeleton", type=click.Choice(list(SKELETONS)), help="Joints that are written.  [default: the file's]")
 @click.option("--min-confidence", default=0.0, type=click.FloatRange(0, 1), help="Hide less sure joints.")
 @click.option("--rig", default="plain", show_default=True, type=OwnedChoice(rigs),
-              help="Joints of animations: those found, or the names of Mixamo.")  # fmt: skip
+              help="Joints of animations: those found, or by the names of Mixamo or Rigify.")  # fmt: skip
 @click.pass_context
 def convert_command(
     ctx: click.Context, recordings: tuple[Path, ...], out: Path, formats: str, skeleton: str | None,

@@ -62,6 +62,7 @@ class PredictOptions:
     raw: bool
     time_filter: str
     cutoff_hz: float | None
+    free_feet: bool
     camera: tuple[float, ...] | None
     fov: float | None
     height_m: float | dict[int, float] | None
@@ -100,7 +101,7 @@ class PredictOptions:
         from liftwild.tracking.filters import filter_of
 
         time_filter = filter_of(self.time_filter, self.cutoff_hz)
-        return PoseOptions(self.camera, self.fov, self.height_m, smooth=not self.raw, time_filter=time_filter)
+        return PoseOptions(self.camera, self.fov, self.height_m, not self.raw, time_filter, self.free_feet)
 
     def output_options(self) -> OutputOptions:
         """What is written; LiftwildError on an unknown format, or one whose library is missing."""
@@ -177,6 +178,7 @@ def make_detector(options: PredictOptions) -> PersonDetector:
 @click.option("--filter", "time_filter", default=FILTERS[0], show_default=True,
               type=click.Choice(FILTERS), help="Of clips: how they are smoothed.")  # fmt: skip
 @click.option("--cutoff-hz", type=float, help="Of Butterworth.  [default: by residual analysis]")
+@click.option("--free-feet", is_flag=True, help="Of clips: leave feet as they are found, also where they stand.")
 @click.option("--camera", type=Numbers("fx,fy,cx,cy", "px"), help="The camera, to place people in space.")
 @click.option("--fov", type=float, help="Or its field of view across the longer side, degrees.")
 @click.option("--height-m", type=PersonHeights(), help="How tall people are, m; or by person: 0:1.80,1:1.65.")
@@ -186,7 +188,7 @@ def make_detector(options: PredictOptions) -> PersonDetector:
 @click.option("--format", "formats", default="json", show_default=True, type=FormatList(),
               help="One or more, with commas between.")  # fmt: skip
 @click.option("--rig", default="plain", show_default=True, type=OwnedChoice(rigs),
-              help="Joints of animations: those found, or the names of Mixamo.")  # fmt: skip
+              help="Joints of animations: those found, or by the names of Mixamo or Rigify.")  # fmt: skip
 @click.option("--view", is_flag=True, help="Also a page for the browser, x.html.")
 @click.option("--figure", "vector", multiple=True, type=click.Choice(["pdf", "svg"]), help="Also a photo's figure so.")
 @click.option("--no-figure", is_flag=True, help="Write no picture x.png of a photo.")

@@ -9,6 +9,7 @@ import click
 
 from liftwild.cli.option_types import switches
 from liftwild.console import say, show
+from liftwild.errors import LiftwildError
 from liftwild.threads import wait_kindly
 
 OF_RECORDING = ("source", "min_confidence")
@@ -64,6 +65,7 @@ def report_command(ctx: click.Context, paths: tuple[Path, ...], out: Path | None
       deviation. Needs no weights.
     """
     from liftwild.io.formats import has_poses_suffix
+    from liftwild.media.video import is_photo_name, is_video_name
 
     recordings = [path for path in paths if has_poses_suffix(path)]
     if recordings and len(paths) > 1:
@@ -73,6 +75,11 @@ def report_command(ctx: click.Context, paths: tuple[Path, ...], out: Path | None
         if given and param.name not in OF_BOTH and (param.name in OF_RECORDING) != bool(recordings):
             here = f"{recordings[0]} is a recording" if recordings else "these are predictions"
             raise click.UsageError(f"{param.opts[0]} is not an option here: {here}")
+    for path in paths:
+        if is_video_name(path) or is_photo_name(path):
+            raise LiftwildError(
+                f"{path}: a report is made of its poses: 'liftwild predict {path} -o OUT', then of OUT's .json"
+            )
     if recordings:
         _of_recording(paths[0], out, options["source"], options["min_confidence"])
     else:

@@ -22,7 +22,7 @@ EXTRA = "pip install 'liftwild[app]'"
 )
 @click.option("--port", default=8757, show_default=True, type=click.IntRange(0, 65535), help="0: any that is free.")
 @click.option("--token", "tokens", multiple=True, envvar="LIFTWILD_TOKEN",
-              help="Who has it may ask; one for each user.  [default: one is made, where --host needs it]")  # fmt: skip
+              help="Who has it may ask; one for each user.  [default: one is made, where others can ask]")  # fmt: skip
 @click.option("--host-name", "host_names", multiple=True, help="Another name that it is called by, as behind a proxy.")
 @click.option(
     "--data", type=click.Path(path_type=Path), help="Folder for uploads and results.  [default: a folder of yours]"
@@ -48,9 +48,9 @@ def serve_command(
         from liftwild.app.server import serve_until_told
     except ImportError as error:
         raise LiftwildError(f"serve needs the extra 'app' ({error.name} is missing): {EXTRA}") from None
-    from liftwild.app.settings import Limits, Settings, is_loopback
+    from liftwild.app.settings import Limits, Settings, is_for_others
 
-    made = () if tokens or is_loopback(host) else (secrets.token_urlsafe(24),)
+    made = (secrets.token_urlsafe(24),) if not tokens and is_for_others(host, host_names) else ()
     settings = Settings(
         _data_folder() if data is None else data, host, port, weights, runtime=runtime, tokens=(*tokens, *made),
         host_names=host_names, limits=Limits(keep_s=keep_hours * 3600, keep_bytes=round(keep_gb * 2**30)),

@@ -11,7 +11,8 @@ from liftwild.detection.network import DetectorConfig, DetectorNet
 from liftwild.errors import LiftwildError
 from liftwild.files import make_folder
 from liftwild.schema import Between
-from liftwild.weights import SHIPPED, filled, half_state, read_weights_json, write_tensors, write_weights_json
+from liftwild.weights import filled, half_state, read_weights_json, write_tensors, write_weights_json
+from liftwild.weights_files import SHIPPED
 
 FORMAT = "liftwild-detector"
 VERSION = 1

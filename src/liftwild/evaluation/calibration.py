@@ -31,7 +31,8 @@ from liftwild.network.posenet import PoseNet
 from liftwild.sample import Sample
 from liftwild.schema import load_json
 from liftwild.viz.plots import check_matplotlib, write_reliability
-from liftwild.weights import find_weights, load_weights, write_weights_json
+from liftwild.weights import load_weights, write_weights_json
+from liftwild.weights_files import find_weights
 
 SEED = 0  # of where photos are cut
 WHOLE = EDGES[0]

@@ -20,7 +20,7 @@ from liftwild.evaluation.report import check_card, keep_tables
 from liftwild.evaluation.scored import score, tables_text
 from liftwild.files import check_output, write_whole
 from liftwild.inference.estimator import Estimator
-from liftwild.weights import find_weights
+from liftwild.weights_files import find_weights
 
 
 def evaluate_stores(

@@ -15,7 +15,8 @@ from liftwild.inference.runtime import Runtime, find_device
 from liftwild.inference.runtime_kinds import EXPORTED
 from liftwild.inference.torch_runtime import TorchRuntime
 from liftwild.network.posenet import PoseNetConfig
-from liftwild.weights import find_weights, load_weights
+from liftwild.weights import load_weights
+from liftwild.weights_files import find_weights
 
 
 class Exported(NamedTuple):

@@ -13,6 +13,7 @@ from liftwild.errors import LiftwildError
 from liftwild.inference.onnx_graph import CROPS, OUTPUTS
 from liftwild.inference.runtime import hash_of_bytes, outputs_by_name
 from liftwild.network.posenet import Outputs
+from liftwild.threads import usable_cores
 
 _CORES: list[Any] = []  # one at most, and it stays
 _MAKES_CORE = threading.Lock()
@@ -61,9 +62,12 @@ def chosen_precision(precision: str | None) -> str:
 
 def openvino_request(model: Any, precision: str, **more: str) -> Any:
     """What answers for one picture or batch at a time as soon as can be, on the CPU; ``more``: OpenVINO's options."""
+    threads = torch.get_num_threads()
     options = {
         "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "INFERENCE_NUM_THREADS": threads,
+        # On fewer than all cores it would take the first ones, as does the next process or request that does so.
+        **({"ENABLE_CPU_PINNING": "NO"} if threads < usable_cores() else {}),
         "INFERENCE_PRECISION_HINT": {"fp32": "f32"}.get(precision, precision),
         **more,
     }

@@ -52,7 +52,7 @@ def check_runtime(name: str) -> None:
 def open_runtime(weights: str | Path, name: str = AUTO, device: str | None = None) -> tuple[Runtime, dict[str, Any]]:
     """What runs ``weights``, and their card: the json of a weights file, or what an exported file holds of it.
 
-    ``weights``: as for ``weights.find_weights``, or a file of ``liftwild export`` (.onnx, .xml). ``name``: one of
+    ``weights``: as for ``weights_files.find_weights``, or a file of ``liftwild export`` (.onnx, .xml). ``name``: one of
     ``RUNTIME_NAMES``. auto is the fastest that is installed: torch on a GPU; if one cannot be used, the next, with a
     line on stderr that says why. ``device``: as in ``find_device``; only torch runs on others than the CPU.
     LiftwildError if nothing can run it.

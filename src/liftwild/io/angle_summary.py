@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from liftwild.kinematics.angles import ANGLE_NAMES, KINDS, SIDED_KINDS, SIDES, JointAngles
-from liftwild.kinematics.cycles import Cycles, MotionRange, motion_ranges, side_symmetry
+from liftwild.kinematics.cycles import MIN_KNOWN, Cycles, MotionRange, motion_ranges, side_symmetry
 
+HEAD = f"{'':22}{'left':>22}{'right':>22}"
 FEW_KNOWN = 0.5  # part of the frames: known in fewer, an angle gets a note
 
 
@@ -19,7 +20,7 @@ def angle_summary(angles: JointAngles) -> str:
     lines = [
         f"person {angles.person_id}: {count} frame{'s' * (count != 1)}, {span:.2f} s; degrees, low to high (range)"
     ]
-    lines.append(f"{'':22}{'left':>22}{'right':>22}{'asymmetry':>12}")
+    lines.append(f"{HEAD}{'asymmetry':>12}")
     ranges = motion_ranges(angles)
     for name, sides in side_symmetry(angles).items():
         uneven = "" if math.isnan(sides.asymmetry) else f"{sides.asymmetry:+.0f} %"
@@ -36,8 +37,11 @@ def cycles_summary(cycles: Cycles, what: str) -> str:
     if not len(cycles):
         return f"no {what}"
     durations = cycles.durations_s
-    lines = [f"{len(cycles)} {what}: {_mean_and_spread(durations, 2)} s each; range in each, degrees"]
     mean, spread = cycles.mean_range()
+    each = f"{len(cycles)} {what}: {_mean_and_spread(durations, 2)} s" + " each" * (len(cycles) > 1)
+    if np.isnan(mean).all():
+        return f"{each}; no ranges, since no angle is known in {MIN_KNOWN:.0%} of the frames of one"
+    lines = [f"{each}; range in each, degrees", HEAD]
     cells = {
         name: "-"
         if math.isnan(mean[i])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from liftwild.console import csv_text
 from liftwild.errors import LiftwildError
 from liftwild.files import starts_with, write_whole
 from liftwild.kinematics.angles import ANGLE_NAMES, JointAngles
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 KEYS = ("frame", "time_s", "person_id")
 UNIT = "_deg"
-HEADER = ",".join([*KEYS, *(name + UNIT for name in ANGLE_NAMES)])
+HEADER = ",".join(csv_text(name) for name in [*KEYS, *(name + UNIT for name in ANGLE_NAMES)])
 MARK = HEADER.partition(",left_")[0].encode()
 TABLE = ".csv"
 

@@ -15,6 +15,7 @@ from liftwild.io.places_reader import UNITS_M, recording_of_places
 from liftwild.kinematics.animation import Animation, animate
 from liftwild.kinematics.mixamo import PREFIX
 from liftwild.kinematics.rig import Node, Rig
+from liftwild.kinematics.rigify import ROOT
 from liftwild.pose import Recording
 from liftwild.rotation import matrix_between, quaternion_to_euler_zxy_deg
 from liftwild.skeleton import MPII_16, Skeleton
@@ -28,7 +29,7 @@ OLD_HEAD = b"HIERARCHY\nROOT pelvis\n"
 HEADS = tuple(
     f"HIERARCHY\nROOT {name}\n{{\n\tOFFSET 0.000000 0.000000 0.000000\n"
     f"\tCHANNELS 6 Xposition Yposition Zposition {CHANNELS}\n".encode()
-    for name in ("pelvis", f"{PREFIX}Hips")
+    for name in ("pelvis", f"{PREFIX}Hips", ROOT)
 )
 JOINT_OF_PART = {
     "thigh": "hip", "shin": "knee", "foot": "ankle", "upper arm": "shoulder", "forearm": "elbow", "hand": "wrist",
@@ -160,7 +161,7 @@ def _recognise(path: Path, head: bytes) -> bool:
 def _describe(recording: Recording, skeleton: Skeleton) -> list[str]:
     lines = [
         "BVH rotations: degrees, ZXY; all zero is a T-pose that faces z; position channels of hips, thorax, neck and "
-        "shoulders: the whole way from the joint before, in place of its OFFSET (none with --rig mixamo)",
+        "shoulders: the whole way from the joint before, in place of its OFFSET (none with --rig mixamo and rigify)",
         "BVH twist about a bone: not known, the least; ends of wrists, ankles and head top: drawn, not measured",
     ]
     if skeleton != MPII_16:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from liftwild.console import csv_text
 from liftwild.io.csv_table import COLUMNS
 from liftwild.io.format import File, Format
 from liftwild.pose import PoseTrack, Recording
@@ -27,7 +28,7 @@ def csv_wide_bytes(track: PoseTrack, times_s: np.ndarray) -> bytes:
     frames, times = np.asarray(track.frames)[:, None], np.asarray(times_s)[track.frames][:, None]
     values = np.concatenate([frames, times, scores, root, joints.reshape(count, -1)], axis=1)
     forms = [COLUMNS[name] for name in BY_FRAME] + [COLUMNS[name] for name in BY_JOINT] * len(track.skeleton)
-    names = [f"{joint}_{name}" for joint in track.skeleton.names for name in BY_JOINT]
+    names = [csv_text(f"{joint}_{name}") for joint in track.skeleton.names for name in BY_JOINT]
     lines = [",".join([*BY_FRAME, *names])]
     for row in values.tolist():
         cells = zip(forms, row, strict=True)

@@ -71,6 +71,7 @@ def metadata(recording: Recording, skeleton: Skeleton | None = None) -> dict[str
         "computed_by": recording.computed_by or None,
         "camera": _camera(recording.camera, recording.camera_from),
         "steps": list(recording.steps),
+        **({"start_s": float(recording.start_s)} if recording.start_s else {}),
     }
 
 
@@ -150,6 +151,7 @@ def with_metadata(recording: Recording, document: dict[str, Any]) -> Recording:
         steps=tuple(str(step) for step in document.get("steps", [])),
         confidence_is=str(document.get("confidence_is") or ""),
         computed_by=str(document.get("computed_by") or ""),
+        start_s=float(checked(Annotated[float, Between(0, FARTHEST)], document.get("start_s", 0.0), "start_s")),
     )
     if (levelled := document.get("levelled")) is None:
         return found

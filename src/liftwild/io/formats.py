@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from liftwild.console import progress
 from liftwild.errors import LiftwildError
 from liftwild.files import make_folder, write_whole
 from liftwild.io import (
@@ -143,14 +144,18 @@ def _files(
     """The files of the formats ``chosen``; ``found`` and ``mapped``: what they hold, by whether it is on its floor."""
     names: list[str] = []
     notes: list[str] = []
-    for fmt in chosen:
-        given = found if fmt.keeps_joints else mapped
-        for part, person in _parts(given[fmt.needs_floor], fmt):
-            own_stem = stem if stem.endswith(person) else stem + person  # x.person0.trc, converted, has its person
-            for file in fmt.files(part, skeleton, own_stem, rig):
-                names.append(file.name)
-                notes += [f"{file.name}: {note}" for note in file.notes]
-                yield file
+    with progress("files", len(chosen), "format") as bar:
+        for fmt in chosen:
+            bar.set_postfix_str(fmt.name, refresh=False)
+            given = found if fmt.keeps_joints else mapped
+            for part, person in _parts(given[fmt.needs_floor], fmt):
+                own_stem = stem if stem.endswith(person) else stem + person  # x.person0.trc, converted, has its person
+                for file in fmt.files(part, skeleton, own_stem, rig):
+                    names.append(file.name)
+                    notes += [f"{file.name}: {note}" for note in file.notes]
+                    yield file
+                bar.update(0)
+            bar.update()
     if any(fmt.describe for fmt in chosen):
         text = _about_text(mapped[False], mapped[True], skeleton, chosen, names, notes)
         yield File(stem + ABOUT_SUFFIX, text.encode("utf-8", "surrogateescape"))
@@ -271,6 +276,10 @@ def _files_of_people(out: Path, stem: str, fmt: Format) -> list[Path]:
     return sorted(path for path in found if pattern.fullmatch(path.name)) + [path for path in own if path.exists()]
 
 
+def _short(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.6g}"
+
+
 def _about_text(
     recording: Recording,
     floored: Recording,
@@ -283,13 +292,15 @@ def _about_text(
     facts = metadata(recording, skeleton)
     camera = facts["camera"]
     what = f"a clip of {len(recording.times_s)} frames" if recording.is_clip else "a photo"
+    if recording.start_s:
+        what = f"{what}, from {recording.start_s:g} s of it on"
     lines = [
         f"{ABOUT_MARK} in {recording.source}, {what}, {recording.width} x {recording.height} px upright",
         f"files: {', '.join(files)}",
         f"joints ({skeleton_name(skeleton) or 'of their own'}): {', '.join(skeleton.names)}",
         *(f"joint {name}: {note}" for name, note in facts["joint_notes"].items()),
         "left and right: the person's own",
-        f"camera: {', '.join(f'{key} {value}' for key, value in camera.items()) if camera else 'not known'}",
+        f"camera: {', '.join(f'{key} {_short(value)}' for key, value in camera.items()) if camera else 'not known'}",
         f"done after the network: {'; '.join(recording.steps) or 'nothing'}",
     ]
     if recording.is_clip:

@@ -9,12 +9,14 @@ import numpy as np
 from liftwild.joint_mapping import track_in_skeleton
 from liftwild.kinematics.mixamo import solve_mixamo
 from liftwild.kinematics.rig import Rig, solve
+from liftwild.kinematics.rigify import solve_rigify
 from liftwild.kinematics.upright import upright
 from liftwild.pose import PoseTrack
 from liftwild.rotation import quaternion_slerp
 from liftwild.skeleton import MPII_16
 
-RIGS = ("plain", "mixamo")
+NAMED = {"mixamo": solve_mixamo, "rigify": solve_rigify}
+RIGS = ("plain", *NAMED)
 DEFAULT_FRAME_TIME_S = 1 / 30  # of a single frame
 MAX_UNEVENNESS = 0.1  # frames; a clip whose frames are nearer than this to a constant rate has one
 
@@ -45,18 +47,19 @@ class Animation:
 def animate(track: PoseTrack, times_s: np.ndarray, rig: str = "plain") -> Animation:
     """The animation of a track of at least one frame; ``times_s`` (F,): when each frame of the clip is shown, s.
 
-    ``rig``: "plain" has the track's joints where they are, "mixamo" the names and the constant places of Mixamo's.
+    ``rig``: "plain" has the track's joints where they are; "mixamo" and "rigify" have the names of Mixamo's characters
+    and of Rigify's metarig, at constant places.
 
     Where the person was not seen in between, rotations and place are interpolated; a hidden joint is held before the
     first and after the last pose that has it. A joint set without a pelvis, which must be the root, is animated as
     MPII-16.
     """
-    if rig == "mixamo" or "pelvis" not in track.skeleton.names:
+    if rig in NAMED or "pelvis" not in track.skeleton.names:
         track = track_in_skeleton(track, MPII_16)
     pelvis, joints = upright(track)
     times_s = np.asarray(times_s, dtype=np.float64)
     frame_time_s, at, to, is_resampled = clock(times_s, track.frames)
-    solved = solve_mixamo(joints, at) if rig == "mixamo" else solve(joints, track.skeleton, at)
+    solved = NAMED[rig](joints, at) if rig in NAMED else solve(joints, track.skeleton, at)
     mean, largest = _errors_mm(solved, joints)
     known = np.isfinite(pelvis).all(axis=1)
     moving = Rig(solved.nodes, quaternion_slerp(solved.rotations, at, to), in_between(solved.places, at, to))

@@ -16,6 +16,7 @@ LOW_MM = 120.0  # so much above the lowest place of both feet ...
 NEAR_S = 0.6  # ... within so long before and after, a foot may stand
 MIN_CONTACT_S, MAX_LIFT_S = 0.1, 0.06  # shorter contacts are none, shorter lifts are jitter
 MIN_SURE = 0.2  # confidence of an ankle, as a median over the contact
+MAX_CAMERA_MM = 50.0  # at a foot's distance: if the camera turns farther, it is not known where the foot stands
 
 
 class Contact(NamedTuple):
@@ -61,6 +62,26 @@ def with_contacts(track: PoseTrack, times_s: np.ndarray, down: np.ndarray) -> Po
             if times[contact.last] - times[contact.first] < MIN_CONTACT_S or np.median(sure[own, side]) < MIN_SURE:
                 stands[own, side] = False
     return replace(track, contacts=stands)
+
+
+def without_moving_camera(track: PoseTrack, turned_rad: np.ndarray) -> tuple[PoseTrack, int]:
+    """``track`` without contacts during which the camera turns, and how many these are.
+
+    ``turned_rad`` (F, 2): how far the background has gone in each frame of the clip, right and down, as angles. A place
+    before the camera is then none in the room. ``MAX_CAMERA_MM`` is of 90 % of the frames, as in ``Sliding``.
+    """
+    if track.contacts is None:
+        return track, 0
+    stands, ankles, turned = track.contacts.copy(), ankle_places(track), turned_rad[track.frames]
+    moving = 0
+    for contact in all_contacts(track):
+        own = slice(contact.first, contact.last + 1)
+        low, high = np.quantile(turned[own], [0.05, 0.95], axis=0)
+        away = float(np.nanmedian(np.linalg.norm(ankles[own, contact.side], axis=1)))
+        if np.linalg.norm(high - low) * away > MAX_CAMERA_MM:
+            stands[own, contact.side] = False
+            moving += 1
+    return replace(track, contacts=stands), moving
 
 
 def ankle_places(track: PoseTrack) -> np.ndarray:

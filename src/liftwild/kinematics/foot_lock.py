@@ -10,12 +10,15 @@ from liftwild.kinematics.contacts import SIDES, Contact, all_contacts, ankle_pla
 from liftwild.pose import PoseTrack
 from liftwild.tracking.filters import butterworth, spans
 
-RAMP_S = 0.12  # before and after a contact, over which the foot goes to its place and leaves it
+RAMP_S = 0.2  # before and after a contact, over which the foot goes to its place and leaves it
 BODY_HZ = 1.5  # of what the body's place takes over of the feet's; the rest is for hips and knees
 MAX_PULL_MM = (
     150.0  # a foot that is so far from its place across the line of sight (median of a contact) does not stand
 )
 STRAIGHTEST = 0.999  # of thigh and shank: how far a leg is stretched at most
+GIVES_WAY = (
+    0.95  # of them: from there on, or from where it is, a leg is stretched ever less, so that no knee snaps straight
+)
 
 
 def hold_feet(track: PoseTrack, times_s: np.ndarray) -> PoseTrack:
@@ -30,37 +33,38 @@ def hold_feet(track: PoseTrack, times_s: np.ndarray) -> PoseTrack:
         return track
     times = np.asarray(times_s, dtype=np.float64)[track.frames]
     contacts = [each for each in all_contacts(track) if _across(ankle_places(track), each) <= MAX_PULL_MM]
-    track = replace(track, root_mm=_with_feet(track, contacts, times))
+    root = _with_feet(track, contacts, times)
+    track = replace(track, root_mm=root)
     ankles, kept = ankle_places(track), np.zeros((len(track), 2), dtype=bool)
     joints = np.array(track.joints_3d, dtype=np.float64)
-    target, hold = ankles.copy(), np.zeros((len(track), 2))
-    for contact in contacts:
-        own = slice(contact.first, contact.last + 1)
-        anchor = _anchor(ankles, contact)
-        kept[own, contact.side] = True
-        weight = _ramp(times, contact)
-        more = weight > hold[:, contact.side]
-        target[more, contact.side] = anchor
-        hold[more, contact.side] = weight[more]
     for side, name in enumerate(SIDES):
-        wanted = ankles[:, side] + hold[:, side, None] * (target[:, side] - ankles[:, side]) - track.root_mm
+        own = [contact for contact in contacts if contact.side == side]
+        pull, hold = np.zeros((len(track), 3)), np.zeros(len(track))
+        for contact, weight in zip(own, _ramps(times, own), strict=True):
+            kept[contact.first : contact.last + 1, side] = True
+            pull += weight[:, None] * (_anchor(ankles, contact) - ankles[:, side])
+            hold += weight
+        wanted = ankles[:, side] + pull - root
         leg = [track.skeleton.index(f"{name}_{part}") for part in ("hip", "knee", "ankle")]
-        moved = hold[:, side] > 0
+        moved = hold > 0
         hip, knee, ankle = (joints[moved, each] for each in leg)
         joints[moved, leg[1]], joints[moved, leg[2]] = bend_leg(hip, knee, ankle, wanted[moved])
     return replace(track, joints_3d=joints, contacts=kept)
 
 
 def bend_leg(hip: np.ndarray, knee: np.ndarray, ankle: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Knee and ankle (T, 3) of a leg from ``hip`` whose ankle is at ``target``, or as near as its length allows.
+    """Knee and ankle (T, 3) of a leg from ``hip`` whose ankle is at ``target``, or as near as it can be stretched.
 
-    Thigh and shank keep their lengths; the knee stays on the side of the line from hip to ankle that it is on. NaN in,
-    the same out.
+    Thigh and shank keep their lengths; the knee stays on the side of the line from hip to ankle that it is on. A leg
+    that is bent is not stretched beyond ``STRAIGHTEST``, and comes near it slowly: the last mm turn a knee by many
+    degrees. NaN in, the same out.
     """
     thigh, shank = (np.linalg.norm(end - start, axis=1) for start, end in ((hip, knee), (knee, ankle)))
     way = target - hip
     length = np.linalg.norm(way, axis=1)
-    reach = np.clip(length, np.abs(thigh - shank) + 1e-6, STRAIGHTEST * (thigh + shank))
+    reach = np.maximum(
+        _stretched(length, np.linalg.norm(ankle - hip, axis=1), thigh + shank), np.abs(thigh - shank) + 1e-6
+    )
     along = way / np.maximum(length, 1e-9)[:, None]
     side = knee - hip
     side = side - (side * along).sum(axis=1, keepdims=True) * along
@@ -71,6 +75,14 @@ def bend_leg(hip: np.ndarray, knee: np.ndarray, ankle: np.ndarray, target: np.nd
     new_knee, new_ankle = hip + along * down[:, None] + side * out[:, None], hip + along * reach[:, None]
     known = np.isfinite(new_knee).all(axis=1, keepdims=True) & np.isfinite(new_ankle).all(axis=1, keepdims=True)
     return np.where(known, new_knee, knee), np.where(known, new_ankle, ankle)
+
+
+def _stretched(length: np.ndarray, now: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """How far legs (T,) of the length ``whole`` reach that should reach ``length`` and reach as far as ``now``."""
+    most = STRAIGHTEST * whole
+    start = np.minimum(np.maximum(now, GIVES_WAY * whole), most)
+    room = np.maximum(most - start, 1e-6)
+    return np.asarray(np.where(length > start, start + room * -np.expm1(-np.maximum(length - start, 0) / room), length))
 
 
 def _anchor(ankles: np.ndarray, contact: Contact) -> np.ndarray:
@@ -86,10 +98,18 @@ def _across(ankles: np.ndarray, contact: Contact) -> float:
     return float(np.nanmedian(away)) if np.isfinite(away).any() else float("inf")
 
 
-def _ramp(times: np.ndarray, contact: Contact) -> np.ndarray:
-    """(T,) in [0, 1]: 1 during the contact, falling to 0 within ``RAMP_S`` on both sides."""
-    away = np.maximum(times[contact.first] - times, times - times[contact.last])
-    return np.asarray(np.clip(1 - np.maximum(away, 0) / RAMP_S, 0, 1))
+def _ramps(times: np.ndarray, contacts: list[Contact]) -> list[np.ndarray]:
+    """Of each of one foot's ``contacts``, in order, (T,) in [0, 1]: 1 while it lasts, falling smoothly to 0 within
+    ``RAMP_S`` on both sides, or until the next contact begins: the sum is nowhere above 1."""
+    ramps = []
+    for place, contact in enumerate(contacts):
+        start, end = times[contact.first], times[contact.last]
+        before = start - times[contacts[place - 1].last] if place else RAMP_S
+        after = times[contacts[place + 1].first] - end if place + 1 < len(contacts) else RAMP_S
+        away = np.maximum((start - times) / min(before, RAMP_S), (times - end) / min(after, RAMP_S))
+        share = 1 - np.clip(away, 0, 1)
+        ramps.append(share * share * (3 - 2 * share))
+    return ramps
 
 
 def _with_feet(track: PoseTrack, contacts: list[Contact], times: np.ndarray) -> np.ndarray:
@@ -97,11 +117,11 @@ def _with_feet(track: PoseTrack, contacts: list[Contact], times: np.ndarray) -> 
     ankles, root = ankle_places(track), np.array(track.root_mm, dtype=np.float64)
     shift, total = np.zeros_like(root), np.zeros(len(root))
     for contact in contacts:
-        weight = np.where(_ramp(times, contact) >= 1, 1.0, 0.0)
-        off = _anchor(ankles, contact) - ankles[:, contact.side]
+        own = slice(contact.first, contact.last + 1)
+        off = _anchor(ankles, contact) - ankles[own, contact.side]
         known = np.isfinite(off).all(axis=1)
-        shift[known] += (weight[:, None] * off)[known]
-        total[known] += weight[known]
+        shift[own][known] += off[known]
+        total[own][known] += 1
     standing = total > 0
     if not standing.any():
         return root

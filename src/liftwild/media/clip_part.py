@@ -20,14 +20,7 @@ class ClipPart:
     """
 
     def __init__(self, clip: Clip, start_s: float = 0.0, end_s: float | None = None, slow_motion: float = 1.0) -> None:
-        if not (math.isfinite(start_s) and start_s >= 0):
-            raise LiftwildError(f"a part begins 0 s or more after the clip's beginning, not {start_s:g}")
-        if end_s is not None and not (math.isfinite(end_s) and end_s > start_s):
-            raise LiftwildError(f"a part ends after its start at {start_s:g} s, not at {end_s:g}")
-        if not (math.isfinite(slow_motion) and SLOW_RANGE[0] <= slow_motion <= SLOW_RANGE[1]):
-            raise LiftwildError(
-                f"slow motion is {SLOW_RANGE[0]:g} to {SLOW_RANGE[1]:g} times slower, not {slow_motion:g}"
-            )
+        check_part(start_s, end_s, slow_motion)
         self.clip, self.start_s, self.end_s, self.slow_motion = clip, start_s, end_s, slow_motion
         self.name, self.rereadable = clip.name, clip.rereadable
         self.length: int | None = clip.length if start_s == 0 and end_s is None else None
@@ -72,3 +65,14 @@ def part_of(clip: Clip, start_s: float | None, end_s: float | None, slow_motion:
     if start_s is None and end_s is None and slow_motion is None:
         return clip
     return ClipPart(clip, start_s or 0.0, end_s, 1.0 if slow_motion is None else slow_motion)
+
+
+def check_part(start_s: float | None, end_s: float | None, slow_motion: float | None) -> None:
+    """LiftwildError if no clip can have such a part; None: as in ``part_of``."""
+    start_s = start_s or 0.0
+    if not (math.isfinite(start_s) and start_s >= 0):
+        raise LiftwildError(f"a part begins 0 s or more after the clip's beginning, not {start_s:g}")
+    if end_s is not None and not (math.isfinite(end_s) and end_s > start_s):
+        raise LiftwildError(f"a part ends after its start at {start_s:g} s, not at {end_s:g}")
+    if slow_motion is not None and not (math.isfinite(slow_motion) and SLOW_RANGE[0] <= slow_motion <= SLOW_RANGE[1]):
+        raise LiftwildError(f"slow motion is {SLOW_RANGE[0]:g} to {SLOW_RANGE[1]:g} times slower, not {slow_motion:g}")

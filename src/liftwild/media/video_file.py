@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Collection, Generator, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import NoReturn
 
@@ -38,6 +39,13 @@ ORIENTATIONS = {
 }  # fmt: skip
 
 
+def _guessed_rate(stream: VideoStream) -> Fraction | None:
+    """The rate where the file says none; None where nothing but the unit of its times is known, 1/1000 s in WebM as a
+    browser records it."""
+    rate, unit = stream.guessed_rate, stream.time_base
+    return None if rate is None or unit is None or rate * unit == 1 else rate
+
+
 class VideoFile:
     """The clip of a video file. LiftwildError where it has no video that can be decoded."""
 
@@ -59,7 +67,8 @@ class VideoFile:
         self._missing = 0
         self._to_rgb = VideoReformatter()  # one for all frames: it is slow to make
         with self._open() as (container, stream):
-            fps = float(stream.average_rate or stream.guessed_rate or FPS)
+            self.width, self.height = stream.width, stream.height  # as it says, before a turn
+            fps = float(stream.average_rate or _guessed_rate(stream) or FPS)
             self.fps = fps if FPS_RANGE[0] <= fps <= FPS_RANGE[1] else FPS
             about = round(_duration_s(container, stream) * self.fps)
             self.length: int | None = about or stream.frames or None

@@ -18,7 +18,7 @@ PERSON = np.dtype(
     [
         ("person", "<i4"), ("annotation", "<i8"), ("box", "<f4", 4), ("joints_2d", "<f4", (J, 2)),
         ("joints_3d", "<f4", (J, 3)), ("confidence", "<f4", J), ("depth_sd_mm", "<f4", J), ("colours", "<f4", 6),
-        ("peak", "<f4"), ("score", "<f4"), ("inside", "<f4", J), ("visible", "<f4", J),
+        ("peak", "<f4"), ("score", "<f4"), ("inside", "<f4", J), ("visible", "<f4", J), ("ago", "u1"),
     ]
 )  # fmt: skip
 
@@ -26,13 +26,16 @@ _OPTIONAL = ("depth_sd_mm", "peak", "score", "inside", "visible")  # of a pose; 
 
 
 class LoggedFrame(NamedTuple):
-    """A frame as kept: ``width`` and ``height`` px, 0 where it was broken; ``people``: records of ``PERSON``."""
+    """A frame as kept: ``width`` and ``height`` px, 0 where it was broken; ``people``: records of ``PERSON``, those of
+    earlier frames (``ago``) of whoever was found in this one; ``moved``: how far the background has gone since the
+    frame before, px right and down."""
 
     number: int
     time_s: float
     width: int
     height: int
     people: np.ndarray
+    moved: tuple[float, float] = (0.0, 0.0)
 
 
 class MemoryLog:
@@ -56,9 +59,13 @@ class MemoryLog:
         """The frames that it holds, in order."""
         return iter(self._kept)
 
-    def add(self, number: int, time_s: float, size: tuple[int, int] | None, seen: list[Observation]) -> None:
-        """Append a frame of ``size`` (width, height), None where it was broken, and who was seen in it."""
-        self._kept.append(LoggedFrame(number, time_s, *(size or (0, 0)), records_of(seen)))
+    def add(
+        self, number: int, time_s: float, size: tuple[int, int] | None, seen: list[Observation],
+        moved: tuple[float, float] = (0.0, 0.0),
+    ) -> None:  # fmt: skip
+        """Append a frame of ``size`` (width, height), None where it was broken, who was seen in it, and how far the
+        background has ``moved``."""
+        self._kept.append(LoggedFrame(number, time_s, *(size or (0, 0)), records_of(seen), moved))
 
     def finish(self, missing: int) -> None:
         """Note that the clip has ended, with ``missing`` frames that it promised and did not have."""
@@ -72,7 +79,8 @@ class MemoryLog:
 def records_of(seen: Sequence[Observation]) -> np.ndarray:
     """People as records of ``PERSON``."""
     people = np.zeros(len(seen), PERSON)
-    for record, (pose, colours) in zip(people, seen, strict=True):
+    for record, (pose, colours, ago) in zip(people, seen, strict=True):
+        record["ago"] = ago
         record["person"] = -1 if pose.person_id is None else pose.person_id
         record["annotation"] = _NO_ID if pose.annotation_id is None else pose.annotation_id
         record["box"], record["joints_2d"], record["joints_3d"] = pose.box, pose.joints_2d, pose.joints_3d
@@ -101,6 +109,7 @@ def observations_of(frame: LoggedFrame) -> list[Observation]:
                 visible=_known(record["visible"].copy()),
             ),
             record["colours"].copy(),
+            int(record["ago"]),
         )
         for record in frame.people
     ]
@@ -112,22 +121,26 @@ def _known(values: np.ndarray) -> np.ndarray | None:
 
 
 class LoggedClip(NamedTuple):
-    """All of a log in memory: ``times_s`` (F,) s, ``width`` and ``height`` px, ``broken`` frames, the ``tracks``."""
+    """All of a log in memory: ``times_s`` (F,) s, ``width`` and ``height`` px, ``broken`` frames, the ``tracks``, and
+    where the background is, ``background_px`` (F, 2), from where the first frame has it."""
 
     times_s: np.ndarray
     width: int
     height: int
     broken: int
     tracks: tuple[PoseTrack, ...]
+    background_px: np.ndarray
 
 
 def read_log(log: Iterable[LoggedFrame]) -> LoggedClip:
     """The tracks of a log, by the number of their people. About 750 bytes for each person and frame are held."""
     counts: dict[int, int] = {}
     times: list[float] = []
+    moved: list[tuple[float, float]] = []
     width = height = broken = 0
     for frame in log:
         times.append(frame.time_s)
+        moved.append(frame.moved)
         broken += not frame.width
         width, height = (frame.width, frame.height) if frame.width else (width, height)
         for person in frame.people["person"].tolist():
@@ -139,10 +152,12 @@ def read_log(log: Iterable[LoggedFrame]) -> LoggedClip:
         for record in frame.people:
             person = int(record["person"])
             records[person][filled[person]] = record
-            frames[person][filled[person]] = number
+            frames[person][filled[person]] = number - int(record["ago"])
             filled[person] += 1
-    tracks = tuple(_track(person, frames[person], records[person]) for person in sorted(counts))
-    return LoggedClip(np.array(times, dtype=np.float64), width, height, broken, tracks)
+    order = {person: np.argsort(own) for person, own in frames.items()}
+    tracks = tuple(_track(each, frames[each][order[each]], records[each][order[each]]) for each in sorted(counts))
+    background = np.cumsum(np.array(moved, dtype=np.float64).reshape(-1, 2), axis=0)
+    return LoggedClip(np.array(times, dtype=np.float64), width, height, broken, tracks, background)
 
 
 def _track(person: int, frames: np.ndarray, records: np.ndarray) -> PoseTrack:

@@ -18,7 +18,7 @@ def describe_file(name: str) -> list[str]:
 
     LiftwildError if it cannot be read or is none of these.
     """
-    from liftwild.weights import shipped_names
+    from liftwild.weights_files import shipped_names
 
     path = Path(name)
     if path.suffix == ".arrow":
@@ -33,7 +33,8 @@ def describe_file(name: str) -> list[str]:
 
 
 def _weights_lines(name: str) -> list[str]:
-    from liftwild.weights import FORMAT, VERSION, WeightsCard, find_weights, read_weights_json
+    from liftwild.weights import FORMAT, VERSION, WeightsCard, read_weights_json
+    from liftwild.weights_files import find_weights
 
     path = find_weights(name)
     _, card = read_weights_json(path, FORMAT, VERSION, WeightsCard)

@@ -24,8 +24,8 @@ class PoseOptions:
 
     ``camera``: fx, fy, cx, cy px, or ``fov_deg`` across the photo's longer side, or neither: EXIF, else an assumed one.
     ``height_m`` of everybody, or by person, or None. ``smooth``: clips are mended and
-    filtered over time by ``time_filter``, bones keep their lengths, feet stay where they stand.
-    LiftwildError where one of them makes no sense.
+    filtered over time by ``time_filter``, bones keep their lengths, feet stay where they stand; with ``free_feet``
+    these stay as they are found. LiftwildError where one of them makes no sense.
     """
 
     camera: tuple[float, ...] | None = None
@@ -33,6 +33,7 @@ class PoseOptions:
     height_m: Heights | None = None
     smooth: bool = True
     time_filter: Filter = field(default_factory=Butterworth)
+    free_feet: bool = False
 
     def __post_init__(self) -> None:
         if self.camera is not None and self.fov_deg is not None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
-from liftwild.console import say
+from liftwild.console import progress, say
 from liftwild.errors import LiftwildError, line_of
 from liftwild.inference.estimator import Estimator
 from liftwild.io.formats import write_formats
@@ -66,7 +64,7 @@ def write_photos(
     weights are broken.
     """
     counts = Counts(len(photos))
-    with tqdm(total=len(photos), unit="photo", disable=None, file=sys.stderr) as bar:
+    with progress("", len(photos), "photo", stays=True) as bar:
 
         def fail(error: object) -> None:
             counts.failed += 1
@@ -121,10 +119,25 @@ def write_clip(
     path = guard.out / f"{stem}.spool"
     guard.claim(source or Path(clip.name), stem, wanted, is_clip=True, more=[path])
     with Spool(path, log_settings(estimator, clip, selection)) as spool:
-        done = predict_video(estimator, clip, selection, poses, spool, name)
+        try:
+            done = predict_video(estimator, clip, selection, poses, spool, name)
+        except LiftwildError as error:
+            raise LiftwildError(f"{error}{_kept(spool, clip)}") from None
+        except KeyboardInterrupt:
+            if kept := _kept(spool, clip):
+                say(f"{name}{kept}", err=True)
+            raise
     notes = [done.fault] if done.fault else []
     notes += _write_clip(done.recording, guard.out, stem, wanted, done.pictures if clip.rereadable else None)
     return done, notes
+
+
+def _kept(spool: Spool, clip: Clip) -> str:
+    """How an interrupted run is gone on with, after what stopped it."""
+    if not spool.frames or spool.is_complete:
+        return ""
+    again = "" if clip.rereadable else ", sent the stream again,"
+    return f"; {spool.frames} frames are kept in {spool.path}, the same command{again} goes on from there"
 
 
 def write_photo(result: PhotoResult, out: Path, wanted: OutputOptions) -> int:

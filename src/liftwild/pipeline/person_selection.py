@@ -68,8 +68,8 @@ class PersonSelection:
         check_min_track(self.min_track_s)
 
     @property
-    def may_repeat(self) -> bool:
-        """Whether somebody may be in several boxes of a photo: those of the detector, not those that were given."""
+    def detects(self) -> bool:
+        """Whether the detector says who is there, not boxes that were given: somebody may have several."""
         return self.box is None and self.external is None and self.detector is not None
 
     def in_photo(self, image: np.ndarray, path: Path | None = None) -> SelectedPeople:
@@ -95,9 +95,7 @@ class PersonSelection:
 
     def tracks(self, found: Sequence[PoseTrack], times_s: np.ndarray) -> tuple[PoseTrack, ...]:
         """Of the tracks ``found`` in a clip those that are written; all where somebody said who is there."""
-        if self.detector is None or self.box is not None or self.external is not None:
-            return tuple(found)
-        return worth_keeping(found, times_s, self.min_track_s, self.max_people)
+        return worth_keeping(found, times_s, self.min_track_s, self.max_people) if self.detects else tuple(found)
 
     def tracker(self, estimator: Estimator) -> Tracker:
         """What follows these people through a clip."""

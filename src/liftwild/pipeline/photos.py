@@ -106,13 +106,18 @@ def predict_tasks(
 
     poses: list[Pose] = []
     failed: _ReadPhoto | None = None
+    begun: _ReadPhoto | None = None  # of which more parts come
     # As many parts as the network has people in a batch, so that it need not wait for the next.
     with closing(read_ahead(read(), estimator.batch_size)) as stream:
         for part in stream:
             if isinstance(part, PhotoResult):
                 poses = []
-                yield part
-            elif part.photo is not failed:
+                if begun is None or begun is not failed:  # else it has its result: there is one for each photo
+                    yield part
+                begun = None
+                continue
+            begun = None if part.is_last else part.photo
+            if part.photo is not failed:
                 try:
                     poses += next(estimator.predict_crops([part.people]))
                     if progress is not None and len(part.photo.scores) > estimator.batch_size:
@@ -158,7 +163,7 @@ def _read(estimator: Estimator, task: PhotoTask, path: Path | None, keep: bool) 
 
 def _result(estimator: Estimator, read: _ReadPhoto, poses: list[Pose]) -> PhotoResult:
     poses = [replace(pose, score=score) for pose, score in zip(poses, read.scores, strict=True)]
-    if read.task.selection.may_repeat:
+    if read.task.selection.detects:
         poses = distinct(poses)
     found = Recording.of_photo(
         read.name, *read.size, poses, confidence_is=estimator.confidence_is, computed_by=estimator.runtime_name

@@ -28,7 +28,7 @@ from liftwild.pipeline.video import predict_video
 from liftwild.placement.body_height import Heights
 from liftwild.pose import Recording
 from liftwild.tracking.filters import filter_of
-from liftwild.weights import find_weights
+from liftwild.weights_files import find_weights
 
 
 def predict(
@@ -50,6 +50,7 @@ def predict(
     smooth: bool = True,
     time_filter: str = "butterworth",
     cutoff_hz: float | None = None,
+    free_feet: bool = False,
     min_score: float | None = None,
     weights: str | Path = "base",
     runtime: str = "auto",
@@ -69,14 +70,15 @@ def predict(
     file ``boxes``; ``whole``: one person fills the photo or the first frame.
     ``camera`` (fx, fy, cx, cy px), ``fov`` (degrees across the longer side), ``height_m``: as in ``PoseOptions``.
     ``smooth``: of videos, filtered over time, one skeleton a person, feet that do not slide; ``time_filter``:
-    "butterworth", with ``cutoff_hz`` or chosen by residual analysis, or "one-euro". ``weights``, ``runtime``,
-    ``device``, ``flip_test``: as for ``Estimator``; networks are kept for the next call.
+    "butterworth", with ``cutoff_hz`` or chosen by residual analysis, or "one-euro"; ``free_feet``: feet that stand are
+    not held, but left as they are found. ``weights``, ``runtime``, ``device``, ``flip_test``: as for ``Estimator``;
+    networks are kept for the next call.
 
     It is what ``liftwild predict`` does with the same options. LiftwildError if something cannot be read, in one clear
     line; in an iterator the error is raised when its photo is due.
     """
     options = PoseOptions(
-        None if camera is None else tuple(camera), fov, height_m, smooth, filter_of(time_filter, cutoff_hz)
+        None if camera is None else tuple(camera), fov, height_m, smooth, filter_of(time_filter, cutoff_hz), free_feet
     )
     video = _as_video(source, clip, fps)
     photos = _as_photos(source) if video is None else None

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from liftwild.console import progress
 from liftwild.errors import LiftwildError
 from liftwild.files import check_output
 from liftwild.io.description import frame_ranges, skeleton_name, skeleton_of
 from liftwild.io.formats import FORMATS, read_recording, write_formats
 from liftwild.kinematics.upright import is_placed
+from liftwild.media.clip_part import part_of
 from liftwild.media.photo import read_photo
 from liftwild.media.video import Frame, is_photo_name, open_clip
 from liftwild.pipeline.options import OutputOptions
@@ -69,20 +71,31 @@ def _is_page(path: Path) -> bool:
 
 
 def _pictures(recording: Recording, source: Path) -> Iterator[tuple[int, np.ndarray]]:
-    """Frames with their pictures; LiftwildError if these have another shape than those that were looked at."""
     is_photo = is_photo_name(source) and not os.path.isdir(source)
-    frames: Iterable[Frame] = [Frame(0, 0.0, read_photo(source))] if is_photo else open_clip(source).frames()
-    for frame in frames:
-        index, image = frame.number, frame.image
-        if image is None or index >= len(recording.times_s):
-            continue
-        height, width = image.shape[:2]
-        if abs(width * recording.height - height * recording.width) > SHAPE_TOLERANCE * width * recording.height:
-            raise LiftwildError(
-                f"{source}: its pictures are {width} x {height} px, and the recording is of {recording.width} x "
-                f"{recording.height} px; give the photo or clip {recording.source}"
-            )
-        yield index, image
+    frames: Iterable[Frame]
+    if is_photo:
+        frames = [Frame(0, 0.0, read_photo(source))]
+    else:  # of a part of a clip the same part
+        frames = part_of(open_clip(source), recording.start_s or None, None, None).frames()
+    return pictures_of(recording, frames, str(source))
+
+
+def pictures_of(recording: Recording, frames: Iterable[Frame], name: str) -> Iterator[tuple[int, np.ndarray]]:
+    """Frames of ``recording`` by number, with their pictures; LiftwildError if these, of what is called ``name``, have
+    another shape than those that were looked at."""
+    with progress("pictures", len(recording.times_s), "frame") as bar:
+        for frame in frames:
+            bar.update()
+            index, image = frame.number, frame.image
+            if image is None or index >= len(recording.times_s):
+                continue
+            height, width = image.shape[:2]
+            if abs(width * recording.height - height * recording.width) > SHAPE_TOLERANCE * width * recording.height:
+                raise LiftwildError(
+                    f"{name}: its pictures are {width} x {height} px, and the recording is of {recording.width} x "
+                    f"{recording.height} px; give the photo or clip {recording.source}"
+                )
+            yield index, image
 
 
 def convert_recording(
@@ -114,7 +127,8 @@ def recording_lines(path: Path) -> list[str]:
     if count > 1 and times[-1] > times[0]:
         rate = (count - 1) / float(times[-1] - times[0])
         length = f", {float(times[-1] - times[0]) + 1 / rate:.2f} s at {rate:.4g} frames/s"
-    what = f"a clip of {count} frames{length}" if recording.is_clip else "a photo"
+    part = f", from {recording.start_s:g} s of it on" if recording.start_s else ""
+    what = f"a clip of {count} frames{length}{part}" if recording.is_clip else "a photo"
     skeleton, camera = skeleton_of(recording), recording.camera
     joints = skeleton_name(skeleton) or "of their own"
     lines = [

@@ -24,11 +24,11 @@ from liftwild.pipeline.frame_log import PERSON, LoggedFrame, records_of
 from liftwild.tracking.observation import Observation
 
 FORMAT = "liftwild-spool"
-VERSION = 4  # 2: peak; 3: score; 4: inside, visible
+VERSION = 6  # 2: peak; 3: score; 4: inside, visible; 5: moved; 6: ago
 
 _BLOCK = struct.Struct("<4sII")  # mark, bytes of what follows, its CRC-32
 _FRAME, _END = b"FRAM", b"END."
-_HEAD = struct.Struct("<qdIIH")  # number, time, width, height, people
+_HEAD = struct.Struct("<qdIIHff")  # number, time, width, height, people, moved
 _MISSING = struct.Struct("<q")  # frames, of _END
 _MOST_BLOCK = _HEAD.size + 65535 * PERSON.itemsize
 
@@ -126,20 +126,25 @@ class Spool:
     def _frame(self, content: bytes) -> LoggedFrame:
         if len(content) < _HEAD.size:
             raise self._other_shape()
-        number, time_s, width, height, count = _HEAD.unpack_from(content)
+        number, time_s, width, height, count, *moved = _HEAD.unpack_from(content)
         if len(content) != _HEAD.size + count * PERSON.itemsize:
             raise self._other_shape()
-        return LoggedFrame(number, time_s, width, height, np.frombuffer(content, PERSON, count, offset=_HEAD.size))
+        people = np.frombuffer(content, PERSON, count, offset=_HEAD.size)
+        return LoggedFrame(number, time_s, width, height, people, (moved[0], moved[1]))
 
     def _other_shape(self) -> LiftwildError:
         return LiftwildError(
             f"{self.path} holds frames that this liftwild did not write; delete it to start anew, or use another -o"
         )
 
-    def add(self, number: int, time_s: float, size: tuple[int, int] | None, seen: list[Observation]) -> None:
+    def add(
+        self, number: int, time_s: float, size: tuple[int, int] | None, seen: list[Observation],
+        moved: tuple[float, float] = (0.0, 0.0),
+    ) -> None:  # fmt: skip
         """As ``MemoryLog.add``. LiftwildError if it cannot be written; what came before is kept."""
         width, height = size or (0, 0)
-        self._block(_FRAME, _HEAD.pack(number, time_s, width, height, len(seen)) + records_of(seen).tobytes())
+        head = _HEAD.pack(number, time_s, width, height, len(seen), *moved)
+        self._block(_FRAME, head + records_of(seen).tobytes())
         self.frames += 1
 
     def finish(self, missing: int) -> None:
@@ -204,7 +209,9 @@ def _is_possible(frame: LoggedFrame, number: int, last_s: float) -> bool:
         and frame.time_s > last_s
         and (frame.width > 0) == (frame.height > 0)
         and (frame.width > 0 or not len(people))
+        and all(map(math.isfinite, frame.moved))
         and (numbers >= 0).all()
-        and len(np.unique(numbers)) == len(people)
+        and (people["ago"] <= number).all()
+        and len(np.unique(people[["person", "ago"]])) == len(people)
         and all(np.isfinite(people[name]).all() for name in ("box", "joints_2d", "joints_3d", "confidence"))
     )

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Generator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
-from tqdm import tqdm
 
 from liftwild import __version__
 from liftwild.boxes import Box
-from liftwild.console import printable, say
+from liftwild.console import progress, say
 from liftwild.errors import LiftwildError
 from liftwild.inference.estimator import Estimator
+from liftwild.media.clip_part import ClipPart
 from liftwild.media.video import Clip, Frame, read_ahead
 from liftwild.pipeline.frame_log import MemoryLog, observations_of, read_log
 from liftwild.pipeline.options import PoseOptions
@@ -22,6 +23,10 @@ from liftwild.pipeline.person_selection import PersonSelection, in_picture
 from liftwild.pipeline.postprocess import postprocess_clip
 from liftwild.pipeline.spool import Spool
 from liftwild.pose import Recording
+from liftwild.tracking.background import Background
+from liftwild.tracking.observation import Observation, followed_box
+
+BACK_FRAMES = 10  # before somebody is found, in which they are looked for, too: a detector looks seven times a second
 
 
 @dataclass(frozen=True)
@@ -44,14 +49,28 @@ class VideoResult:
     def pictures(self) -> Generator[tuple[int, np.ndarray], None, None]:
         """The clip's frames once more (index, picture), but for the broken ones; for a clip that is ``rereadable``."""
         size = self.recording.height, self.recording.width
-        bar = tqdm(
-            desc="pictures", total=len(self.recording.times_s), unit="frame", disable=None, file=sys.stderr, leave=False
-        )
+        bar = progress("pictures", len(self.recording.times_s), "frame")
         with bar, closing(read_ahead(self.clip.frames())) as frames:
             for frame in frames:
                 bar.update()
                 if frame.image is not None and frame.image.shape[:2] == size:
                     yield frame.number, frame.image
+
+
+class FrameCounter(Protocol):
+    """What is told of each frame that is done; entered before the first and left after the last."""
+
+    def update(self) -> object:
+        """One more is done."""
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(self, *_: Any) -> object: ...
+
+
+def frame_bar(name: str, total: int | None, begun: int) -> FrameCounter:
+    """The progress bar of a terminal, for a clip of about ``total`` frames of which ``begun`` are done."""
+    return progress(name, total, "frame", begun, stays=True)
 
 
 def predict_video(
@@ -61,15 +80,17 @@ def predict_video(
     options: PoseOptions,
     log: MemoryLog | Spool | None = None,
     name: str = "",
+    progress: Callable[[str, int | None, int], FrameCounter] = frame_bar,
 ) -> VideoResult:
     """Follow the people of ``clip``; then place, smooth and size them.
 
     ``log``: where what is found in the frames is kept as it comes, and gone on from; None: in memory. ``name``: what
-    errors call the clip. LiftwildError if no frame can be read, or nobody is found.
+    errors call the clip. ``progress``: called as ``frame_bar``. LiftwildError if no frame can be read, or nobody is
+    found.
     """
     log = MemoryLog() if log is None else log
     name = name or clip.name
-    fault = "" if log.is_complete else _FirstPass(estimator, clip, selection, log, name).run()
+    fault = "" if log.is_complete else _FirstPass(estimator, clip, selection, log, name).run(progress)
     found = read_log(log)
     frames = len(found.times_s) - found.broken
     if not frames:
@@ -81,8 +102,9 @@ def predict_video(
     recording = Recording(
         clip.name, found.width, found.height, found.times_s, tracks, is_clip=True,
         confidence_is=estimator.confidence_is, computed_by=estimator.runtime_name,
+        start_s=clip.start_s if isinstance(clip, ClipPart) else 0.0,
     )  # fmt: skip
-    smoothed = postprocess_clip(recording, options)
+    smoothed = postprocess_clip(recording, options, found.background_px)
     skipped = found.broken + log.missing
     return VideoResult(smoothed.recording, clip, frames, skipped, fault, tuple(smoothed.report()))
 
@@ -106,37 +128,34 @@ class _FirstPass:
         self, estimator: Estimator, clip: Clip, selection: PersonSelection, log: MemoryLog | Spool, name: str
     ) -> None:
         self.clip, self.selection, self.log, self.name = clip, selection, log, name
-        self.tracker = selection.tracker(estimator)
+        self.tracker, self.background = selection.tracker(estimator), Background()
         self.size: tuple[int, int] | None = None
+        self.late: deque[tuple[int, float, np.ndarray, list[Observation]]] = deque(
+            maxlen=BACK_FRAMES if selection.detects else 0
+        )
         self.fault, self.warned = "", False
 
-    def run(self) -> str:
+    def run(self, progress: Callable[[str, int | None, int], FrameCounter]) -> str:
         """Go through the frames that the log does not hold; what was wrong with the first broken one."""
+        begun = self.log.frames
+        again = max(0, begun - max(self.late.maxlen or 0, 1))  # from here on frames are read, though not looked at
+        known: dict[int, list[Observation]] = {}
         for kept in self.log:
             if kept.width:
                 self.size = kept.width, kept.height
-                self.tracker.observe(kept.time_s, observations_of(kept))
-        begun = self.log.frames
-        bar = tqdm(
-            desc=printable(self.clip.name),
-            total=self.clip.length,
-            initial=begun,
-            unit="frame",
-            disable=None,
-            file=sys.stderr,
-        )
-        try:
-            with bar, closing(read_ahead(self.clip.frames(begun))) as frames:
-                for frame in frames:
-                    self._add(frame)
-                    bar.update()
-            self.log.finish(self.clip.missing())
-        except LiftwildError as error:
-            raise LiftwildError(f"{error}{self._kept()}") from None
-        except KeyboardInterrupt:
-            if kept_note := self._kept():
-                say(f"{self.name}{kept_note}", err=True)
-            raise
+                found = [each for each in observations_of(kept) if not each.ago]
+                self.tracker.observe(kept.time_s, found)
+                if kept.number >= again:
+                    known[kept.number] = found
+        bar = progress(self.clip.name, self.clip.length, begun)
+        with bar, closing(read_ahead(self.clip.frames(again))) as frames:
+            for frame in frames:
+                if frame.number < begun:
+                    self._remember(frame, frame.image if frame.number in known else None, known.get(frame.number, []))
+                    continue
+                self._add(frame)
+                bar.update()
+        self.log.finish(self.clip.missing())
         return self.fault
 
     def _add(self, frame: Frame) -> None:
@@ -147,13 +166,35 @@ class _FirstPass:
         if image is None or size != self.size:
             fault = frame.fault or f"frame {frame.number} of {self.name} has another size than the first"
             self.fault = self.fault or fault
+            self._remember(frame, None, [])
             self.log.add(frame.number, frame.time_s, None, [])
             return
+        begun = self.tracker.begun
         found = self.tracker.step(image, frame.time_s, self._external(frame.number, image), self.name)
         if self.selection.external is not None:
             scores = [self.selection.external.score_of(each.pose.annotation_id) for each in found]
             found = [each.scored(score) for each, score in zip(found, scores, strict=True)]
-        self.log.add(frame.number, frame.time_s, size, found)
+        earlier = [
+            past for each in found if each.pose.person_id is not None and each.pose.person_id >= begun
+            for past in self._earlier(each, frame)
+        ]  # fmt: skip
+        moved = self._remember(frame, image, found)
+        self.log.add(frame.number, frame.time_s, size, [*found, *earlier], moved)
+
+    def _remember(self, frame: Frame, image: np.ndarray | None, found: list[Observation]) -> tuple[float, float]:
+        """Keep a frame for newcomers of the next ones; how far its background has moved, px."""
+        if image is None:
+            self.background.forget()
+            return 0.0, 0.0
+        self.late.append((frame.number, frame.time_s, image, found))
+        return self.background.step(image, [followed_box(each.pose) for each in found])
+
+    def _earlier(self, newcomer: Observation, frame: Frame) -> Iterator[Observation]:
+        """A newcomer of ``frame`` in the frames before it."""
+        late = list(self.late)[::-1]
+        past = self.tracker.earlier(newcomer, frame.time_s, [(image, time_s, seen) for _, time_s, image, seen in late])
+        for each, (number, *_) in zip(past, late, strict=False):
+            yield each._replace(ago=frame.number - number)
 
     def _external(self, index: int, image: np.ndarray) -> list[tuple[int | None, Box]] | None:
         """The boxes that labels have for a frame; None where they have none."""
@@ -165,9 +206,3 @@ class _FirstPass:
             say(f"warning: {faults[0]}, as are others like it", err=True)
             self.warned = True
         return [(key, box) for key, box in kept] or None
-
-    def _kept(self) -> str:
-        if not self.log.frames or self.log.path is None:
-            return ""
-        again = "" if self.clip.rereadable else ", sent the stream again,"
-        return f"; {self.log.frames} frames are kept in {self.log.path}, the same command{again} goes on from there"

@@ -21,7 +21,8 @@ SURE = np.tan(np.radians(4.0))  # a slope that is less certain than this (one de
 # Nor is one in a direction in which stands spread less than this (one deviation): feet side by side span little more
 # than the errors of their depths, which make any floor look level.
 MIN_SPREAD_MM = 200.0
-MAX_BELOW, BELOW_MM = 0.02, 150.0  # part of all joints that may lie so deep under a floor
+MAX_BELOW, BELOW_MM = 0.02, 150.0  # part of all joints that may lie so deep under a floor ...
+BELOW_SHARE = 0.1  # ... or so deep of the camera's height: as people's sizes are not known, nor are their floors
 STEEPEST_DEG = 60.0  # between the floor's vertical and how bodies balance on it
 ROUNDS = 20
 
@@ -98,13 +99,17 @@ def level(recording: Recording) -> Levelled:
         replace(track, joints_3d=track.joints_3d @ turn.T, root_mm=_roots(track) @ turn.T - shift)
         for track in recording.tracks
     )
-    where = f"floor {height / 1000:.2f} m below the camera"
-    if height <= 0:
-        where = (
-            f"the floor comes out {-height / 1000:.2f} m above the camera: its lens, or the people's size, is another"
-        )
+    where = floor_fault(height) or f"floor {height / 1000:.2f} m below the camera"
     steps = (*recording.steps, f"{found}; {where}")
     return Levelled.of(replace(recording, tracks=tracks, steps=steps), turn, height)
+
+
+def floor_fault(camera_height_mm: float) -> str:
+    """What is wrong with a floor so far below the camera, in words, or ""."""
+    if camera_height_mm > 0:
+        return ""
+    off = -camera_height_mm / 1000
+    return f"the floor comes out {off:.2f} m above the camera: its lens, or the people's size, is another"
 
 
 def _roots(track: PoseTrack) -> np.ndarray:
@@ -217,7 +222,7 @@ def _down(feet: _Feet, joints: np.ndarray, body: np.ndarray | None) -> tuple[np.
         if body is not None and down @ body < np.cos(np.radians(STEEPEST_DEG)):
             continue
         floor = np.median((feet.points @ down)[_low(feet, down)])
-        if np.mean(joints @ down > floor + BELOW_MM) > MAX_BELOW:
+        if np.mean(joints @ down > floor + max(BELOW_MM, BELOW_SHARE * floor)) > MAX_BELOW:
             continue
         if known > sides or (known == sides and support > score * 1.02):  # a tie goes to the camera's axes
             best, sides, score = down, known, support

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from liftwild.camera import Camera
 from liftwild.placement.root_translation import MIN_WEIGHT, place
 from liftwild.pose import PoseTrack
-from liftwild.tracking.filters import butterworth, spans
+from liftwild.tracking.filters import OneEuro, OneEuroState, butterworth, spans
 
 DEPTH_HZ = 0.5  # of movements toward the camera and away that are believed ...
 ROBUST_S = 0.5  # ... after a median over so long
@@ -43,3 +44,22 @@ def steady_root(track: PoseTrack, times_s: np.ndarray, camera: Camera) -> PoseTr
     with np.errstate(invalid="ignore"):
         placed = root * (depth / root[:, 2])[:, None]
     return replace(track, root_mm=np.where(np.isfinite(placed), placed, track.root_mm))
+
+
+class SteadyDepth:
+    """One person's depth before a camera made steady while it comes: the median over the last ``ROBUST_S``, then slower
+    than ``DEPTH_HZ``."""
+
+    def __init__(self) -> None:
+        self._last: deque[tuple[float, float]] = deque()
+        self._slow = OneEuroState(OneEuro(DEPTH_HZ, 0.0))
+
+    def step(self, depth_mm: float, time_s: float) -> float:
+        """The steady depth at ``time_s``, which rises, mm; NaN where ``depth_mm`` is."""
+        if not depth_mm > 0:
+            return float("nan")
+        self._last.append((time_s, float(np.log(depth_mm))))
+        while time_s - self._last[0][0] > ROBUST_S:
+            self._last.popleft()
+        usual = np.median([each for _, each in self._last])
+        return float(np.exp(self._slow.step(np.array([usual]), time_s)[0]))

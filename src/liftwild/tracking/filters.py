@@ -102,30 +102,53 @@ def both_ways(
 def one_euro(values: np.ndarray, times_s: np.ndarray, settings: OneEuro, trust: np.ndarray | None = None) -> np.ndarray:
     """``values`` (T, ..., D) in mm, taken at rising ``times_s`` (T,), through the One-Euro filter: the same shape.
 
-    The cutoff follows the speed of the point as a whole, so that the result turns with the axes. Each step knows its
-    own length, so the frame rate may vary. ``trust`` (T, ...) in (0, 1] shortens the way to a value that far; None
-    is 1, the filter as published. A point that is NaN stays so; the next one goes on from the last before it.
+    Each step is one of ``OneEuroState``; ``trust`` (T, ...) as there. A point that is NaN stays so; the next one goes
+    on from the last before it.
     """
     out = np.array(values, dtype=np.float64)
-    if len(out) < 2:
-        return out
-    part = np.ones((*out.shape[:-1], 1)) if trust is None else np.asarray(trust, np.float64)[..., None]
-    state, speed = out[0].copy(), np.zeros_like(out[0])
-    last = np.where(np.isnan(state).any(-1, keepdims=True), np.nan, times_s[0])  # when each point was last seen
-    for i in range(1, len(out)):
-        value = out[i]
-        new = np.isnan(state).any(-1, keepdims=True)
-        seen = ~np.isnan(value).any(-1, keepdims=True)
-        step = np.maximum(times_s[i] - np.where(np.isnan(last), times_s[i], last), 1e-6)
-        measured = np.where(seen & ~new, value - state, 0.0) / step
-        smoothed = _follow(speed, measured, _share(settings.speed_cutoff_hz, step) * part[i])
-        cutoff = settings.min_cutoff_hz + settings.beta_hz_per_mm_s * np.linalg.norm(smoothed, axis=-1, keepdims=True)
-        moved = _follow(state, value, _share(cutoff, step) * part[i])
-        speed = np.where(seen & ~new, smoothed, speed)
-        state = np.where(seen, np.where(new, value, moved), state)
-        last = np.where(seen, times_s[i], last)
-        out[i] = np.where(seen, state, np.nan)
+    state = OneEuroState(settings)
+    for i in range(len(out)):
+        out[i] = state.step(out[i], float(times_s[i]), None if trust is None else np.asarray(trust[i], np.float64))
     return out
+
+
+class OneEuroState:
+    """The One-Euro filter, value by value.
+
+    The cutoff follows the speed of a point as a whole, so that the result turns with the axes. Each step knows its
+    own length, so the frame rate may vary.
+    """
+
+    def __init__(self, settings: OneEuro) -> None:
+        self.settings = settings
+        self._state: np.ndarray | None = None
+        self._speed = self._last_s = np.empty(0)  # ``_last_s``: when each point was last seen
+
+    def step(
+        self, value: np.ndarray, time_s: float, trust: np.ndarray | None = None, unit_mm: float = 1.0
+    ) -> np.ndarray:
+        """The points ``value`` (..., D) of ``time_s`` filtered by those before; NaN where they are.
+
+        ``trust`` (...) in (0, 1] shortens the way to a value that far; None is 1, the filter as published. ``unit_mm``:
+        how many mm the unit of ``value`` is.
+        """
+        value = np.array(value, dtype=np.float64)
+        if self._state is None:
+            self._state, self._speed = value, np.zeros_like(value)
+            self._last_s = np.where(np.isnan(value).any(-1, keepdims=True), np.nan, time_s)
+            return value.copy()
+        part = 1.0 if trust is None else trust[..., None]
+        new = np.isnan(self._state).any(-1, keepdims=True)
+        seen = ~np.isnan(value).any(-1, keepdims=True)
+        step = np.maximum(time_s - np.where(np.isnan(self._last_s), time_s, self._last_s), 1e-6)
+        measured = np.where(seen & ~new, value - self._state, 0.0) / step
+        smoothed = _follow(self._speed, measured, _share(self.settings.speed_cutoff_hz, step) * part)
+        rise = self.settings.beta_hz_per_mm_s * unit_mm * np.linalg.norm(smoothed, axis=-1, keepdims=True)
+        moved = _follow(self._state, value, _share(self.settings.min_cutoff_hz + rise, step) * part)
+        self._speed = np.where(seen & ~new, smoothed, self._speed)
+        self._state = np.where(seen, np.where(new, value, moved), self._state)
+        self._last_s = np.where(seen, time_s, self._last_s)
+        return np.where(seen, self._state, np.nan)
 
 
 def _share(cutoff_hz: np.ndarray | float, step_s: np.ndarray) -> np.ndarray:

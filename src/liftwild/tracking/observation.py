@@ -27,10 +27,14 @@ _LIGHT = 0.5  # of a difference in lightness counts: light changes from place to
 
 
 class Observation(NamedTuple):
-    """Somebody in a frame: ``pose``, and the ``colours`` (6,) float32 of trunk and thighs (CIELAB; NaN if unknown)."""
+    """Somebody in a frame: ``pose``, and the ``colours`` (6,) float32 of trunk and thighs (CIELAB; NaN if unknown).
+
+    ``ago``: frames before the one in which the person was found, from which they were followed back.
+    """
 
     pose: Pose
     colours: np.ndarray
+    ago: int = 0
 
     def scored(self, score: float | None) -> Observation:
         """The same, with the detector's score."""
@@ -113,22 +117,27 @@ def presence(pose: Pose) -> float:
     return float(pose.confidence.mean()) if pose.peak is None else pose.peak
 
 
-def colours_of(image: np.ndarray, pose: Pose) -> np.ndarray:
-    """Median colours of trunk and thighs in ``image`` (H, W, 3) uint8 RGB: L, a, b of each (6,); NaN out of sight."""
+def colours_of(image: np.ndarray, pose: Pose, hidden: np.ndarray | None = None) -> np.ndarray:
+    """Median colours of trunk and thighs in ``image`` (H, W, 3) uint8 RGB: L, a, b of each (6,); NaN out of sight.
+
+    ``hidden`` (H, W) bool: where somebody else is.
+    """
     along = (np.arange(_GRID) + 0.5) / _GRID
     joints = pose.joints_2d
     right, left, right_hip, left_hip = (joints[joint] for joint in _TRUNK)
     u, v = (axis.reshape(-1, 1) for axis in np.meshgrid(0.15 + 0.7 * along, 0.1 + 0.8 * along))
     trunk = (1 - v) * ((1 - u) * right + u * left) + v * ((1 - u) * right_hip + u * left_hip)
     thighs = np.concatenate([joints[hip] + along[:, None] * (joints[knee] - joints[hip]) for hip, knee in _THIGHS])
-    return np.concatenate([_median_colour(image, trunk), _median_colour(image, thighs)]).astype(np.float32)
+    return np.concatenate([_median_colour(image, part, hidden) for part in (trunk, thighs)]).astype(np.float32)
 
 
-def _median_colour(image: np.ndarray, points: np.ndarray) -> np.ndarray:
+def _median_colour(image: np.ndarray, points: np.ndarray, hidden: np.ndarray | None) -> np.ndarray:
     inside = (points >= 0).all(axis=1) & (points[:, 0] < image.shape[1]) & (points[:, 1] < image.shape[0])
-    if inside.sum() < len(points) / 2:
-        return np.full(3, np.nan)
     x, y = points[inside].astype(int).T
+    if hidden is not None:
+        x, y = (axis[~hidden[y, x]] for axis in (x, y))
+    if len(x) < len(points) / 2:
+        return np.full(3, np.nan)
     lab = cv2.cvtColor((image[y, x][None] / 255).astype(np.float32), cv2.COLOR_RGB2LAB)
     return np.asarray(np.median(lab[0], axis=0))
 

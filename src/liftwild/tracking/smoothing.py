@@ -48,10 +48,10 @@ def smooth_track(track: PoseTrack, times_s: np.ndarray, settings: Filter | None 
     """
     settings = settings or Butterworth()
     times = np.asarray(times_s, dtype=np.float64)[track.frames]
-    px_per_mm = _px_per_mm(track)
+    px_per_mm = usual_px_per_mm(track.joints_2d, track.joints_3d, track.skeleton)
     joints_2d, joints_3d = np.array(track.joints_2d, np.float64), np.array(track.joints_3d, np.float64)
     roots = None if track.root_mm is None else np.array(track.root_mm, np.float64)
-    trust = _trust(track.confidence)
+    trust = trust_in(track.confidence)
     for span in spans(times):
         joints_3d[span] = settings(joints_3d[span], times[span], trust[span])
         if px_per_mm > 0:
@@ -61,17 +61,17 @@ def smooth_track(track: PoseTrack, times_s: np.ndarray, settings: Filter | None 
     return replace(track, joints_2d=joints_2d, joints_3d=joints_3d, root_mm=roots)
 
 
-def _trust(confidence: np.ndarray) -> np.ndarray:
-    """How far (T, J) each measurement moves the filter: its confidence over the joint's median, at most 1."""
+def trust_in(confidence: np.ndarray) -> np.ndarray:
+    """How far (T, J) each measurement moves the filter: ``confidence`` (T, J) over the joint's median, at most 1."""
     usual = np.maximum(np.median(confidence, axis=0), 1e-6)
     return np.clip(confidence / usual, MIN_TRUST, 1.0)
 
 
-def _px_per_mm(track: PoseTrack) -> float:
-    """The person's median scale over the track; 0 where it cannot be told."""
-    bones = np.array(track.skeleton.bones)
-    flat_mm = np.linalg.norm(_vectors(track.joints_3d[..., :2], bones), axis=-1).sum(-1)
-    px = np.linalg.norm(_vectors(track.joints_2d, bones), axis=-1).sum(-1)
+def usual_px_per_mm(joints_2d: np.ndarray, joints_3d: np.ndarray, skeleton: Skeleton) -> float:
+    """The median scale of poses (T, J, 2) px and (T, J, 3) mm of one person; 0 where it cannot be told."""
+    bones = np.array(skeleton.bones)
+    flat_mm = np.linalg.norm(_vectors(joints_3d[..., :2], bones), axis=-1).sum(-1)
+    px = np.linalg.norm(_vectors(joints_2d, bones), axis=-1).sum(-1)
     known = np.isfinite(flat_mm) & np.isfinite(px) & (flat_mm > 1)
     return float(np.median(px[known] / flat_mm[known])) if known.any() else 0.0
 

@@ -6,7 +6,7 @@ docs/video.md says what the numbers below were measured on.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -27,6 +27,7 @@ from liftwild.tracking.observation import (
     presence,
     wider,
 )
+from liftwild.tracking.occlusion import painted_out
 from liftwild.tracking.person import DOUBT_SHARE, Person
 
 SAME_POSE = 0.12  # two poses nearer than this (mean joint distance in box sides) are one person's
@@ -34,6 +35,7 @@ UNLIKE_COLOUR = 10.0  # clothes nearer than this in CIELAB to a person's own may
 OTHERS_COLOUR = 5.0  # so much nearer in CIELAB to somebody else's clothes, the body of who is followed is that one's
 SEEN_OVERLAP = 0.3  # IoU with the box of somebody who is followed: the detector means that one
 CLEAR_OVERLAP = 0.05  # IoU with everybody else's boxes up to which a pose is surely nobody else's
+UNCOVERED_SHARE = 0.8  # a pose with others painted out may be less sure than one with them, down to this share
 LOOSE = 2.0  # boxes are those of an earlier frame: more is left to be seen about them than about exact ones
 KEEP_S = 3.0  # who is lost for longer is forgotten; found later, it is somebody new ...
 KEEP_FRAMES = 3  # ... but not before this many frames without them, where a frame is seconds after the last
@@ -113,6 +115,25 @@ class Tracker:
             person.crowded = best_iou(boxes[number], others) > CLEAR_OVERLAP
         self.last_s = time_s
 
+    def earlier(
+        self, seen: Observation, time_s: float, frames: Iterable[tuple[np.ndarray, float, Sequence[Observation]]]
+    ) -> Iterator[Observation]:
+        """Who was ``seen`` at ``time_s`` for the first time, in the ``frames`` before, until lost or hidden.
+
+        ``frames``: (image, time s, people seen), the last one first; an observation for each, from there on.
+        """
+        person = Person.begin(seen, -time_s)  # time runs backward
+        for image, then_s, others in frames:
+            box = in_sight(person.box(-then_s), image)
+            if box is None:
+                return
+            (look,) = self._look(image, [box], "")
+            meets = best_iou(followed_box(look.pose), [followed_box(other.pose) for other in others])
+            if meets >= SEEN_OVERLAP or not person.is_still(look, -then_s, detected=False):
+                return
+            person.go_on(look, -then_s)
+            yield Observation(replace(look.pose, person_id=seen.pose.person_id), look.colours)
+
     def _forget(self, time_s: float) -> None:
         for number, person in list(self.people.items()):
             if time_s - person.time_s > KEEP_S and person.missed >= KEEP_FRAMES:
@@ -125,6 +146,24 @@ class Tracker:
             people += self.estimator.crop_people(image, None if box is None else [box], name=name or None, loose=LOOSE)
         found = [as_kept(pose) for pose in next(self.estimator.predict_crops([people]))]
         return [Observation(pose, colours_of(image, pose)) for pose in found]
+
+    def _uncovered(
+        self, image: np.ndarray, box: Box, person: Person, seen: Observation, others: Iterable[Observation],
+        time_s: float, name: str,
+    ) -> Observation:  # fmt: skip
+        """``seen`` in ``box``, or who is there with the surer of ``others`` painted out: who fits better."""
+        before = [
+            other.pose for other in others
+            if presence(other.pose) > presence(seen.pose) and best_iou(followed_box(other.pose), [box]) > CLEAR_OVERLAP
+        ]  # fmt: skip
+        if not before or person.lost:
+            return seen
+        picture, hidden = painted_out(image, before)
+        (again,) = self._look(picture, [box], name)
+        again = Observation(again.pose, colours_of(image, again.pose, hidden))
+        if presence(again.pose) < max(UNCOVERED_SHARE * presence(seen.pose), DOUBT_SHARE * person.usual):
+            return seen
+        return min(seen, again, key=lambda each: person.misfit(each, time_s))
 
     def _external(
         self, image: np.ndarray, time_s: float, external: Sequence[tuple[int | None, Box]], name: str
@@ -153,6 +192,9 @@ class Tracker:
             if box is not None:
                 where[number] = box
         looks = dict(zip(where, self._look(image, list(where.values()), name), strict=True))
+        looks = {
+            n: self._uncovered(image, where[n], self.people[n], looks[n], looks.values(), time_s, name) for n in looks
+        }
         seen = {
             n: look for n, look in looks.items()
             if self.people[n].is_still(look, time_s, n in owned) and not self._is_anothers(n, look)

@@ -12,6 +12,7 @@ from liftwild.viz.plots import COLOURS, FAINT, chart
 # As in all pictures of poses: blue is the person's left, orange the right.
 LEFT_COLOUR, RIGHT_COLOUR, MIDDLE_COLOUR = COLOURS[0], COLOURS[5], COLOURS[6]
 MIN_SPAN_DEG = 30.0  # of a panel: what hardly moves looks so
+FEET = 0.1  # of a panel's height, for the bars of the feet
 COLUMNS, WIDTH_IN, ROW_IN = 3, 13.0, 2.0
 
 
@@ -32,16 +33,21 @@ def write_angle_chart(path: Path, angles: JointAngles, contacts: np.ndarray | No
             panel.axhline(0, color=FAINT, linewidth=0.6, zorder=0)
             low, high = panel.get_ylim()
             widen = max(MIN_SPAN_DEG - (high - low), 0) / 2
-            panel.set_ylim(low - widen, high + widen)
+            low, high = low - widen, high + widen
             if contacts is not None:
+                low -= FEET / (1 - FEET) * (high - low)  # room below the curves
                 _shade(panel, angles.times_s, contacts)
-        for panel in panels[len(SIDED_KINDS) + len(KINDS) :]:
+            panel.set_ylim(low, high)
+        used = len(SIDED_KINDS) + len(KINDS)
+        for panel in panels[used:]:
             panel.set_axis_off()
-        for panel in panels[-COLUMNS:]:
+        for panel in panels[used - COLUMNS : used]:  # the last of each column
             panel.set_xlabel("s")
+            panel.tick_params(labelbottom=True)
         handles, names = panels[0].get_legend_handles_labels()
+        feet = "" if contacts is None else "; bars: feet on the floor"
         panels[0].figure.legend(handles, names, loc="outside upper right", ncols=2)
-        panels[0].figure.suptitle(f"person {angles.person_id}", x=0.01, ha="left", fontsize=11)
+        panels[0].figure.suptitle(f"person {angles.person_id}{feet}", x=0.01, ha="left", fontsize=11)
 
 
 def _draw(panel: object, angles: JointAngles, name: str, colour: str, label: str | None) -> None:
@@ -57,9 +63,9 @@ def _draw(panel: object, angles: JointAngles, name: str, colour: str, label: str
 
 
 def _shade(panel: object, times: np.ndarray, contacts: np.ndarray) -> None:
-    """Bars along the lower edge while a foot is on the floor: left above right."""
-    for side, (colour, low) in enumerate(((LEFT_COLOUR, 0.04), (RIGHT_COLOUR, 0.0))):
+    """Bars below the curves while a foot is on the floor: left above right."""
+    for side, (colour, low) in enumerate(((LEFT_COLOUR, FEET / 2), (RIGHT_COLOUR, 0.0))):
         panel.fill_between(  # type: ignore[attr-defined]
-            times, low, low + 0.04, where=contacts[:, side], step="mid", color=colour, alpha=0.5, linewidth=0, zorder=0,
-            transform=panel.get_xaxis_transform(),  # type: ignore[attr-defined]
+            times, low, low + 0.4 * FEET, where=contacts[:, side], step="mid", color=colour, alpha=0.5, linewidth=0,
+            zorder=0, transform=panel.get_xaxis_transform(),  # type: ignore[attr-defined]
         )  # fmt: skip

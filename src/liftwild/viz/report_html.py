@@ -118,7 +118,7 @@ def _range_table(angles: JointAngles) -> str:
         uneven = "" if np.isnan(number) else f"{_signed(number)}{unit}"
         rows.append([_words(name), cell(sides.left), cell(sides.right), uneven])
     ranges = motion_ranges(angles)
-    rows += [[_words(kind.name), cell(ranges[kind.name]), "", ""] for kind in KINDS]
+    rows += [[_words(kind.name), cell(ranges[kind.name]), ""] for kind in KINDS]  # of no side: across both columns
     note = "" if single else (
         "Low to high (range): 1st and 99th percentile of the frames in which the angle is known. Asymmetry: left range "
         "less right range over their mean; none where hardly anything moves."
@@ -147,13 +147,19 @@ def _gait_table(recording: Recording, track: PoseTrack) -> str:
 
 
 def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], note: str) -> str:
-    cells = "".join(
-        f'<tr><th scope="row">{escape(row[0])}</th>' + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:]) + "</tr>"
-        for row in rows
-    )
+    cells = "".join(_row(row[0], row[1:], len(head) - 1) for row in rows)
     names = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
     tail = f'<p class="small">{escape(note)}</p>' if note else ""
     return f"<h3>{escape(title)}</h3><table><thead><tr>{names}</tr></thead><tbody>{cells}</tbody></table>{tail}"
+
+
+def _row(name: str, cells: Sequence[str], columns: int) -> str:
+    """A row of a table; of fewer ``cells`` than ``columns`` the first goes across."""
+    across = columns - len(cells) + 1
+    span = f' colspan="{across}"' if across > 1 else ""
+    first, *others = (escape(cell) for cell in cells)
+    rest = "".join(f"<td>{cell}</td>" for cell in others)
+    return f'<tr><th scope="row">{escape(name)}</th><td{span}>{first}</td>{rest}</tr>'
 
 
 def _warning_list(texts: Sequence[str]) -> str:

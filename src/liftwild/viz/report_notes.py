@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from liftwild.io.description import frame_ranges
-from liftwild.kinematics.angles import ANGLE_NAMES
+from liftwild.kinematics.angles import ANGLE_NAMES, SIDES
 from liftwild.kinematics.cycles import MotionRange
 from liftwild.kinematics.quality import track_quality
 from liftwild.placement.body_height import standing_height_mm
@@ -21,6 +21,7 @@ from liftwild.viz.viewer_html import lasting_people
 # Parts of a person's joints or frames that are worth a warning.
 MANY_UNSURE, MANY_CUT, FEW_KNOWN = 0.1, 0.05, 0.5
 MAX_NAMES = 6
+FAR_FROM_FLOOR_MM = 400.0  # of the lowest ankles: more is no floor below them
 
 
 class Warned(NamedTuple):
@@ -41,6 +42,12 @@ def recording_warnings(recording: Recording, floored: Recording) -> list[Warned]
         found.append(Warned(f"{people} there for under half a second, and rather nobody: not in this report."))
     if not isinstance(floored, Levelled):
         found.append(Warned("Where people stand is not known: up is the camera's, as if it were held level.", True))
+    elif not recording.width:  # of motion capture: the floor is the file's
+        if (lowest := _lowest_mm(floored)) is not None and abs(lowest) > FAR_FROM_FLOOR_MM:
+            where = "above" if lowest > 0 else "below"
+            found.append(
+                Warned(f"The lowest feet are {abs(lowest) / 1000:.2f} m {where} the file's height 0: that is no floor.")
+            )
     elif floored.camera_height_mm <= 0:
         found.append(
             Warned(
@@ -87,6 +94,17 @@ def track_warnings(recording: Recording, track: PoseTrack, ranges: Mapping[str, 
     return found
 
 
+def _lowest_mm(floored: Levelled) -> float | None:
+    """How high, mm, ankles are where they are lowest; None where they are not known."""
+    heights = [
+        -(track.joints_3d[:, [track.skeleton.index(f"{side}_ankle") for side in SIDES], 1] + track.root_mm[:, None, 1])
+        for track in floored.tracks
+        if track.root_mm is not None and track.skeleton == MPII_16
+    ]
+    known = np.concatenate([np.empty(0), *(each[np.isfinite(each)] for each in heights)])
+    return float(np.quantile(known, 0.05)) if len(known) else None
+
+
 def assumptions(recording: Recording, floored: Recording, min_confidence: float) -> dict[str, str]:
     """What the numbers rest on, by subject; arguments as for ``recording_warnings``."""
     camera = recording.camera
@@ -117,7 +135,8 @@ def _heights(recording: Recording) -> str:
         known = known[np.isfinite(known)]
         if len(known):
             heights.append(f"person {track.person_id} {np.median(known) / 1000:.2f} m")
-    origin = said or "assumed, as of an average person: lengths are as exact as that"
+    average = "assumed, as of an average person: lengths are as exact as that"
+    origin = said or ("that of the file" if not recording.width else average)
     return "; ".join([origin, *([_listed(heights, 12)] if heights else [])])
 
 

@@ -38,8 +38,12 @@ THREE = "three.min.js"
 MM, PX, SHARE, SECOND = 0.1, 0.1, 0.001, 0.0001
 
 
+# What linked pages have besides, for the page that they stand in: people are chosen on the picture.
+FRAMED_SCRIPTS, FRAMED_STYLES = ("choose.js",), ("choose.css",)
 # All that a page may be made of, the report's among it: what a server offers to linked pages.
-PAGE_FILES = (THREE, *SCRIPTS, "curves.js", "report.js", "viewer.css", "report.css")
+PAGE_FILES = (
+    THREE, *SCRIPTS, *FRAMED_SCRIPTS, "curves.js", "report.js", "live.js", "viewer.css", "report.css", *FRAMED_STYLES,
+)  # fmt: skip
 
 
 class Article(NamedTuple):
@@ -130,6 +134,7 @@ def _page(article: Article, linked: str) -> tuple[str, dict[str, str]]:
     """The page's template, and its policy, styles and scripts."""
     styles, scripts = ("viewer.css", *article.styles), (THREE, *SCRIPTS, *article.scripts)
     if linked:
+        styles, scripts = (*styles, *FRAMED_STYLES), (*scripts, *FRAMED_SCRIPTS)
         parts = {
             "policy": "script-src 'self'; style-src 'self'",
             "styles": "\n".join(f'<link rel="stylesheet" href="{linked}{name}">' for name in styles),

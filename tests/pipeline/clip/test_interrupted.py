@@ -110,7 +110,7 @@ def filled(path: Path, frames: int = 12) -> list[tuple[int, list[Observation]]]:
     with Spool(path, {"clip": "a"}) as spool:
         for number in range(frames):
             seen = [some_seen(person, rng) for person in range(number % 3)]
-            spool.add(number, number / 25, None if number == 3 else (64, 48), seen)
+            spool.add(number, number / 25, None if number == 3 else (64, 48), seen, (0.25 * number, -0.5))
             kept.append((number, seen))
     return kept
 
@@ -134,6 +134,7 @@ def test_a_spool_gives_back_what_it_was_given(tmp_path: Path) -> None:
     assert (found.width, found.height, found.broken) == (64, 48, 1)
     assert [track.person_id for track in found.tracks] == [0, 1]
     assert found.tracks[1].frames.tolist() == [2, 5, 8, 11] and found.tracks[0].annotation_ids == (7,) * 8
+    assert found.background_px[[0, 2]].tolist() == [[0.0, -0.5], [0.75, -1.5]]
     assert found.tracks[0].inside is None and found.tracks[0].visible is None
     last = kept[11][1][1].pose
     assert found.tracks[1].inside is not None and np.array_equal(found.tracks[1].inside[-1], last.inside)
@@ -157,9 +158,11 @@ def test_a_spool_cut_anywhere_keeps_its_whole_frames(tmp_path: Path) -> None:
             assert cut < data.index(b"\n") and cut % 3 and "is no result of liftwild" in str(error)
 
 
-def whole_frame(number: int = 12, time_s: float = 1.0, size: tuple[int, int] = (64, 48), people: int = 1) -> bytes:
+def whole_frame(
+    number: int = 12, time_s: float = 1.0, size: tuple[int, int] = (64, 48), people: int = 1, moved: float = 0.0
+) -> bytes:
     seen = [some_seen(person, np.random.default_rng(0)) for person in range(people)]
-    return clip_spool._HEAD.pack(number, time_s, *size, people) + clip_spool.records_of(seen).tobytes()
+    return clip_spool._HEAD.pack(number, time_s, *size, people, moved, 0.0) + clip_spool.records_of(seen).tobytes()
 
 
 def changed(name: str, value: object) -> bytes:
@@ -175,7 +178,8 @@ def changed(name: str, value: object) -> bytes:
     [
         [(b"FRAM", b"")], [(b"FRAM", b"x" * 9)], [(b"FRAM", whole_frame() + b"x")], [(b"FRAM", whole_frame()[:-1])],
         [(b"FRAM", whole_frame(13))], [(b"FRAM", whole_frame(-1))], [(b"FRAM", whole_frame(time_s=0.1))],
-        [(b"FRAM", whole_frame(time_s=float("nan")))], [(b"FRAM", whole_frame(size=(64, 0)))],
+        [(b"FRAM", whole_frame(time_s=float("nan")))], [(b"FRAM", whole_frame(moved=float("inf")))],
+        [(b"FRAM", whole_frame(size=(64, 0)))],
         [(b"FRAM", whole_frame(size=(0, 0)))], [(b"FRAM", changed("person", -1))], [(b"FRAM", changed("person", 0))],
         [(b"FRAM", changed("box", np.nan))], [(b"FRAM", changed("joints_2d", np.inf))],
         [(b"END.", b"")], [(b"END.", b"x" * 9)], [(b"END.", bytes(8)), (b"FRAM", whole_frame())],
@@ -215,7 +219,7 @@ def test_spools_are_not_mixed(video: Path, tmp_path: Path, predict: Callable[...
         assert "delete it to start anew, or use another -o" in done.stderr
     assert {path: path.read_bytes() for path in out.iterdir()} == before
     old = out / "clip.spool"
-    old.write_bytes(old.read_bytes().replace(b'"version": 4', b'"version": 3', 1))
+    old.write_bytes(old.read_bytes().replace(b'"version": 6', b'"version": 5', 1))
     done = predict(video, "--box", BOX)
     assert done.exit_code == 1 and "clip.spool was begun by another liftwild; delete it" in done.stderr
     (tmp_path / "mine").mkdir()

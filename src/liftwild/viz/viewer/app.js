@@ -40,7 +40,7 @@ class App {
       if (this.space) this.space.setColours();
       this.show();
     });
-    this.fitted = false;
+    this.turned = false; // the user chose a view, which stays when the panel's size changes
     new ResizeObserver(() => this.resize()).observe(byId("panels"));
   }
 
@@ -111,11 +111,14 @@ class App {
     byId("names").addEventListener("click", () => this.toggle("names"));
     byId("bones").addEventListener("click", () => this.toggle("bones"));
     byId("about-open").addEventListener("click", () => byId("about").showModal());
-    if (this.space) this.space.controls.addEventListener("change", () => this.draw());
+    if (!this.space) return;
+    this.space.controls.addEventListener("change", () => this.draw());
+    this.space.controls.addEventListener("start", () => { this.turned = true; });
   }
 
   look(from) {
     if (!this.space) return;
+    this.turned = from !== "start";
     this.space.look(from);
     this.draw();
   }
@@ -205,17 +208,21 @@ class App {
     const { data } = this;
     const panels = byId("panels");
     const [width, height] = [panels.clientWidth, panels.clientHeight];
-    const aspect = data.width ? data.width / data.height : 0.5; // poses without a picture, as of a BVH
-    // The picture gets the room that its shape needs, the poses the rest and never less than two fifths.
-    const wanted = Math.min(Math.max(height * aspect / width, 0.25), 0.6);
-    panels.style.setProperty("--columns", `${wanted}fr ${1 - wanted}fr`);
-    const rows = Math.min(Math.max(width / aspect / height, 0.2), 0.45);
-    panels.style.setProperty("--rows", `${rows}fr ${1 - rows}fr`);
+    if (data.width) {
+      const aspect = data.width / data.height;
+      // The picture gets the room that its shape needs, the poses the rest and never less than two fifths.
+      const wanted = Math.min(Math.max(height * aspect / width, 0.25), 0.6);
+      panels.style.setProperty("--columns", `${wanted}fr ${1 - wanted}fr`);
+      const rows = Math.min(Math.max(width / aspect / height, 0.2), 0.45);
+      panels.style.setProperty("--rows", `${rows}fr ${1 - rows}fr`);
+    } else { // poses that were in no picture, as of a BVH
+      byId("picture").hidden = true;
+      for (const name of ["--columns", "--rows"]) panels.style.setProperty(name, "1fr");
+    }
     this.picture.resize();
     if (this.space) {
       this.space.resize();
-      if (!this.fitted) this.space.look("start");
-      this.fitted = true;
+      if (!this.turned) this.space.look("start");
     }
     this.show();
   }
@@ -233,6 +240,7 @@ class App {
     }
     this.people.show();
     if (this.report) this.report.show();
+    if (this.chooser) this.chooser.show();
     byId("follow").setAttribute("aria-pressed", state.follow);
     this.draw();
   }

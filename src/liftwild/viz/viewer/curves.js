@@ -1,6 +1,7 @@
 // One chart: an angle over time as lines, with the frames in which feet are on the floor and a cursor.
 
-const CHART = { width: 360, height: 130, left: 34, right: 8, top: 6, bottom: 18 };
+const CHART = { width: 360, height: 140, left: 34, right: 8, top: 6, bottom: 28 }; // below the curves: feet, then times
+const FOOT_BARS = { first: 116.5, step: 5, tall: 4 };
 const MIN_SPAN_DEG = 30; // of a chart: what hardly moves looks so
 const DEGREE_STEPS = [10, 15, 30, 45, 60, 90, 180, 360];
 const SECOND_STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600];
@@ -53,7 +54,7 @@ class Curves {
   x(time) { return CHART.left + (time - this.start) / this.span * (CHART.width - CHART.left - CHART.right); }
 
   drawGrid() {
-    const { width, height, left, right, bottom } = CHART;
+    const { width, height, left, right, top, bottom } = CHART;
     const text = (words, x, y, anchor) => {
       svg("text", { x, y, "text-anchor": anchor }, this.svg).textContent = words.replace("-", "\u2212");
     };
@@ -64,14 +65,15 @@ class Curves {
       text(String(value), left - 4, y + 3.5, "end");
     }
     const seconds = niceStep(SECOND_STEPS, this.span, 8);
+    const digits = seconds < 1 ? 1 : 0;
     for (let count = Math.ceil(this.start / seconds); count * seconds <= this.start + this.span + 1e-9; count++) {
       const x = this.x(count * seconds);
-      svg("line", { x1: x, x2: x, y1: height - bottom, y2: height - bottom + 3, class: "zero" }, this.svg);
-      text(`${Number((count * seconds).toFixed(1))} s`, Math.min(x, width - 14), height - 4, "middle");
+      svg("line", { x1: x, x2: x, y1: top, y2: height - bottom, class: "grid" }, this.svg);
+      text(`${(count * seconds).toFixed(digits)} s`, Math.min(x, width - 14), height - 4, "middle");
     }
   }
 
-  /** Bars along the lower edge while a foot is on the floor, left above right; and frames that were interpolated. */
+  /** Bars below the curves while a foot is on the floor, left above right; and frames that were interpolated. */
   drawContacts() {
     const { height, top, bottom } = CHART;
     const bars = (isOn, y, tall, attributes) => {
@@ -89,7 +91,7 @@ class Curves {
     if (filled) bars((row) => filled[row] === 1, (top + height - bottom) / 2, height - bottom - top, { class: "filled" });
     if (!contacts) return;
     for (const [side, name] of ["left", "right"].entries()) {
-      bars((row) => contacts[2 * row + side] === 1, height - bottom - 8 + 5 * side, 4.5, { class: "contact", stroke: this.colours[name] });
+      bars((row) => contacts[2 * row + side] === 1, FOOT_BARS.first + FOOT_BARS.step * side, FOOT_BARS.tall, { class: "contact", stroke: this.colours[name] });
     }
   }
 

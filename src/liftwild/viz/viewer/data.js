@@ -1,9 +1,11 @@
 "use strict";
 // What the page holds, decoded: arrays of numbers in which NaN is what is not known.
 
-/** A packed array of viz/viewer_html.py as Float64Array; the smallest whole number stands for NaN. */
+/** A packed array of viz/viewer_html.py as Float64Array; the smallest whole number stands for NaN. A plain array, as live
+ * poses come in, stays as it is. */
 function unpack(packed) {
   if (packed === null) return null;
+  if (Array.isArray(packed)) return Float64Array.from(packed, (value) => (value === null ? NaN : value));
   const text = atob(packed.data);
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);

@@ -13,6 +13,7 @@ class Picture {
     this.decoded = new Map();
     this.waiting = new Set();
     this.shown = -1;
+    this.over = null; // draws over the picture: (pen, its place)
   }
 
   /** Show the last picture that was kept up to the state's frame, once it is decoded. */
@@ -83,7 +84,12 @@ class Picture {
       const [u, v] = data.people[index].pointInside(row, joint);
       return known([u, v]) ? [u * scale + x, v * scale + y] : null;
     });
-    if (!state.bones) return;
+    if (state.bones) this.drawPeople(scale, x, y);
+    if (this.over) this.over(pen, { scale, x, y });
+  }
+
+  drawPeople(scale, x, y) {
+    const { pen, data, state } = this;
     // Who was picked comes last, on top.
     const order = data.people.map((_, index) => index).sort((a, b) => (a === state.focus) - (b === state.focus));
     for (const index of order) if (state.rowOf(index) >= 0) this.drawPerson(index, scale, x, y);

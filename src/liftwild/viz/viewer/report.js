@@ -1,6 +1,7 @@
 // The report below the viewer: charts whose cursor is the viewer's frame, and rows of figures.
 
 const FIGURES = 12;
+const ROUND_MM = 60; // around a figure
 const SPANS_S = [10, 60]; // of long clips, what charts show at a time
 const VIEWS = [["from the camera", (x, y, z) => [x, y]], ["from the picture's right", (x, y, z) => [z, y]]];
 
@@ -62,7 +63,7 @@ class Report {
     const title = document.createElement("b");
     title.textContent = panel.title;
     const sign = document.createElement("i");
-    sign.textContent = `+ ${panel.positive}`;
+    sign.textContent = sign.title = `+ ${panel.positive}`;
     caption.append(title, sign);
     const outputs = Object.keys(values).map((side) => {
       const output = document.createElement("output");
@@ -79,17 +80,21 @@ class Report {
     this.charts.push({ person, curves, values, outputs });
   }
 
-  /** Figures of a person, evenly over time, from two sides; a click shows the frame in the viewer. */
+  /** Figures of a person, evenly over time, from two sides at one scale; a click shows the frame in the viewer. */
   drawStrip(box, person) {
     const { app } = this;
     const count = Math.min(FIGURES, person.frames.length);
     const rows = Array.from({ length: count }, (_, i) => Math.round(i * (person.frames.length - 1) / Math.max(count - 1, 1)));
-    for (const [words, view] of VIEWS) {
-      const points = rows.map((row) => person.joints.map((_, joint) => view(...person.offset(row, joint))));
-      const all = points.flat().filter(known);
-      if (!all.length) continue;
-      const half = Math.max(...all.map(([x]) => Math.abs(x))) + 60;
-      const [high, low] = [Math.min(...all.map(([, y]) => y)) - 60, Math.max(...all.map(([, y]) => y)) + 60];
+    const views = VIEWS.map(([words, view]) => [words, rows.map((row) => person.joints.map((_, joint) => view(...person.offset(row, joint))))]);
+    const all = views.flatMap(([, figures]) => figures.flat()).filter(known);
+    if (!all.length) return;
+    const [high, low] = [Math.min(...all.map(([, y]) => y)) - ROUND_MM, Math.max(...all.map(([, y]) => y)) + ROUND_MM];
+    const edges = (points) => {
+      const across = points.filter(known).map(([x]) => x);
+      return across.length ? [Math.min(...across), Math.max(...across)] : [0, 0];
+    };
+    const wide = Math.max(...views.flatMap(([, figures]) => figures.map((points) => edges(points)[1] - edges(points)[0]))) + 2 * ROUND_MM;
+    for (const [words, figures] of views) {
       const line = document.createElement("div");
       const title = document.createElement("p");
       title.textContent = words;
@@ -99,8 +104,9 @@ class Report {
         const frame = person.frames[row];
         button.type = "button";
         button.title = `Frame ${frame}`;
-        const drawing = svg("svg", { viewBox: `${-half} ${high} ${2 * half} ${low - high}` });
-        drawFigure(drawing, person, row, points[place], app.data.look);
+        const [left, right] = edges(figures[place]);
+        const drawing = svg("svg", { viewBox: `${(left + right - wide) / 2} ${high} ${wide} ${low - high}` });
+        drawFigure(drawing, person, row, figures[place], app.data.look);
         button.append(drawing);
         if (app.data.clip) button.append(`${app.data.times[frame].toFixed(2)} s`);
         button.addEventListener("click", () => app.go(frame));
@@ -135,7 +141,7 @@ function drawFigure(drawing, person, row, points, look) {
     const isSure = person.isSure(row, child) && person.isSure(row, parent);
     svg("line", {
       x1: a[0].toFixed(0), y1: a[1].toFixed(0), x2: b[0].toFixed(0), y2: b[1].toFixed(0),
-      stroke: look[person.sides[child]], "stroke-width": isSure ? 34 : 14, "stroke-linecap": "round",
+      stroke: look[person.sides[child]], ...(isSure ? {} : { class: "unsure" }),
     }, drawing);
   }
 }

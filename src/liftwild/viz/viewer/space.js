@@ -32,12 +32,20 @@ class Space {
     this.lamp.shadow.radius = 5;
     this.lamp.shadow.bias = -0.0005;
     this.scene.add(this.sky, this.lamp, this.lamp.target);
-    this.slots = this.data.placed ? null : sideBySide(data.people);
+    this.bodies = [];
+    this.measureButtons();
+    this.meet();
+    this.look("start");
+  }
+
+  /** Make room for the people that the data holds now. */
+  meet() {
+    const { data } = this;
+    for (const body of this.bodies) this.scene.remove(body.group);
+    this.slots = data.placed ? null : sideBySide(data.people);
     this.measure();
     this.setColours();
-    this.measureButtons();
     this.bodies = data.people.map((person) => this.makeBody(person));
-    this.look("start");
   }
 
   /** Where a joint is in the scene, in m. */

@@ -1,6 +1,7 @@
 // What is written over the 3D panel: axes, mm along the floor, numbers of people, names of joints, a ring.
 
 const FEW = 3; // people who are all named, most
+const NARROW_PX = 440; // of the panel
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', 'DejaVu Sans', sans-serif";
 
 function drawWords(space) {
@@ -60,8 +61,8 @@ function drawTicks(space, axis, numbered) {
 
 /** x, y and z as they point in this view, in the upper left corner. */
 function drawAxes(space) {
-  const { words, camera } = space;
-  const origin = [42, 44];
+  const { words, camera, canvas } = space;
+  const origin = [42, canvas.clientWidth < NARROW_PX ? space.clear + 34 : 44]; // there buttons take the whole width
   words.font = `12px ${FONT}`;
   words.lineWidth = 1.5;
   const turn = camera.quaternion.clone().invert();
