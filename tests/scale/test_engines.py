@@ -90,7 +90,7 @@ def test_ray_with_a_worker_that_is_killed(
         data = ray.data.read_parquet(str(photos))
         data = data.map_batches(
             KilledOnce, fn_constructor_args=(tmp_path / "killed",), batch_format="pyarrow", batch_size=64,
-            compute=ray.data.ActorPoolStrategy(size=2), num_cpus=1,
+            compute=ray.data.ActorPoolStrategy(size=2), num_cpus=0.5,  # the rest reads and writes
         )  # fmt: skip
         data.write_parquet(str(tmp_path / "poses"))
     finally:
