@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -44,7 +43,8 @@ import('/page/camera.js').then(({ Camera }) => {
   Camera.prototype.hear = function (answer) {
     if (answer.people) {
       const ids = answer.people.map(({ id }) => id);
-      answers.push([1000 * answer.t, sent.get(answer.t), performance.now(), answer.ms, ids.length, Math.max(-1, ...ids)]);
+      const heard = performance.now();
+      answers.push([1000 * answer.t, sent.get(answer.t), heard, answer.ms, ids.length, Math.max(-1, ...ids)]);
     }
     hear.call(this, answer);
     if (this.latencies.push !== Array.prototype.push) return;
@@ -73,7 +73,8 @@ def main() -> None:
     if program is None:
         sys.exit("no Chromium to measure with")
     print(
-        "| people | frames/s | picture to drawing p50 | p95 | encoded p50 | in the process p50 | sent, waited, answered p50 | drawn p50 | seen | last number |"
+        "| people | frames/s | picture to drawing p50 | p95 | encoded p50 | in the process p50 | "
+        "sent, waited, answered p50 | drawn p50 | seen | last number |"
     )
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
