@@ -211,6 +211,20 @@ def test_a_full_disk_stops_nothing_for_ever(
     run(settings_of(tmp_path, videos_queued=100, videos_queued_each=100), ask)
 
 
+def test_what_never_has_room_keeps_nobody_waiting(
+    tmp_path: Path, run: Callable[[Settings, Ask], FakeClips], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("liftwild.app.clip_queue.ROOM_S", 0.01)
+
+    async def ask(client: httpx.AsyncClient, clips: FakeClips) -> None:
+        large, other = [(await send(client, name)).json()["id"] for name in ("large.mp4", "b")]
+        failed = await until(client, large, "failed")
+        assert failed["error"].startswith("large.mp4: the server has no room") and "No space left" in failed["error"]
+        await until(client, other, "done")
+
+    assert run(settings_of(tmp_path), ask).begun == ["large.mp4"] * 3 + ["b"]
+
+
 def _on_a_full_disk(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, "database or disk is full")
 

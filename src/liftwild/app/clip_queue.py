@@ -13,10 +13,11 @@ from liftwild.app.messages import Message
 from liftwild.app.upload_name import named
 from liftwild.app.video_limits import ClipLimits
 from liftwild.app.worker import Started, TooSlowError, Worker, WorkerDiedError, WorkerFaultError
-from liftwild.errors import line_of
+from liftwild.errors import line_of, reason_of_os
 
 CLIP_NICE = 10  # photos go before videos
 LOOK_EVERY_S = 5.0
+ROOM_S = 60.0  # until what there was no room for is tried again
 AGAIN_S = 5.0  # after the list of recordings could not be written
 
 
@@ -92,8 +93,8 @@ class ClipQueue:
                 await self._fail(job, "video: there is not enough memory for it; make it smaller, or cut it")
             except WorkerFaultError as error:
                 await self._fail(job, str(error))
-            except OSError:  # the machine has no room for a process now
-                raise
+            except OSError as error:
+                await self._no_room(job, error)
             except Exception as error:
                 await self._fail(job, line_of(error, "video"))
             else:
@@ -135,6 +136,16 @@ class ClipQueue:
             job, f"video: it ended the process that works on it {deaths} times, the last time {how}; save it anew, "
             "smaller, or cut it", deaths=deaths,
         )  # fmt: skip
+
+    async def _no_room(self, job: Job, error: OSError) -> None:
+        """The machine has no room for it now; later it may, and if not, others wait behind it."""
+        tries = job.deaths + 1
+        if tries < self.settings.limits.job_deaths:
+            await self.jobs.change(job.id, state=QUEUED, deaths=tries)
+            await asyncio.sleep(ROOM_S)
+            return
+        said = f"the server has no room to work on it: {reason_of_os(error)}; send it again later"
+        await self._fail(job, f"video: {said}", deaths=tries)
 
     async def _fail(self, job: Job, error: str, **values: Any) -> None:
         await self.jobs.change(job.id, state=FAILED, error=named(error, job.name), finished=time.time(), **values)
