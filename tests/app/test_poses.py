@@ -113,3 +113,16 @@ def test_people_of_a_photo_come_as_files_in_a_zip(tmp_path: Path) -> None:
         names = archive.namelist()
         assert names[:2] == ["pair.person0.bvh", "pair.person1.bvh"]
         assert alone.content == archive.read("pair.person1.bvh")
+
+
+def test_own_weights_have_a_name_and_no_folder(tmp_path: Path, tiny_weights: Path) -> None:
+    async def ask() -> tuple[httpx.Response, httpx.Response]:
+        async with asked(settings_of(tmp_path, weights=str(tiny_weights))) as client:
+            models = await client.get("/v1/models")
+            named = {"weights": tiny_weights.stem, "whole": "true"}
+            return models, await client.post("/v1/poses", params=named, content=PHOTO_BYTES)
+
+    models, found = asyncio.run(ask())
+    assert models.json()["default"] == tiny_weights.stem == models.json()["models"][0]["name"]
+    assert str(tiny_weights.parent) not in models.text
+    assert found.status_code == 200 and len(found.json()["people"]) == 1

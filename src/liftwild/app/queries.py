@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Depends, Query
@@ -37,12 +38,22 @@ async def check_options(connection: HTTPConnection) -> None:
             raise ProblemError(422, f"no option is called {name[:80]!r} here; there are {', '.join(known) or 'none'}")
 
 
+def public_name(weights: str) -> str:
+    """What clients call some weights: of a file without its folders, which are nobody's business."""
+    return weights if weights in shipped_names() else Path(weights).stem
+
+
+def names_of(default: str) -> list[str]:
+    """The weights that clients may ask for, the server's own first."""
+    return list(dict.fromkeys([public_name(default), *shipped_names()]))
+
+
 def weights_of(default: str, weights: str | None) -> str:
     """The weights that are asked for; ProblemError 422 on a name of none that ship."""
-    if weights is None or weights == default:
+    if weights in (None, public_name(default)):
         return default
     if weights not in shipped_names():
-        raise ProblemError(422, f"no weights are called {weights!r}; there are {', '.join(shipped_names())}")
+        raise ProblemError(422, f"no weights are called {weights!r}; there are {', '.join(names_of(default))}")
     return weights
 
 
