@@ -47,8 +47,8 @@ def encode_video(
     options: dict[str, str] | None = None,
 ) -> Path:
     """A video of pictures (H, W, 3) uint8 RGB, all of one size; ``options`` are of FFmpeg's encoder ``codec``."""
-    # In a thread of its own: SVT-AV1 gives the one that calls it real-time priority where it may, and leaves it so; what
-    # that one starts afterwards would have it, too, and take the machine.
+    # In a thread of its own: SVT-AV1 gives the one that calls it real-time priority where it may, and leaves it so;
+    # what that one starts afterwards would have it, too, and take the machine.
     with ThreadPoolExecutor(1) as apart:
         return apart.submit(_encode, path, frames, codec, fps, options or {}).result()
 
