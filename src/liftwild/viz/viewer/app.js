@@ -257,7 +257,8 @@ class App {
       if (this.space && this.spaceIsDue) this.space.render();
       this.spaceIsDue = false;
       const grid = this.space ? `; floor grid ${this.space.step} mm${data.levelled ? "" : ", at the lowest joint"}` : "";
-      byId("frame").textContent = this.frameWords + grid;
+      const words = this.frameWords + grid;
+      if (byId("frame").textContent !== words) byId("frame").textContent = words; // else it is painted anew
       showTip(byId("tip"), this);
       document.body.dataset.frame = this.state.frame; // what is on the screen, for tests
     });

@@ -11,7 +11,7 @@ class Live {
     this.skeleton = skeleton; // {joint_names, parents}
     document.documentElement.classList.add("live");
     app.state.follow = false;
-    if (app.space && isDrawnByProcessor()) app.space.simplify();
+    if (app.space && BY_PROCESSOR) app.space.simplify();
     byId("space-note").textContent = "Nobody is seen yet";
     byId("summary").textContent = "";
   }
@@ -87,11 +87,6 @@ class Live {
         value < space.low[axis] - LOOSE_M || value > space.high[axis] + LOOSE_M);
     });
   }
-}
-
-/** Whether the browser's WebGL has no graphics card, and takes the processor from what finds the poses. */
-function isDrawnByProcessor() {
-  return document.createElement("canvas").getContext("webgl2", { failIfMajorPerformanceCaveat: true }) === null;
 }
 
 window.startLive = (skeleton) => new Live(app, skeleton);

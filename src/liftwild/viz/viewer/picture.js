@@ -2,10 +2,20 @@
 
 const MOST_DECODED = 24;
 
+/** Whether there is no graphics card, and the processor does its work: it is slow then, and 2D is faster without it. */
+const BY_PROCESSOR = (() => {
+  const gl = document.createElement("canvas").getContext("webgl2");
+  if (!gl) return true;
+  const names = gl.getExtension("WEBGL_debug_renderer_info");
+  const name = gl.getParameter(names ? names.UNMASKED_RENDERER_WEBGL : gl.RENDERER);
+  gl.getExtension("WEBGL_lose_context")?.loseContext();
+  return /swiftshader|llvmpipe|softpipe|software|basic render/i.test(name);
+})();
+
 class Picture {
   constructor(canvas, note, data, state, changed) {
     this.canvas = canvas;
-    this.pen = canvas.getContext("2d");
+    this.pen = canvas.getContext("2d", { willReadFrequently: BY_PROCESSOR });
     this.note = note;
     this.data = data;
     this.state = state;
