@@ -1,4 +1,4 @@
-# liftwild serve in a container: docs/serve.md
+# liftwild serve in a container: docs/deploy.md
 FROM python:3.13-slim AS build
 WORKDIR /src
 COPY pyproject.toml constraints.txt README.md LICENSE ./

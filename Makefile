@@ -27,6 +27,7 @@ help:
 	@echo "make test    run the tests"
 	@echo "make kill-test  end each command at KILLS=20 random moments, and hold what it leaves against an undisturbed run"
 	@echo "make test-lowest  tests with the lowest versions of other libraries (Python 3.11)"
+	@echo "make test-scale  tables of photos in Ray and Hugging Face datasets (SCALE_PHOTOS=2000)"
 	@echo "make fuzz    read N=10000 damaged files of all kinds"
 	@echo "make check   formatting, lint and types"
 	@echo "make bench   run the benchmarks (BENCH=\"--photos FOLDER\"; benchmarks/README.md)"
@@ -49,8 +50,10 @@ ifeq ($(origin PHOTO),file)
 	@echo "To turn it, open in a browser: out/demo/clip.html"
 endif
 
+# Files of tests at once.
+AT_ONCE ?= 2
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile
 
 KILLS ?= 20
 .PHONY: kill-test
@@ -73,6 +76,20 @@ $(LOWEST)/.ready: pyproject.toml scripts/lowest.py
 	$(PYTHON) scripts/lowest.py > $(LOWEST)/constraints.txt
 	$(LOWEST)/bin/python -m pip install -qq --disable-pip-version-check -c $(LOWEST)/constraints.txt \
 	    -e '.[train,datasets,parquet,pandas,figures,openvino,onnx,heic,c3d]' pytest hypothesis ezc3d pygltflib
+	@touch $@
+
+# BatchPredictor in Ray and datasets, with a worker that is killed, on so many photos.
+SCALE_PHOTOS ?= 2000
+.PHONY: test-scale
+test-scale: .venv-scale/.ready
+	LIFTWILD_SCALE_PHOTOS=$(SCALE_PHOTOS) .venv-scale/bin/python -m pytest tests/scale
+
+.venv-scale/.ready: pyproject.toml constraints.txt
+	@rm -f $@
+	$(PYTHON) -m venv --clear .venv-scale
+	@echo '*' > .venv-scale/.gitignore
+	.venv-scale/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[parquet,openvino,dev]' \
+	    'ray[data]==2.60.0' datasets==5.2.0
 	@touch $@
 
 # What fails is kept in tests/fuzz/cases. Another SEED gives other cases.
@@ -142,7 +159,7 @@ wheel: $(READY)
 	scripts/check_wheel.sh dist
 
 clean:
-	rm -rf $(VENV) .venv-peers .venv-opensim .venv-blender $(LOWEST) dist out/demo $(CHECKED) .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-peers .venv-opensim .venv-blender .venv-scale $(LOWEST) dist out/demo $(CHECKED) .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src tests benchmarks scripts -name __pycache__ -type d -exec rm -rf {} +
 
 # The mark is removed first and written last: a set-up that was interrupted starts over.

@@ -51,6 +51,28 @@ assert "liftwild/recipes" in find_recipe("adapt").as_posix(), find_recipe("adapt
 assert find_recipe("adapt").is_file(), "the wheel lacks recipes/adapt.toml"
 PY
 
+echo "Serving with it"
+"$temp/venv/bin/python" -m pip install -qq --disable-pip-version-check -c "$checkout/constraints.txt" "$wheel[app]"
+"$temp/venv/bin/python" - "$temp/venv/bin/liftwild" <<'PY'
+import json
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+server = subprocess.Popen(
+    [sys.argv[1], "serve", "--port", "0", "--data", "served", "--weights", "small"], stdout=subprocess.PIPE, text=True
+)
+try:
+    address = server.stdout.readline().split()[-1]
+    assert b"<main" in urllib.request.urlopen(address).read(), "the wheel lacks the page"
+    found = json.load(urllib.request.urlopen(f"{address}v1/poses", Path("person.jpg").read_bytes()))
+    assert len(found["people"]) == 1, f"{len(found['people'])} people by HTTP, expected 1"
+finally:
+    server.terminate()
+    assert server.wait(30) == 0, "the server did not end well"
+PY
+
 cd "$checkout"
 if [ $# -gt 0 ]; then
     mkdir -p "$1"

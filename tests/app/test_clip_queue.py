@@ -48,6 +48,7 @@ def test_turns_and_places(tmp_path: Path, run: Callable[[Settings, Ask], FakeCli
         sent = [(await send(client, name)).json() for name in ("wait", "b", "c")]
         first = await until(client, sent[0]["id"], "working")
         assert first["progress"] == {"stage": "frames", "done": 1, "total": 12}
+        assert first["expires"] is None  # only what is over expires
         listed = (await client.get("/v1/recordings")).json()["recordings"]
         assert [(each["name"], each["state"], each["place"]) for each in listed] == [
             ("c", "queued", 2), ("b", "queued", 1), ("wait", "working", None)
@@ -115,17 +116,19 @@ def test_a_video_that_ends_its_process_fails_in_the_end(
     tmp_path: Path, run: Callable[[Settings, Ask], FakeClips]
 ) -> None:
     async def ask(client: httpx.AsyncClient, clips: FakeClips) -> None:
-        ids = [(await send(client, name)).json()["id"] for name in ("die", "bad", "good")]
+        ids = [(await send(client, name)).json()["id"] for name in ("die", "bad", "odd", "good")]
         failed = await until(client, ids[0], "failed")
-        assert failed["error"].startswith("video: it ended the process that works on it 3 times, the last time by sig")
+        assert failed["error"].startswith("die: it ended the process that works on it 3 times, the last time by sig")
         assert "\n" not in failed["error"] and failed["place"] is None and failed["links"].get("view") is None
         refused = await until(client, ids[1], "failed")
-        assert refused["error"] == "video: nobody was found in its 12 frames"
+        assert refused["error"] == "bad: nobody was found in its 12 frames" and refused["expires"] > refused["created"]
         answer = await client.get(f"/v1/recordings/{ids[1]}/view")
         assert answer.status_code == 409 and refused["error"] in answer.json()["detail"]
-        await until(client, ids[2], "done")
+        odd = await until(client, ids[2], "failed")  # nor does the queue stand still after it
+        assert odd["error"].startswith("odd: liftwild fails on it, please report this")
+        await until(client, ids[3], "done")
 
-    assert run(settings_of(tmp_path), ask).begun == ["die", "die", "die", "bad", "good"]
+    assert run(settings_of(tmp_path), ask).begun == ["die", "die", "die", "bad", "odd", "good"]
 
 
 def test_a_process_that_says_nothing_is_ended(
@@ -206,6 +209,20 @@ def test_a_full_disk_stops_nothing_for_ever(
         await until(client, id, "done")
 
     run(settings_of(tmp_path, videos_queued=100, videos_queued_each=100), ask)
+
+
+def test_what_never_has_room_keeps_nobody_waiting(
+    tmp_path: Path, run: Callable[[Settings, Ask], FakeClips], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("liftwild.app.clip_queue.ROOM_S", 0.01)
+
+    async def ask(client: httpx.AsyncClient, clips: FakeClips) -> None:
+        large, other = [(await send(client, name)).json()["id"] for name in ("large.mp4", "b")]
+        failed = await until(client, large, "failed")
+        assert failed["error"].startswith("large.mp4: the server has no room") and "No space left" in failed["error"]
+        await until(client, other, "done")
+
+    assert run(settings_of(tmp_path), ask).begun == ["large.mp4"] * 3 + ["b"]
 
 
 def _on_a_full_disk(*_: object, **__: object) -> None:

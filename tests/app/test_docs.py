@@ -1,12 +1,17 @@
-"""What docs/serve.md says of limits and options is what the server holds."""
+"""What docs/serve.md and the OpenAPI document say of limits, options and errors is what the server does."""
 
 from __future__ import annotations
 
+import asyncio
 import re
+from pathlib import Path
+from typing import Any
 
+from liftwild.app.problem import ANYWHERE, PROBLEMS
 from liftwild.app.settings import Limits
 from liftwild.cli.serve import serve_command
 from tests.support.paths import ROOT
+from tests.support.server import asked, settings_of
 
 TEXT = (ROOT / "docs" / "serve.md").read_text(encoding="utf-8")
 
@@ -46,3 +51,26 @@ def test_limits() -> None:
 def test_options() -> None:
     named = {option for option in re.findall(r"`(--[a-z-]+)`", TEXT)}
     assert {option for each in serve_command.params for option in each.opts} <= named | {"--open"}
+
+
+def test_errors(tmp_path: Path) -> None:
+    rows = re.findall(r"^\| ((?:\d{3}(?:, )?)+) \|", TEXT, re.MULTILINE)
+    assert sorted(int(status) for row in rows for status in row.split(", ")) == sorted(PROBLEMS)
+
+    async def ask() -> dict[str, Any]:
+        async with asked(settings_of(tmp_path)) as client:
+            return (await client.get("/v1/openapi.json")).json()
+
+    document = asyncio.run(ask())
+    assert document["components"]["schemas"]["Problem"]["required"] == ["type", "title", "status", "detail"]
+    described = set()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            errors = {int(status): said for status, said in operation["responses"].items() if int(status) >= 400}
+            assert set(ANYWHERE) <= set(errors), (method, path)
+            for said in errors.values():
+                assert said["content"] == {
+                    "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+                }
+            described |= set(errors)
+    assert described == set(PROBLEMS)

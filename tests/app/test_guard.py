@@ -65,7 +65,7 @@ def test_hosts(tmp_path: Path, host: str, host_names: tuple[str, ...], header: s
         ({"host": "192.168.1.2"}, "needs a token"),
         ({"host_names": ("pose.example.org",)}, "pose.example.org can be reached"),
         ({"host": "0.0.0.0", "tokens": ("short",)}, "letters or more"),
-        ({"tokens": ("",)}, "letters or more"),
+        ({"tokens": ("",)}, "a token is empty"),
     ],
 )
 def test_nobody_else_reaches_it_without_a_token(tmp_path: Path, changes: dict[str, object], said: str) -> None:

@@ -369,9 +369,9 @@ def clip_that_lasts(seconds: int) -> bytes:
 @pytest.mark.parametrize(
     ("content", "status", "said"),
     [
-        pytest.param(clip_that_lasts(36_000), 422, "video: lasts", id="ten-hours"),
+        pytest.param(clip_that_lasts(36_000), 422, "../../x: lasts", id="ten-hours"),
         pytest.param(CLIP.read_bytes()[:3000], 422, "", id="cut"),
-        pytest.param(endless_gif(200_000), 422, "video: lasts", id="gif-endless"),
+        pytest.param(endless_gif(200_000), 422, "../../x: lasts", id="gif-endless"),
         pytest.param(png_header(50_000, 50_000), 422, "50000 x 50000 px", id="png"),
         pytest.param(b"<svg/>", 422, "", id="svg"),
         pytest.param(b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", 422, "", id="playlist"),

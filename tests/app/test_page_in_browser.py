@@ -111,6 +111,24 @@ def test_a_box_about_one_person_is_looked_into(page: AppPage, photo: Path) -> No
     page.is_clean()
 
 
+def test_many_videos_leave_the_browser_connections_for_the_rest(page: AppPage, clip: Path, tmp_path: Path) -> None:
+    """It opens six to a server; the progress of each video would hold one."""
+    browser = page.browser
+    browser.run(
+        "(() => { window.most = 0; const open = new Set(); window.EventSource = class extends EventSource {"
+        " constructor(address) { super(address); open.add(this); window.most = Math.max(window.most, open.size); }"
+        " close() { super.close(); open.delete(this); } }; })()"
+    )
+    clips = [tmp_path / f"{number}.mp4" for number in range(7)]
+    for path in clips:
+        path.write_bytes(clip.read_bytes())
+    browser.choose("#files", *clips)
+    browser.wait("document.querySelectorAll('#shelf .badge').length === 7", patience_s=WORK_S)
+    assert browser.run("window.most") == 2
+    assert browser.run("document.querySelectorAll('#shelf .failed').length") == 0
+    page.is_clean()
+
+
 def test_a_video_is_worked_off_with_progress(page: AppPage, clip: Path) -> None:
     browser = page.browser
     browser.run(

@@ -80,12 +80,18 @@ def test_nobody_in_a_photo(tmp_path: Path) -> None:
         ({"params": {"at": "1"}}, 422, "at is 2 numbers"),
         ({"params": {"at": "1,2", "whole": "true"}}, 422, "exclude each other"),
         ({"params": {"weights": "../../etc/passwd"}}, 422, "no weights are called"),
-        ({"params": {"format": "docx"}}, 404, "no format is called"),
+        ({"params": {"format": "docx"}}, 422, "no format is called"),
+        ({"params": {"heigth_m": "1.8"}}, 422, "called 'heigth_m' here; there are format, weights, name,"),
+        ({"content": PHOTO_BYTES[:200], "params": {"name": "hol\niday.jpg"}}, 422, "hol\\niday.jpg: "),
+        (
+            {"content": None, "files": {"photo": ("a.jpg", PHOTO_BYTES)}, "data": {"height_m": "1.8"}},
+            422, "'height_m' is in the form; options go into the address",
+        ),
         ({"headers": {"accept": "image/png"}}, 406, "poses come as"),
         ({"headers": {"host": "evil.example"}}, 421, "not called so"),
         ({"headers": {"origin": "http://evil.example"}}, 403, "another site"),
     ],
-)
+)  # fmt: skip
 def test_errors_are_one_clear_line(tmp_path: Path, request_: dict[str, object], status: int, said: str) -> None:
     (answer,) = post(tmp_path, request_)
     assert answer.status_code == status, answer.text
@@ -107,3 +113,16 @@ def test_people_of_a_photo_come_as_files_in_a_zip(tmp_path: Path) -> None:
         names = archive.namelist()
         assert names[:2] == ["pair.person0.bvh", "pair.person1.bvh"]
         assert alone.content == archive.read("pair.person1.bvh")
+
+
+def test_own_weights_have_a_name_and_no_folder(tmp_path: Path, tiny_weights: Path) -> None:
+    async def ask() -> tuple[httpx.Response, httpx.Response]:
+        async with asked(settings_of(tmp_path, weights=str(tiny_weights))) as client:
+            models = await client.get("/v1/models")
+            named = {"weights": tiny_weights.stem, "whole": "true"}
+            return models, await client.post("/v1/poses", params=named, content=PHOTO_BYTES)
+
+    models, found = asyncio.run(ask())
+    assert models.json()["default"] == tiny_weights.stem == models.json()["models"][0]["name"]
+    assert str(tiny_weights.parent) not in models.text
+    assert found.status_code == 200 and len(found.json()["people"]) == 1

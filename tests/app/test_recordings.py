@@ -45,6 +45,14 @@ def test_a_photo_is_done_at_once(tmp_path: Path) -> None:
                 refused = await client.post("/v1/recordings", content=content, params=params)
                 assert refused.status_code == status, refused.text
                 assert str(tmp_path) not in refused.text and "\n" not in refused.json()["detail"]
+            for content, params, said in (
+                (PHOTO.read_bytes()[:3000], {"name": "cut.jpg"}, "cut.jpg: is cut short"),
+                (PHOTO.read_bytes()[:3000], {}, "photo: is cut short"),
+                (b"no video", {"name": "notes\x1b.txt"}, r"notes\x1b.txt: no video in it"),
+                (b"no video", {}, "video: no video in it"),
+            ):
+                refused = await client.post("/v1/recordings", content=content, params=params)
+                assert refused.status_code == 422 and refused.json()["detail"].startswith(said), refused.text
             assert len(list((tmp_path / "data" / "recordings").iterdir())) == 1
 
     asyncio.run(ask())

@@ -64,7 +64,7 @@ def test_the_page_obeys_its_policy() -> None:
     for script in PAGE.glob("*.js"):
         text = script.read_text(encoding="utf-8")
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|eval\(|new Function|https?://", text), script.name
-        named |= set(re.findall(r'from "\./([^"]+)"', text))
+        named |= set(re.findall(r'from "\./([^"]+)"', text)) | set(re.findall(r'new Worker\("/page/([^"]+)"', text))
     # Nothing is missing, and nothing is left over.
     assert named | {"index.html"} == {path.name for path in PAGE.iterdir()}
 

@@ -16,6 +16,7 @@ import pytest
 
 from liftwild.app import engine
 from liftwild.app.own_folder import OwnFolder
+from liftwild.app.state import State
 from liftwild.app.worker import TooSlowError, Worker, WorkerDiedError, WorkerFaultError, WorkerPool
 from liftwild.errors import LiftwildError
 from tests.support.paths import ROOT
@@ -155,6 +156,24 @@ def test_end_in_the_middle_of_the_start() -> None:
                 await asyncio.wait_for(starting, 30)
 
     run(test)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"), [("START_S", 1e-9, "are not ready: not done within"), ("sys", None, "does not start")]
+)
+def test_a_server_whose_processes_do_not_start_says_so_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: object, said: str
+) -> None:
+    async def start() -> None:
+        state = State(settings_of(tmp_path))
+        monkeypatch.setattr(f"liftwild.app.worker.{name}", value or SimpleNamespace(executable="true"))
+        try:
+            with pytest.raises(LiftwildError, match=said):
+                await state.start()
+        finally:
+            await state.end()
+
+    asyncio.run(start())
 
 
 def test_a_pool_has_a_place_for_the_next_whoever_went() -> None:

@@ -204,3 +204,9 @@ def test_frames_that_are_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(video_file, "MAX_PIXELS", 1000)
     with pytest.raises(LiftwildError, match=r"frames of 64 x 48 px are too large; at most 1,000 px are read"):
         open_clip(video)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="priorities are told by Linux")
+def test_videos_made_for_tests_leave_priorities_alone(tmp_path: Path) -> None:
+    write_video(tmp_path / "clip.mp4", "libsvtav1")
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER

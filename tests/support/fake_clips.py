@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +20,8 @@ FACTS = {"width": 64, "height": 48, "frames": 12, "fps": 25.0, "people": []}
 
 class FakeClips:
     """What processes would do: ``begun``, the names of videos in the order in which work on them began, and what is
-    done with each is told by its name: "wait..." waits, "die..." ends the process, "bad..." is refused."""
+    done with each is told by its name: "wait..." waits, "die..." ends the process, "bad..." is refused, to "odd..."
+    the answer makes no sense, for "large..." the disk has no room."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.begun: list[str] = []
@@ -43,6 +45,10 @@ class FakeClips:
                     raise WorkerDiedError("clip")
                 if name.startswith("bad"):
                     raise LiftwildError("video: nobody was found in its 12 frames")
+                if name.startswith("large"):
+                    raise OSError(errno.ENOSPC, "No space left on device")
+                if name.startswith("odd"):
+                    return Message({"facts": 7})
                 if name.startswith("wait"):
                     going = {asyncio.create_task(clips.go_on.wait()), asyncio.create_task(self._ended.wait())}
                     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
@@ -46,12 +47,19 @@ def encode_video(
     options: dict[str, str] | None = None,
 ) -> Path:
     """A video of pictures (H, W, 3) uint8 RGB, all of one size; ``options`` are of FFmpeg's encoder ``codec``."""
+    # In a thread of its own: SVT-AV1 gives the one that calls it real-time priority where it may, and leaves it so;
+    # what that one starts afterwards would have it, too, and take the machine.
+    with ThreadPoolExecutor(1) as apart:
+        return apart.submit(_encode, path, frames, codec, fps, options or {}).result()
+
+
+def _encode(path: Path, frames: Iterable[np.ndarray], codec: str, fps: float, options: dict[str, str]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     pictures = list(frames)
     height, width = pictures[0].shape[:2]
     rate = Fraction(fps).limit_denominator(1001)
     with av.open(os.fspath(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate, options={**QUALITY[codec], **(options or {})})
+        stream = container.add_stream(codec, rate=rate, options={**QUALITY[codec], **options})
         stream.width, stream.height = width, height
         stream.pix_fmt = PIXELS.get(codec, "yuv420p")
         for number, picture in enumerate(pictures):

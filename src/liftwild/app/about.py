@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from functools import cache
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -12,9 +14,11 @@ from liftwild import __version__
 from liftwild.app.guard import COOKIE
 from liftwild.app.metrics import MEDIA_TYPE
 from liftwild.app.problem import ProblemError
+from liftwild.app.queries import names_of
 from liftwild.app.state import state_of
+from liftwild.inference.runtime_kinds import EXPORTED
 from liftwild.skeleton import MPII_16
-from liftwild.weights_files import find_weights, shipped_names
+from liftwild.weights_files import find_weights
 
 router = APIRouter()
 
@@ -22,13 +26,16 @@ router = APIRouter()
 @router.get("/v1/models", summary="The weights that there are", tags=["server"])
 async def get_models(request: Request) -> dict[str, Any]:
     """Names for ``weights=``, their joints, and what their licence says."""
-    settings = state_of(request).settings
-    names = list(dict.fromkeys([settings.weights, *shipped_names()]))
-    return {"default": settings.weights, "models": [_model(name) for name in names]}
+    own = state_of(request).settings.weights
+    names = names_of(own)
+    return {"default": names[0], "models": [_model(own if name == names[0] else name, name) for name in names]}
 
 
-def _model(name: str) -> dict[str, Any]:
-    card = json.loads(find_weights(name).with_suffix(".json").read_text(encoding="utf-8"))
+@cache
+def _model(weights: str, name: str) -> dict[str, Any]:
+    # Weights in a file of another runtime have no card beside them.
+    is_exported = Path(weights).suffix in EXPORTED
+    card = {} if is_exported else json.loads(find_weights(weights).with_suffix(".json").read_text(encoding="utf-8"))
     kept = {key: card[key] for key in ("licence", "parameters", "giga_macs", "trained_on") if key in card}
     return {"name": name, **kept, "joints": list(MPII_16.names)}
 

@@ -10,12 +10,14 @@ from typing import Any
 from liftwild.app.job_store import DONE, FAILED, QUEUED, WORKING, Job
 from liftwild.app.jobs import NOT_BEGUN, Jobs
 from liftwild.app.messages import Message
+from liftwild.app.upload_name import named
 from liftwild.app.video_limits import ClipLimits
 from liftwild.app.worker import Started, TooSlowError, Worker, WorkerDiedError, WorkerFaultError
-from liftwild.errors import line_of
+from liftwild.errors import line_of, reason_of_os
 
 CLIP_NICE = 10  # photos go before videos
 LOOK_EVERY_S = 5.0
+ROOM_S = 60.0  # until what there was no room for is tried again
 AGAIN_S = 5.0  # after the list of recordings could not be written
 
 
@@ -82,7 +84,8 @@ class ClipQueue:
             if not await self.jobs.change(job.id, state=WORKING):
                 return
             try:
-                answer = await self._ask(worker, job)
+                fields = (await self._ask(worker, job)).fields
+                found = {"facts": dict(fields["facts"]), "notes": list(fields["notes"])}
             except (WorkerDiedError, TooSlowError):
                 await worker.end()
                 await self._died(job, worker.status)
@@ -90,14 +93,12 @@ class ClipQueue:
                 await self._fail(job, "video: there is not enough memory for it; make it smaller, or cut it")
             except WorkerFaultError as error:
                 await self._fail(job, str(error))
-            except OSError:  # the machine has no room for a process now
-                raise
+            except OSError as error:
+                await self._no_room(job, error)
             except Exception as error:
                 await self._fail(job, line_of(error, "video"))
             else:
-                fields = answer.fields
-                facts, notes = fields["facts"], fields["notes"]
-                await self.jobs.change(job.id, state=DONE, facts=facts, notes=notes, finished=time.time())
+                await self.jobs.change(job.id, state=DONE, finished=time.time(), **found)
         finally:
             self._current = None
             await worker.end()
@@ -136,5 +137,15 @@ class ClipQueue:
             "smaller, or cut it", deaths=deaths,
         )  # fmt: skip
 
+    async def _no_room(self, job: Job, error: OSError) -> None:
+        """The machine has no room for it now; later it may, and if not, others wait behind it."""
+        tries = job.deaths + 1
+        if tries < self.settings.limits.job_deaths:
+            await self.jobs.change(job.id, state=QUEUED, deaths=tries)
+            await asyncio.sleep(ROOM_S)
+            return
+        said = f"the server has no room to work on it: {reason_of_os(error)}; send it again later"
+        await self._fail(job, f"video: {said}", deaths=tries)
+
     async def _fail(self, job: Job, error: str, **values: Any) -> None:
-        await self.jobs.change(job.id, state=FAILED, error=error, finished=time.time(), **values)
+        await self.jobs.change(job.id, state=FAILED, error=named(error, job.name), finished=time.time(), **values)

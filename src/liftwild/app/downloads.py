@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import zipfile
 from contextlib import suppress
@@ -63,7 +64,7 @@ def accepted_format(accept: str, default: str = "json") -> str:
     raise ProblemError(406, f"poses come as {', '.join(dict.fromkeys(MEDIA_TYPES.values()))}; or name one: ?format=bvh")
 
 
-def files_response(files: list[tuple[str, bytes]], format: str, warning: str = "") -> Response:
+async def files_response(files: list[tuple[str, bytes]], format: str, warning: str = "") -> Response:
     """Files of one format as an answer: itself where there is one, else a ZIP. The text about them is only in a ZIP.
 
     ProblemError 422 if there is none: nobody is in it, and the format holds one person.
@@ -75,7 +76,8 @@ def files_response(files: list[tuple[str, bytes]], format: str, warning: str = "
         name, content = data[0]
         media_type = MEDIA_TYPES[format]
     else:
-        name, content, media_type = f"{_stem(data[0][0])}.{format}.zip", _zipped(files), ZIP
+        content = await asyncio.to_thread(_zipped, files)
+        name, media_type = f"{_stem(data[0][0])}.{format}.zip", ZIP
     # Latin-1 alone may stand in a header.
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
     if warning:

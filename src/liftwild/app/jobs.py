@@ -175,7 +175,7 @@ class Jobs:
             "place": await asyncio.to_thread(self.store.place, job) if job.state == QUEUED else None,
             "progress": self._progress.get(job.id, NOT_BEGUN), "error": job.error or None, "notes": job.notes,
             "created": _iso(job.created),
-            "expires": _iso((job.finished or job.created) + self.settings.limits.keep_s),
+            "expires": None if job.finished is None else _iso(job.finished + self.settings.limits.keep_s),
             **facts, "links": links,
         }  # fmt: skip
 

@@ -17,7 +17,7 @@ from liftwild.app.live_engine import LiveSession
 from liftwild.app.problem import ProblemError
 from liftwild.app.queries import weights_of
 from liftwild.app.settings import Limits
-from liftwild.app.state import state_of
+from liftwild.app.state import client_of, state_of
 from liftwild.errors import LiftwildError
 from liftwild.pipeline.options import PoseOptions
 from liftwild.skeleton import MPII_16
@@ -50,6 +50,7 @@ async def follow_camera(
     state = state_of(socket)
     await socket.accept()
     try:
+        state.rate.take(client_of(socket))
         used = weights_of(state.settings.live_weights, weights)
         PoseOptions(fov_deg=fov, height_m=height_m)
         async with state.live.session(weights=used, people=people, fov=fov, height_m=height_m) as session:

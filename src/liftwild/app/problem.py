@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from http import HTTPStatus
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,6 +14,40 @@ from liftwild.app.worker import TooSlowError, WorkerDiedError, WorkerFaultError
 from liftwild.errors import LiftwildError, reason_of_os
 
 MEDIA_TYPE = "application/problem+json"
+SCHEMA = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "One line: what was wrong, and what to do."},
+    },
+}
+PROBLEMS = {
+    400: "The body is cut short or damaged.",
+    401: "No token, or a wrong one.",
+    403: "Another site's page asks.",
+    404: "Not there, or not yours.",
+    406: "No such media type.",
+    408: "The body comes too slowly.",
+    409: "Not done yet, or failed.",
+    413: "The body is too large.",
+    421: "The server is called by a name that is not its own.",
+    422: "The photo, the video or an option is at fault.",
+    429: "Full: again after Retry-After s.",
+    431: "The head of the request is too large.",
+    500: "A fault of the server.",
+    503: "Too busy: again after Retry-After s.",
+    507: "The disk is full.",
+}
+ANYWHERE = (400, 401, 403, 421, 422, 429, 431, 500)  # with which any request may be answered
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The ``responses`` of routes that answer with these statuses, for the OpenAPI document."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": PROBLEMS[status], "content": content} for status in statuses}
 
 
 class ProblemError(Exception):

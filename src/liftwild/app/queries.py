@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Depends, Query
+from starlette.requests import HTTPConnection
 
 from liftwild.app.downloads import MEDIA_TYPES
 from liftwild.app.problem import ProblemError
@@ -22,12 +24,36 @@ from liftwild.tracking.filters import FILTERS
 from liftwild.weights_files import shipped_names
 
 
+async def check_options(connection: HTTPConnection) -> None:
+    """ProblemError 422 on an option in the address that the route does not have, as the OpenAPI document lists them."""
+    if connection.scope["type"] != "http":
+        return
+    path, method = connection.scope["route"].path, connection.scope["method"].lower()
+    route = connection.app.openapi()["paths"].get(path, {}).get(method)
+    if route is None:  # of the page
+        return
+    known = [each["name"] for each in route.get("parameters", ()) if each["in"] == "query"]
+    for name in connection.query_params:
+        if name not in known:
+            raise ProblemError(422, f"no option is called {name[:80]!r} here; there are {', '.join(known) or 'none'}")
+
+
+def public_name(weights: str) -> str:
+    """What clients call some weights: of a file without its folders, which are nobody's business."""
+    return weights if weights in shipped_names() else Path(weights).stem
+
+
+def names_of(default: str) -> list[str]:
+    """The weights that clients may ask for, the server's own first."""
+    return list(dict.fromkeys([public_name(default), *shipped_names()]))
+
+
 def weights_of(default: str, weights: str | None) -> str:
     """The weights that are asked for; ProblemError 422 on a name of none that ship."""
-    if weights is None or weights == default:
+    if weights in (None, public_name(default)):
         return default
     if weights not in shipped_names():
-        raise ProblemError(422, f"no weights are called {weights!r}; there are {', '.join(shipped_names())}")
+        raise ProblemError(422, f"no weights are called {weights!r}; there are {', '.join(names_of(default))}")
     return weights
 
 
@@ -96,10 +122,10 @@ async def file_wishes(
     return FileWishes(joints=joints, min_confidence=min_confidence, rig=rig, person=person)
 
 
-def known_format(name: str) -> str:
-    """The name of a format that can be written; ProblemError 404 on an unknown one."""
+def known_format(name: str, status: int = 404) -> str:
+    """The name of a format that can be written; ProblemError ``status`` on an unknown one."""
     if name not in MEDIA_TYPES:
-        raise ProblemError(404, f"no format is called {name!r}; there are {', '.join(MEDIA_TYPES)}")
+        raise ProblemError(status, f"no format is called {name!r}; there are {', '.join(MEDIA_TYPES)}")
     return check_formats([name])[0]
 
 

@@ -16,6 +16,7 @@ from liftwild.app.jobs import Jobs
 from liftwild.app.messages import Message
 from liftwild.app.problem import ProblemError
 from liftwild.app.recording_folder import PICTURE
+from liftwild.app.upload_name import errors_named
 from liftwild.app.video_limits import ClipLimits
 from liftwild.app.wishes import FileWishes
 from liftwild.app.worker import Started, TooSlowError, WorkerDiedError, WorkerPool
@@ -74,9 +75,9 @@ class RecordingFiles:
             raise ProblemError(429, "the server has enough files to make; try again later", RETRY_S)
         self._asked += 1
         try:
-            return await self._pool.ask(
-                {**self._fields(job.id, task), "kind": job.kind, "wishes": job.wishes, **fields}, limit_s=FILES_S
-            )
+            asked = {**self._fields(job.id, task), "kind": job.kind, "wishes": job.wishes, **fields}
+            with errors_named(job.name):
+                return await self._pool.ask(asked, limit_s=FILES_S)
         except (WorkerDiedError, MemoryError):
             raise LiftwildError(f"{task}: it ended the program that makes it, which may use so much memory") from None
         finally:

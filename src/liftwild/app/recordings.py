@@ -17,16 +17,19 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from liftwild.app.downloads import files_response
 from liftwild.app.incoming import Incoming, queue_is_full
 from liftwild.app.job_store import DONE, FAILED, QUEUED, Job
-from liftwild.app.problem import ProblemError
+from liftwild.app.problem import ProblemError, problem_responses
 from liftwild.app.queries import clip_wishes, file_wishes, known_format, weights_of
 from liftwild.app.recording_folder import KEPT
 from liftwild.app.state import State, client_of, owner_of, state_of
+from liftwild.app.upload_name import MAX_NAME, errors_named
 from liftwild.app.uploads import save_body
 from liftwild.app.wishes import FileWishes, Wishes
 from liftwild.app.worker import WorkerFaultError
-from liftwild.console import printable
 
-router = APIRouter(prefix="/v1/recordings", tags=["recordings"])
+router = APIRouter(
+    prefix="/v1/recordings", tags=["recordings"],
+    responses=problem_responses(404, 408, 409, 413, 503, 507),
+)  # fmt: skip
 FILE = {"schema": {"type": "string", "format": "binary"}}
 BODY = {
     "requestBody": {
@@ -38,10 +41,10 @@ BODY = {
         },
     }
 }
-MAX_NAME = 255
 ANGLES, ANGLES_CONFIDENCE = "angles", 0.5  # as for 'liftwild angles'
 EVENT_GAP_S, EVENT_SILENCE_S = 0.2, 15.0
 EVENTS_RETRY_S = 5.0
+KINDS = {"photo": "photo", "clip": "video"}  # what an upload without a name is called
 
 
 @router.post("", status_code=202, summary="A photo or video, to be worked on", openapi_extra=BODY)
@@ -62,11 +65,12 @@ async def post_recording(
         await state.incoming.check_queue(digest)  # before it is sent in vain
     async with state.incoming.begin(client) as incoming:
         given = await save_body(request, incoming.path, limits, incoming.grow)
-        found = await state.files.inspect(incoming.id)
+        with errors_named(given):
+            found = await state.files.inspect(incoming.id)
         kind = found["kind"]
         job = Job(
-            incoming.id, owner_of(request), digest, printable(given)[:MAX_NAME] or found["kind"], kind, QUEUED, used,
-            time.time(), wishes.as_json(), found.get("facts", {}),
+            incoming.id, owner_of(request), digest, given or KINDS[kind], kind, QUEUED, used, time.time(),
+            wishes.as_json(), found.get("facts", {}),
         )  # fmt: skip
         if kind == "photo":
             job = await _photo(state, incoming, job, wishes)
@@ -86,7 +90,8 @@ async def _photo(state: State, incoming: Incoming, job: Job, wishes: Wishes) -> 
         raise ProblemError(422, "start, end and slow_motion are for videos; a photo has no times")
     with state.photo_room(incoming.size):
         content = await asyncio.to_thread(incoming.path.read_bytes)
-        done = await state.engine.poses(content, job.name, job.weights, wishes, FileWishes("npz"))
+        with errors_named(job.name):
+            done = await state.engine.poses(content, job.name, job.weights, wishes, FileWishes("npz"))
     await asyncio.to_thread(state.jobs.folders.write, job.id, KEPT, done.files[0][1])
     notes = [done.warning] if done.warning else []
     return replace(job, state=DONE, finished=time.time(), facts=done.facts, notes=notes)
@@ -170,10 +175,11 @@ async def get_files(
             raise ProblemError(404, "angles over time are of a video; the report of a photo is its view")
         sure = files.min_confidence if "min_confidence" in request.query_params else ANGLES_CONFIDENCE
         async with _while_kept(state, job):
-            return files_response(await state.files.files(job, replace(files, min_confidence=sure), ANGLES), "csv")
+            made = await state.files.files(job, replace(files, min_confidence=sure), ANGLES)
+            return await files_response(made, "csv")
     wanted = replace(files, format=known_format(format))
     async with _while_kept(state, job):
-        return files_response(await state.files.files(job, wanted), wanted.format)
+        return await files_response(await state.files.files(job, wanted), wanted.format)
 
 
 @router.get("/{id}/view", summary="The viewer's page", response_class=Response)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI, WebSocket
+from fastapi import Depends, FastAPI, WebSocket
 from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -27,7 +27,8 @@ from liftwild.app import about, live, poses, recordings, static_files
 from liftwild.app.connections import SPARE, LimitedSocket, protocol_with
 from liftwild.app.guard import Guard
 from liftwild.app.metrics import Metrics
-from liftwild.app.problem import ProblemError, answer_problem, problem_of
+from liftwild.app.problem import ANYWHERE, SCHEMA, ProblemError, answer_problem, problem_of, problem_responses
+from liftwild.app.queries import check_options
 from liftwild.app.settings import Settings
 from liftwild.app.state import State
 from liftwild.app.worker import TooSlowError, WorkerDiedError, WorkerFaultError
@@ -48,7 +49,7 @@ def create_app(state: State) -> FastAPI:
     """The ASGI application of a server, whose ``state`` the caller starts and ends."""
     app = FastAPI(
         title="liftwild", version=__version__, description=DESCRIPTION, docs_url=None, redoc_url=None,
-        openapi_url="/v1/openapi.json",
+        openapi_url="/v1/openapi.json", responses=problem_responses(*ANYWHERE), dependencies=[Depends(check_options)],
     )  # fmt: skip
     app.state.liftwild = state
     for router in ROUTERS:
@@ -60,6 +61,7 @@ def create_app(state: State) -> FastAPI:
         app.add_exception_handler(kind, answer_problem)
     app.add_middleware(_Counted, metrics=state.metrics)
     app.add_middleware(Guard, settings=state.settings)
+    app.openapi().setdefault("components", {}).setdefault("schemas", {})["Problem"] = SCHEMA  # kept, and answered with
     return app
 
 
@@ -80,7 +82,8 @@ def serve_until_told(settings: Settings, begun: Callable[[str], object]) -> None
 
 async def _serve(settings: Settings, listening: socket.socket, begun: Callable[[str], object]) -> None:
     state = State(settings)
-    host, port = settings.host, listening.getsockname()[1]
+    port = listening.getsockname()[1]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # which a browser can open
     shown = f"[{host}]" if ":" in host else host
     server = _Server(config_of(state), lambda: begun(f"http://{shown}:{port}"), state.stop_telling)
     try:

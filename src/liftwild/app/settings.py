@@ -78,7 +78,9 @@ class Settings:
         others = is_for_others(self.host, self.host_names)
         least = MIN_TOKEN if others else 1
         if any(len(token) < least for token in self.tokens):
-            raise LiftwildError(f"a token has {least} letters or more: shorter ones are guessed")
+            raise LiftwildError(
+                "a token is empty" if least == 1 else f"a token has {least} letters or more: shorter ones are guessed"
+            )
         if not self.tokens and others:
             called = ", ".join(self.host_names) or self.host
             raise LiftwildError(f"{called} can be reached from other machines: a server there needs a token")

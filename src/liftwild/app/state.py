@@ -20,6 +20,8 @@ from liftwild.app.metrics import Metrics
 from liftwild.app.problem import ProblemError
 from liftwild.app.recording_files import RecordingFiles
 from liftwild.app.settings import Settings
+from liftwild.app.worker import TooSlowError, WorkerDiedError, WorkerFaultError
+from liftwild.errors import LiftwildError
 
 T = TypeVar("T")
 RETRY_S = 2.0  # when there is no room: a photo takes a part of a second
@@ -89,9 +91,18 @@ class State:
         self._photo_bytes += count
 
     async def start(self) -> None:
-        """Have everything ready. LiftwildError if the weights cannot be used."""
+        """Have everything ready. LiftwildError if the weights cannot be used, or a process cannot be started."""
         await self.start_jobs()
-        await asyncio.gather(self.engine.start(), self.files.start())
+        try:
+            await asyncio.gather(self.engine.start(), self.files.start())
+        except TooSlowError as error:
+            raise LiftwildError(
+                f"the server's processes are not ready: {error}; start it when less is going on"
+            ) from None
+        except (WorkerDiedError, WorkerFaultError) as error:
+            raise LiftwildError(
+                f"a process of the server does not start ({error}); is there enough memory for it?"
+            ) from None
 
     async def start_jobs(self) -> None:
         """Go on with the recordings that there are; the rest starts when it is needed."""

@@ -18,8 +18,8 @@ from starlette.requests import ClientDisconnect, Request
 
 from liftwild.app.problem import ProblemError
 from liftwild.app.settings import Limits
+from liftwild.app.upload_name import shown_name
 
-MAX_NAME = 255  # letters of a file's name
 # It would write a line for each damaged form.
 logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
@@ -28,7 +28,7 @@ class Upload:
     """Where a body goes: ``write`` for each piece of its one file, whose ``name`` is only ever shown."""
 
     def __init__(self, write: Callable[[bytes], Any], name: str = "") -> None:
-        self.write, self.name, self.size = write, name, 0
+        self.write, self.name, self.size = write, shown_name(name), 0
 
     async def drain(self) -> None:
         """Take the time that what was written needs."""
@@ -130,6 +130,8 @@ async def receive_file(
         raise ProblemError(400, "the body is cut short") from None
     if not upload.size:
         raise ProblemError(400, "no file came: send one as the body, or as the only file of a form")
+    if form is not None and form.field is not None:
+        raise ProblemError(422, f"{form.field[:80]!r} is in the form; options go into the address, as ?people=2")
 
 
 def _parser(boundary: bytes, form: _Form) -> MultipartParser:
@@ -180,11 +182,12 @@ def _too_large(most: int) -> ProblemError:
 
 
 class _Form:
-    """The parts of a multipart body: one file, and fields that are passed over."""
+    """The parts of a multipart body: one file; ``field``: the name of a part that is none."""
 
     def __init__(self, upload: Upload, most: int, most_other: int) -> None:
         self.upload, self.most, self.most_other = upload, most, most_other
         self.files, self.other, self.is_over = 0, 0, False
+        self.field: str | None = None
         self._headers: list[tuple[bytes, bytes]] = []
         self._key, self._value, self._is_file = b"", b"", False
 
@@ -220,7 +223,9 @@ class _Form:
             if self.files > 1:
                 raise ProblemError(400, "several files came; send one at a time")
             name = options[b"filename"].decode("utf-8", "replace")
-            self.upload.name = self.upload.name or name[:MAX_NAME]
+            self.upload.name = self.upload.name or shown_name(name)
+        else:
+            self.field = options.get(b"name", b"").decode("utf-8", "replace")
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._is_file:

@@ -54,16 +54,27 @@ export function post(file, query, sent) {
   return { done, abort: () => request.abort() };
 }
 
+// Browsers open six connections to a server, and each stream holds one: the rest must do for all else, in several tabs.
+const MOST_STREAMS = 2;
+const POLL_MS = 2000;
+let streams = 0;
+
 const isOver = (document) => document.state === "done" || document.state === "failed";
 
 /** Tell `told` of a recording whenever it changes, until it is over; gives a function that ends it. */
 export function follow(links, told, failed) {
-  const source = new EventSource(links.events);
+  let source = null;
   let timer = 0;
   let ended = false;
+  const closeStream = () => {
+    if (source === null) return;
+    source.close();
+    source = null;
+    streams -= 1;
+  };
   const end = () => {
     ended = true;
-    source.close();
+    closeStream();
     clearTimeout(timer);
   };
   const tell = (document) => {
@@ -71,22 +82,33 @@ export function follow(links, told, failed) {
     if (isOver(document)) end();
     told(document);
   };
-  source.addEventListener("state", (event) => tell(JSON.parse(event.data)));
-  source.addEventListener("error", () => {
-    // While it connects anew, nothing is to do; where the server has enough of listeners, it is asked now and then.
-    if (source.readyState !== EventSource.CLOSED || ended) return;
-    const poll = async () => {
-      try {
-        tell(await askJson(links.self));
-      } catch (error) {
-        end();
-        failed(error);
-        return;
-      }
-      if (!ended) timer = setTimeout(poll, 2000);
-    };
-    poll();
-  });
+  const poll = async () => {
+    try {
+      tell(await askJson(links.self));
+    } catch (error) {
+      if (ended) return;
+      end();
+      failed(error);
+      return;
+    }
+    if (!ended) timer = setTimeout(streams < MOST_STREAMS ? listen : poll, POLL_MS);
+  };
+  const listen = () => {
+    if (streams >= MOST_STREAMS) {
+      poll();
+      return;
+    }
+    streams += 1;
+    source = new EventSource(links.events);
+    source.addEventListener("state", (event) => tell(JSON.parse(event.data)));
+    source.addEventListener("error", () => {
+      // While it connects anew, nothing is to do; where the server has enough of listeners, it is asked now and then.
+      if (source === null || source.readyState !== EventSource.CLOSED) return;
+      closeStream();
+      poll();
+    });
+  };
+  listen();
   return end;
 }
 

@@ -38,6 +38,9 @@ class Item {
     return this.state === "working" && total && this.document.progress.stage === "frames" ? done / total : null;
   }
 
+  /** The same with its name before it, which most errors of the server have already. */
+  get line() { return this.words.startsWith(`${this.name}: `) ? this.words : `${this.name}: ${this.words}`; }
+
   /** What happens with it, in words. */
   get words() {
     const { progress, place } = this.document || {};
@@ -133,7 +136,7 @@ export class Shelf {
   }
 
   /** Say aloud that one failed; the one that is shown says so itself. */
-  alarmOf(item) { if (item !== this.current) alarm(`${item.name}: ${item.words}`); }
+  alarmOf(item) { if (item !== this.current) alarm(item.line); }
 
   follow(item) {
     item.stop = follow(item.document.links, (document) => {
@@ -151,7 +154,7 @@ export class Shelf {
 
   tell(item) {
     const isOver = item.state === "done" || item.state === "failed";
-    if (item === this.current) say(`${item.name}: ${item.words}`, !isOver);
+    if (item === this.current) say(item.line, !isOver);
     this.show();
     this.changed(item);
   }
@@ -214,8 +217,8 @@ function showPart(item, isCurrent) {
   const open = item.part.firstChild;
   item.part.classList.toggle("failed", item.state === "failed");
   open.setAttribute("aria-current", isCurrent);
-  open.setAttribute("aria-label", `${item.name}: ${item.words}`);
-  open.title = `${item.name}: ${item.words}`;
+  open.setAttribute("aria-label", item.line);
+  open.title = item.line;
   const isOver = item.state === "done" || item.state === "failed";
   const badge = item.state === "failed" ? "Failed" : item.state === "done" ? (item.document.kind === "clip" ? "Video" : "") : "";
   const wanted = [isOver, item.picture, badge].join();
