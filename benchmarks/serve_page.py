@@ -54,12 +54,11 @@ import('/page/camera.js').then(({ Camera }) => {
     if (this.latencies.push !== Array.prototype.push) return;
     this.latencies.push = function (latency) {
       const now = performance.now();
-      const index = answers.findIndex(([grabbed]) => Math.abs(now - latency - grabbed) < 1);
-      if (index >= 0) { // not the first, which came before this looked
-        const [grabbed, begun, heard, ...more] = answers[index];
-        answers.splice(0, index + 1);
-        window.marks.push([grabbed, begun, heard, now, ...more]);
-      }
+      const far = answers.map(([grabbed]) => Math.abs(now - latency - grabbed));
+      const index = far.indexOf(Math.min(...far));
+      const [grabbed, begun, heard, ...more] = answers[index];
+      answers.splice(0, index + 1);
+      window.marks.push([grabbed, begun, heard, now, ...more]);
       return Array.prototype.push.call(this, latency);
     };
   };
