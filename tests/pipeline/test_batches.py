@@ -98,6 +98,16 @@ def test_paths_images_and_boxes(tiny_weights: Path) -> None:
     assert "no.jpg: no such file" in found["error"][2] and "four numbers" in found["error"][3]
 
 
+def test_columns_of_the_same_names_are_the_poses(predictor: BatchPredictor) -> None:
+    given = pa.table({"id": [1], "width": [7], "error": ["old"], "photo": [PHOTO.read_bytes()]})
+    found = predictor(given)
+    assert found.schema.names == ["id", *POSE_COLUMNS]
+    assert found["width"].to_pylist() == [512] and found["error"].to_pylist() == [None]
+    assert predictor({name: given[name].to_pylist() for name in given.schema.names})["error"] == [None]
+    with pytest.raises(LiftwildError, match="error, width would stand there twice"):
+        BatchPredictor(keep=["id", "width", "error"])
+
+
 def test_it_is_pickled_without_networks(predictor: BatchPredictor) -> None:
     before = len(pickle.dumps(predictor))
     first = predictor(rows())

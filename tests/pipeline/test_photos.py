@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,13 +18,14 @@ from liftwild.detection.detector import Detection
 from liftwild.errors import LiftwildError
 from liftwild.inference.estimator import CroppedPerson
 from liftwild.io.json_file import read_json
+from liftwild.media.photo import LoadedPhoto
 from liftwild.network.posenet import Outputs
 from liftwild.pipeline import outputs
 from liftwild.pipeline.options import OutputOptions, PoseOptions
 from liftwild.pipeline.output_guard import OutputGuard
 from liftwild.pipeline.outputs import Counts, write_photos
 from liftwild.pipeline.person_selection import PersonSelection
-from liftwild.pipeline.photos import predict_photos
+from liftwild.pipeline.photos import PhotoTask, predict_photos, predict_tasks
 from liftwild.pose import Recording
 
 JSON = OutputOptions(figure=False)
@@ -225,6 +228,30 @@ def test_people_of_one_photo_go_in_batches_that_fit_in_memory(
     assert result.recording is not None and len(result.recording.tracks) == 10
     assert held == [3, 3, 3, 1]
     assert said == ["3 of 10 people", "6 of 10 people", "9 of 10 people", ""]
+
+
+def test_photos_that_wait_hold_no_pixels(estimator: Estimator) -> None:
+    """People are cut out when a photo is read: of all that wait for the network only these are kept."""
+    alive: list[weakref.ref[np.ndarray]] = []
+    enough, counts = threading.Event(), []
+
+    def tasks() -> Iterator[PhotoTask]:
+        for _ in range(BATCH + 3):
+            image = np.zeros((40, 30, 3), np.uint8)
+            alive.append(weakref.ref(image))
+            if len(alive) == BATCH + 2:
+                enough.set()
+            yield PhotoTask(LoadedPhoto(image, b""), PersonSelection(), PoseOptions())
+
+    def before(look: int) -> None:
+        if not look:
+            assert enough.wait(20)
+            gc.collect()
+            counts.append(sum(each() is not None for each in alive))
+
+    estimator.runtime = Slow(estimator, before)  # type: ignore[assignment]
+    assert len(list(predict_tasks(estimator, tasks()))) == BATCH + 3
+    assert counts[0] <= 2  # the one that is read, and the one before it
 
 
 def test_a_photo_that_fails_twice_has_one_result(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from liftwild.pipeline.options import PoseOptions
 from liftwild.pipeline.postprocess import postprocess_clip
 from liftwild.placement.body_height import standing_height_mm
-from liftwild.placement.floor import Levelled, level
+from liftwild.placement.floor import Levelled, floor_fault, level
 from liftwild.placement.root_translation import located
 from liftwild.pose import PoseTrack, Recording
 from liftwild.skeleton import MPII_16, PELVIS
@@ -196,8 +196,13 @@ def test_a_floor_above_the_camera_is_said() -> None:
     clip, _ = filmed(walk(circle), 0, 0, -400)
     found = level(clip)
     assert found.camera_height_mm < 0 and "0.40 m above the camera" in found.steps[-1]
-    smoothed = postprocess_clip(clip, PoseOptions(camera=(CAMERA.fx, CAMERA.fy, CAMERA.cx, CAMERA.cy)))
-    assert "above the camera" in smoothed.report()[-1]
+    options = PoseOptions(camera=(CAMERA.fx, CAMERA.fy, CAMERA.cx, CAMERA.cy))
+    for height, is_said in ((-400, True), (1500, False)):
+        clip, _ = filmed(walk(circle), 0, 0, height)
+        (track,) = clip.tracks
+        seen = replace(clip, tracks=(replace(track, joints_2d=CAMERA.project(absolute(clip))),))
+        assert ("above the camera" in postprocess_clip(seen, options).report()[-1]) == is_said
+    assert floor_fault(-400) and not any(map(floor_fault, (0.0, 1500.0, math.nan)))  # 0: nobody's feet are known
 
 
 def test_people_of_other_sizes_have_floors_of_their_own() -> None:

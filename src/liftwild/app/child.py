@@ -63,9 +63,9 @@ class Parent:
         kind = "input" if isinstance(error, LiftwildError) else "memory" if isinstance(error, MemoryError) else "fault"
         self.answer(number, {"error": line_of(error, where), "kind": kind})
 
-    def ready(self, **facts: Any) -> None:
+    def ready(self) -> None:
         """Say that requests can be done now."""
-        self.answer(0, facts)
+        self.answer(0, {})
 
 
 def serve(parent: Parent, function: Callable[[Message], Answer], where: str) -> None:

@@ -12,11 +12,11 @@ from liftwild.app.answers import recording_facts
 from liftwild.app.child import Parent
 from liftwild.app.limited_video import part_of_upload
 from liftwild.app.messages import Message
+from liftwild.app.networks import open_networks
 from liftwild.app.recording_folder import KEPT, SPOOL
 from liftwild.app.video_limits import ClipLimits
 from liftwild.app.wishes import Wishes
 from liftwild.detection.detector import Detector
-from liftwild.errors import LiftwildError
 from liftwild.inference.estimator import Estimator
 from liftwild.io.formats import save
 from liftwild.pipeline.spool import Spool
@@ -28,12 +28,7 @@ TELL_EVERY_S = 0.1
 def follow_clips() -> None:
     """Answer until the server ends."""
     parent = Parent()
-    try:
-        estimator = Estimator(parent.settings["weights"], runtime=parent.settings["runtime"])
-        detector = Detector(runtime=parent.settings["runtime"])
-    except LiftwildError as error:
-        parent.refuse(0, error, "weights")
-        return
+    estimator, detector = open_networks(parent)
     parent.ready()
     for number, message in parent.requests():
         try:

@@ -35,7 +35,8 @@ class Job:
 
     ``id``: by which its owner asks for it; ``client``: a digest of who sent it; ``kind``: "photo" or "clip"; ``state``:
     of ``STATES``; ``wishes``: of ``Wishes.as_json``; ``facts``: of ``recording_facts``, before it is done what the
-    upload's head says; ``created``, ``finished``: s since 1970; ``deaths``: how many processes ended on it; ``size``:
+    upload's head says; ``created``, ``finished``: s since 1970; ``deaths``: how many processes ended on
+    it, or had no room for it; ``size``:
     bytes of its files; ``number``: the place among all.
     """
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from liftwild.app.answers import files_answer, recording_facts
 from liftwild.app.child import Parent
 from liftwild.app.messages import Message
+from liftwild.app.networks import open_networks
 from liftwild.app.wishes import FileWishes, Wishes
 from liftwild.detection.detector import Detector
-from liftwild.errors import LiftwildError
-from liftwild.inference.estimator import Estimator
 from liftwild.media.photo import LoadedPhoto
 from liftwild.pipeline.photos import PhotoTask, predict_tasks
 
@@ -23,13 +21,8 @@ from liftwild.pipeline.photos import PhotoTask, predict_tasks
 def find_poses() -> None:
     """Answer until the server ends."""
     parent = Parent()
-    try:
-        estimator = Estimator(parent.settings["weights"], runtime=parent.settings["runtime"])
-        detector = Detector(runtime=parent.settings["runtime"])
-    except LiftwildError as error:
-        parent.refuse(0, error, "weights")
-        return
-    parent.ready(computed_by=estimator.runtime_name, card=_facts(estimator))
+    estimator, detector = open_networks(parent)
+    parent.ready()
     begun: deque[tuple[int, FileWishes]] = deque()
 
     def tasks() -> Iterator[PhotoTask]:
@@ -63,10 +56,6 @@ def _task(message: Message, detector: Detector) -> PhotoTask:
     pixels = np.fromfile(Path(message.fields["pixels"]), np.uint8).reshape(shape)
     photo = LoadedPhoto(pixels, message.content, message.fields["damage"])
     return PhotoTask(photo, wishes.selection(detector, False), wishes.pose_options(), message.fields["name"])
-
-
-def _facts(estimator: Estimator) -> dict[str, Any]:
-    return {"input_px": estimator.input_px, "confidence_is": estimator.confidence_is}
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -135,13 +135,9 @@ async def receive_file(
 
 
 def _parser(boundary: bytes, form: _Form) -> MultipartParser:
-    try:
-        return MultipartParser(boundary, form.callbacks()) if boundary else _no_boundary()
-    except FormParserError:
-        return _no_boundary()
-
-
-def _no_boundary() -> NoReturn:
+    with suppress(FormParserError):
+        if boundary:
+            return MultipartParser(boundary, form.callbacks())
     raise ProblemError(400, "the body is multipart without a boundary, or with one that is too long")
 
 

@@ -153,7 +153,6 @@ class Worker:
     ) -> None:
         self.module, self._tell_start = module, started
         self.settings = {**settings, "memory_bytes": memory_bytes, "nice": nice}
-        self.facts: dict[str, Any] = {}
         self._life: _Life | None = None
         self._numbers = itertools.count(1)
         self._starting: asyncio.Task[_Life] | None = None
@@ -224,7 +223,7 @@ class Worker:
         )  # fmt: skip
         life = self._life = _Life(self.module, process)
         try:
-            self.facts = (await life.ask(0, Message(self.settings), START_S)).fields
+            await life.ask(0, Message(self.settings), START_S)
         except BaseException:
             await life.end()
             raise

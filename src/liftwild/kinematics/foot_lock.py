@@ -12,13 +12,11 @@ from liftwild.tracking.filters import butterworth, spans
 
 RAMP_S = 0.2  # before and after a contact, over which the foot goes to its place and leaves it
 BODY_HZ = 1.5  # of what the body's place takes over of the feet's; the rest is for hips and knees
-MAX_PULL_MM = (
-    150.0  # a foot that is so far from its place across the line of sight (median of a contact) does not stand
-)
+# A foot that is so far from its place across the line of sight (median of a contact) does not stand.
+MAX_PULL_MM = 150.0
 STRAIGHTEST = 0.999  # of thigh and shank: how far a leg is stretched at most
-GIVES_WAY = (
-    0.95  # of them: from there on, or from where it is, a leg is stretched ever less, so that no knee snaps straight
-)
+# Of them: from there on, or from where it is, a leg is stretched ever less, so that no knee snaps straight.
+GIVES_WAY = 0.95
 
 
 def hold_feet(track: PoseTrack, times_s: np.ndarray) -> PoseTrack:

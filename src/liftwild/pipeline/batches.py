@@ -9,7 +9,7 @@ from typing import Any
 from liftwild.detection.detector import Detector
 from liftwild.errors import LiftwildError
 from liftwild.inference.estimator import Estimator
-from liftwild.io.pose_columns import PoseRow, pose_columns, pose_schema
+from liftwild.io.pose_columns import POSE_COLUMNS, PoseRow, pose_columns, pose_schema
 from liftwild.media.photo import Photo
 from liftwild.pipeline.options import PoseOptions
 from liftwild.pipeline.person_selection import PersonSelection
@@ -23,7 +23,8 @@ class BatchPredictor:
 
     ``photo``: the column with the photos: bytes of image files, paths, or what ``datasets`` has for an image.
     ``box``: a column of boxes (x, y, w, h px, or None: the detector is asked), or None. ``keep``: columns that come
-    back beside the poses; None: all but ``photo``. The rest as for ``liftwild.predict``.
+    back beside the poses; None: all but ``photo`` and those that are called as the poses' own. The rest as for
+    ``liftwild.predict``.
 
     It may be pickled; networks are opened by the first batch in each process. LiftwildError where options make no
     sense, or weights cannot be used; never for a bad row.
@@ -49,6 +50,10 @@ class BatchPredictor:
         self.options = PoseOptions(fov_deg=fov, height_m=height_m)
         self.weights, self.runtime, self.device = weights, runtime, device
         PersonSelection(max_people=people)  # says what is wrong with it
+        if own := set(POSE_COLUMNS) & set(self.keep or ()):
+            raise LiftwildError(
+                f"keep: {', '.join(sorted(own))} would stand there twice; name the table's own otherwise"
+            )
         self._networks: tuple[Estimator, Detector | None] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -89,11 +94,12 @@ class BatchPredictor:
         return made
 
     def _kept(self, columns: Mapping[str, Any]) -> dict[str, Any]:
-        names = [name for name in columns if name != self.photo] if self.keep is None else self.keep
-        for name in names:
+        if self.keep is None:
+            return {name: column for name, column in columns.items() if name not in (self.photo, *POSE_COLUMNS)}
+        for name in self.keep:
             if name not in columns:
                 raise LiftwildError(f"keep: no column is called {name!r}; there are {', '.join(map(str, columns))}")
-        return {name: columns[name] for name in names}
+        return {name: columns[name] for name in self.keep}
 
     def _poses(self, columns: Mapping[str, Any]) -> dict[str, list[Any]]:
         for name in (self.photo, self.box):
@@ -107,7 +113,7 @@ class BatchPredictor:
             )
             self._networks = Estimator(self.weights, self.device, runtime=self.runtime), detector
         estimator, detector = self._networks
-        rows: list[PoseRow | None] = [None] * len(photos)
+        rows: dict[int, PoseRow] = {}
         places: list[int] = []
 
         def tasks() -> Iterator[PhotoTask]:
@@ -126,7 +132,7 @@ class BatchPredictor:
 
         for count, result in enumerate(predict_tasks(estimator, tasks())):
             rows[places[count]] = PoseRow(result.recording, result.error or None, result.warning or None)
-        return pose_columns([row for row in rows if row is not None])
+        return pose_columns([rows[place] for place in range(len(photos))])
 
 
 def _photo_of(value: Any) -> Photo | None:

@@ -49,11 +49,12 @@ class PhotoTask(NamedTuple):
 
 
 class _ReadPhoto(NamedTuple):
-    """A photo between reading and the network, without its people."""
+    """A photo between reading and the network, without its people and its pixels: many may wait."""
 
     path: Path | None
     name: str
-    task: PhotoTask
+    options: PoseOptions
+    detects: bool
     size: tuple[int, int]
     camera: PlacingCamera
     scores: list[float | None]
@@ -83,7 +84,6 @@ def predict_photos(
     network works on some people, a thread reads the next photos and finds the people in them. A stream of any length,
     and photos of any number of people, fit in memory. LiftwildError if the weights are broken.
     """
-
     tasks = (PhotoTask(photo, selection, options) for photo in photos)
     return predict_tasks(estimator, tasks, keep_picture, progress)
 
@@ -150,7 +150,9 @@ def _read(estimator: Estimator, task: PhotoTask, path: Path | None, keep: bool) 
     warnings = [f"{path or 'photo'}: is damaged, parts of it may look wrong: {loaded.damage}"] if loaded.damage else []
     warning = "; ".join([*warnings, *left_out])
     name = task.name if path is None else path.name
-    read = _ReadPhoto(path, name, task, (width, height), camera, scores, picture, warning)
+    read = _ReadPhoto(
+        path, name, task.options, task.selection.detects, (width, height), camera, scores, picture, warning
+    )
     step = estimator.batch_size
     for first in range(0, max(1, len(scores)), step):
         some = slice(first, first + step)
@@ -163,10 +165,10 @@ def _read(estimator: Estimator, task: PhotoTask, path: Path | None, keep: bool) 
 
 def _result(estimator: Estimator, read: _ReadPhoto, poses: list[Pose]) -> PhotoResult:
     poses = [replace(pose, score=score) for pose, score in zip(poses, read.scores, strict=True)]
-    if read.task.selection.detects:
+    if read.detects:
         poses = distinct(poses)
     found = Recording.of_photo(
         read.name, *read.size, poses, confidence_is=estimator.confidence_is, computed_by=estimator.runtime_name
     )
-    recording = postprocess_photo(found, read.camera, read.task.options)
+    recording = postprocess_photo(found, read.camera, read.options)
     return PhotoResult(read.path, recording, read.picture, warning=read.warning)

@@ -105,8 +105,8 @@ def level(recording: Recording) -> Levelled:
 
 
 def floor_fault(camera_height_mm: float) -> str:
-    """What is wrong with a floor so far below the camera, in words, or ""."""
-    if camera_height_mm > 0:
+    """What is wrong with a floor so far below the camera, in words, or "", as where it is not known (0, NaN)."""
+    if not camera_height_mm < 0:
         return ""
     off = -camera_height_mm / 1000
     return f"the floor comes out {off:.2f} m above the camera: its lens, or the people's size, is another"

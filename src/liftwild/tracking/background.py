@@ -41,10 +41,8 @@ class Background:
         height, width = image.shape[:2]
         self.scale = min(1.0, SIDE / max(height, width))
         small = image
-        for factor, kind in (
-            (2, cv2.INTER_NEAREST),
-            (1, cv2.INTER_AREA),
-        ):  # to average all pixels costs five times more
+        # In two steps: to average all pixels costs five times more.
+        for factor, kind in ((2, cv2.INTER_NEAREST), (1, cv2.INTER_AREA)):
             if factor * self.scale < 1:
                 size = [max(round(factor * self.scale * side), 1) for side in (width, height)]
                 small = cv2.resize(small, size, interpolation=kind)

@@ -50,8 +50,8 @@ function withoutStrays(points) {
 }
 
 /** Where a camera that looks along `-back` sees all `points` ([x, y, z]) as large as may be, below the buttons that take
- * the part `taken` of the panel's height: its target and distance. */
-function fitView(points, back, right, aspect, taken) {
+ * the part `taken` of the panel's height, and fill the part `filled` of the rest: its target and distance. */
+function fitView(points, back, right, aspect, taken, filled) {
   const up = back.clone().cross(right);
   const seen = points.map((point) => {
     const place = new THREE.Vector3(...point);
@@ -59,7 +59,7 @@ function fitView(points, back, right, aspect, taken) {
   });
   const spare = Math.min(taken, MAX_BUTTONS);
   const all = Math.tan(FIELD_DEG * Math.PI / 360);
-  const half = [all * aspect * FILLED, all * (1 - spare) * FILLED];
+  const half = [all * aspect * filled, all * (1 - spare) * filled];
   const ends = (values) => values.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [Infinity, -Infinity]);
   const middle = [0, 1, 2].map((axis) => {
     const [low, high] = ends(seen.map((place) => place[axis]));

@@ -1,6 +1,7 @@
 // People who are seen now: the page's picture and poses change with each message of `show`.
 
 const REST = 2; // after a drawing in 3D, for so many times as long as it took, until the next one: the picture goes first
+const LIVE_FILLED = 0.62; // of the panel, by people when they are met: they may move before the view is measured anew
 const LOOSE_M = 0.35; // outside what was measured, from which on the view is measured anew
 
 /** What a page with a camera calls, in place of a recording that does not change. */
@@ -11,6 +12,7 @@ class Live {
     this.skeleton = skeleton; // {joint_names, parents}
     document.documentElement.classList.add("live");
     app.state.follow = false;
+    if (app.space) app.space.filled = LIVE_FILLED;
     if (app.space && BY_PROCESSOR) app.space.simplify();
     byId("space-note").textContent = "Nobody is seen yet";
     byId("summary").textContent = "";

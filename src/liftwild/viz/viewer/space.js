@@ -34,6 +34,7 @@ class Space {
     this.lamp.shadow.bias = -0.0005;
     this.scene.add(this.sky, this.lamp, this.lamp.target);
     this.bodies = [];
+    this.filled = FILLED;
     this.measureButtons();
     this.meet();
     this.look("start");
@@ -256,7 +257,7 @@ class Space {
     const back = new THREE.Vector3(Math.sin(yaw) * Math.cos(pitch), Math.sin(pitch), Math.cos(yaw) * Math.cos(pitch));
     const right = new THREE.Vector3(Math.cos(yaw), 0, -Math.sin(yaw));
     const all = this.empty ? [this.low.toArray(), this.high.toArray()] : this.points;
-    const { target, distance } = fitView(places.length ? places : all, back, right, this.camera.aspect, this.clear / this.canvas.clientHeight);
+    const { target, distance } = fitView(places.length ? places : all, back, right, this.camera.aspect, this.clear / this.canvas.clientHeight, this.filled);
     this.controls.target.copy(target);
     this.camera.position.copy(target).addScaledVector(back, distance);
     this.controls.update();

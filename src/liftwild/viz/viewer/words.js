@@ -55,7 +55,8 @@ function drawTicks(space, axis, numbered) {
     const mm = Math.round((axis === 0 ? value : -value) * 1000);
     if (Math.round(mm / space.step) % every || !points[index]) return;
     const [x, y] = points[index];
-    if (x > 20 && x < canvas.clientWidth - 20) words.fillText(String(mm === 0 ? 0 : mm).replace("-", "\u2212"), x, y);
+    const isWhole = x > 20 && x < canvas.clientWidth - 20 && y > 8 && y < canvas.clientHeight - 8;
+    if (isWhole) words.fillText(String(mm === 0 ? 0 : mm).replace("-", "\u2212"), x, y);
   });
 }
 
