@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -22,10 +23,19 @@ from typing import Any, NamedTuple
 from liftwild.app.server import serve_until_told
 from liftwild.app.settings import Limits, Settings
 from tests.support.commands import ENVIRONMENT
-from tests.support.images import png_chunk
+from tests.support.images import encode, picture, png_chunk
 from tests.support.paths import ROOT
 
 PATIENCE_S = 60.0  # machines that test are often busy
+JPEG = encode(".jpg", picture(120, 160))
+FORM = "Content-Type: multipart/form-data; boundary=bound"
+POSES = "/v1/poses?whole=true"
+FILE = (b'name="photo"; filename="a.jpg"', JPEG)
+# Limits of the server that is attacked.
+SILENCE_S, BODY_S, DECODE_S = 2.5, 4.0, 5.0
+PHOTOS_AT_ONCE = 8
+CONNECTIONS = 1000
+LARGEST_FILE = 4000 * 4000 * 3
 
 
 class Reply(NamedTuple):
@@ -204,6 +214,33 @@ def main(arguments: Sequence[str]) -> None:
         Path(arguments[0]), port=0, weights="small", runtime="torch", limits=Limits(**limits)
     )  # fmt: skip
     serve_until_told(settings, lambda address: print(address, flush=True))
+
+
+@contextmanager
+def attacked_server(folder: Path) -> Iterator[HostileServer]:
+    """A server with the limits above, which says not a word, whatever comes."""
+    limits = {"silence_s": SILENCE_S, "photo_body_s": BODY_S, "decode_s": DECODE_S, "photos_each_s": 1e4}
+    limits |= {"photos_at_once": PHOTOS_AT_ONCE, "connections": CONNECTIONS}
+    with hostile_server(folder, {"RLIMIT_FSIZE": LARGEST_FILE}, **limits) as started:
+        yield started
+    assert started.said.read_text() == ""
+
+
+def serves_others(server: HostileServer) -> None:
+    """Hold that it answers somebody else's photo."""
+    assert answer(server, post(server.port, JPEG)).status == 200
+    assert server.process.poll() is None
+
+
+def packed_rows(width: int, height: int) -> bytes:
+    """Black pixels of a PNG, packed a thousand times."""
+    packer = zlib.compressobj(9)
+    return packer.compress(bytes((1 + 3 * width) * height)) + packer.flush()
+
+
+def answer(server: HostileServer, *pieces: bytes, pause_s: float = 0.0, closes: bool = False) -> Reply:
+    """The answer to bytes that are sent as they are."""
+    return asyncio.run(ask(server.port, *pieces, pause_s=pause_s, closes=closes))
 
 
 if __name__ == "__main__":

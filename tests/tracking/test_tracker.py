@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,131 +10,21 @@ import pytest
 from liftwild.boxes import Box, body_box, ious
 from liftwild.errors import LiftwildError
 from liftwild.pose import Pose
-from liftwild.skeleton import MPII_16
-from liftwild.tracking.observation import Observation, colour_distance, colours_of, followed_box
-from liftwild.tracking.occlusion import GREY as GREY_PAINT
-from liftwild.tracking.occlusion import painted_out
+from liftwild.tracking.observation import colour_distance, colours_of, followed_box
 from liftwild.tracking.tracker import KEEP_S, NEWCOMER_S, SEARCH_S, Tracker
 from tests.support.poses import STANDING
-
-WIDTH, HEIGHT, FPS = 640, 360, 25.0
-RED, BLUE, GREY = (200, 40, 30), (30, 60, 200), (90, 90, 90)
-KNOWN = np.ones(16, dtype=bool)
-
-
-@dataclass
-class Body:
-    """Somebody in the world. ``place``: middle x, y px by frame; ``size`` px; ``seen``: whether by frame."""
-
-    place: Callable[[int], tuple[float, float]]
-    colour: tuple[int, int, int] = RED
-    size: float = 160.0
-    seen: Callable[[int], bool] = lambda frame: True
-    found: Callable[[int], bool] = lambda frame: True
-    score: float = 0.9
-
-    def joints(self, frame: int) -> np.ndarray:
-        """Joints (16, 2) px, an arm swinging."""
-        joints = STANDING[:, :2] * (self.size / 1750)
-        joints[MPII_16.index("right_wrist"), 0] += 0.1 * self.size * np.sin(frame / 3)
-        return joints + self.place(frame)
-
-
-class Shown(NamedTuple):
-    """What the world's detector gives."""
-
-    box: Box
-    score: float
-
-
-@dataclass
-class World:
-    """Stands for estimator and detector: knows who is where, the last of ``bodies`` in front."""
-
-    bodies: Sequence[Body]
-    frame: int = 0
-    asked: list[int] = field(default_factory=list)
-    looked: list[Box | None] = field(default_factory=list)
-
-    def image(self, frame: int) -> np.ndarray:
-        """The frame: trunks and thighs in their colours on grey."""
-        self.frame = frame
-        image = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
-        for body in self.bodies:
-            if body.seen(frame):
-                joints = body.joints(frame)
-                (x0, y0), (x1, y1) = joints[[0, 12]].min(axis=0).clip(0), joints[[5, 13, 4]].max(axis=0).clip(0)
-                image[int(y0) : int(y1), int(x0 - 4) : int(x1 + 4)] = body.colour
-        return image
-
-    def crop_people(
-        self, image: np.ndarray, boxes: Sequence[Box] | None, name: str | None = None, loose: float = 1.0
-    ) -> list[Any]:
-        """The boxes themselves."""
-        return [None] if boxes is None else list(boxes)
-
-    def predict_crops(self, photos: Sequence[Sequence[Box | None]]) -> Iterator[list[Pose]]:
-        """For each box the pose of whom it shows best, sure; or a guess, unsure."""
-        for boxes in photos:
-            self.looked += boxes
-            yield [self._pose(box) for box in boxes]
-
-    def _pose(self, box: Box | None) -> Pose:
-        whole = box or (0.0, 0.0, float(WIDTH), float(HEIGHT))
-        bodies = [body for body in self.bodies if body.seen(self.frame)]
-        shown = [ious([whole], [body_box(body.joints(self.frame), KNOWN)])[0, 0] for body in bodies]
-        if bodies and (box is None or max(shown) > 0.15):
-            best = max(range(len(bodies)), key=lambda i: (shown[i], i))
-            joints, sure = bodies[best].joints(self.frame), 0.7
-        else:
-            x, y, w, h = whole
-            joints, sure = STANDING[:, :2] * (h / 2500) + (x + w / 2, y + h / 2), 0.2
-        return Pose(joints, STANDING * 1.0, np.full(16, sure), whole)
-
-    def find(self, image: np.ndarray, most: int | None) -> list[Shown]:
-        """Everybody who is not hidden behind somebody, largest first."""
-        self.asked.append(self.frame)
-        boxes = []
-        for i, body in enumerate(self.bodies):
-            box = body_box(body.joints(self.frame), KNOWN)
-            before = [
-                body_box(each.joints(self.frame), KNOWN) for each in self.bodies[i + 1 :] if each.seen(self.frame)
-            ]
-            hidden = any(ious([box], [other])[0, 0] > 0.4 for other in before)
-            if body.seen(self.frame) and body.found(self.frame) and not hidden:
-                boxes.append(Shown(box, body.score))
-        return sorted(boxes, key=lambda found: -found.box[2] * found.box[3])[:most]
-
-
-def run(
-    world: World, frames: int, follower: Tracker | None = None, start: int = 0, fps: float = FPS
-) -> list[list[Observation]]:
-    """Who is seen in each frame."""
-    follower = follower or Tracker(world, world.find)  # type: ignore[arg-type]
-    return [follower.step(world.image(frame), frame / fps) for frame in range(start, frames)]
-
-
-def numbers(found: list[list[Observation]]) -> list[list[int | None]]:
-    return [[seen.pose.person_id for seen in frame] for frame in found]
-
-
-def who(world: World, found: list[list[Observation]]) -> list[dict[int | None, int]]:
-    """{number: body} of each frame."""
-    return [
-        {
-            seen.pose.person_id: min(
-                range(len(world.bodies)),
-                key=lambda i: np.abs(world.bodies[i].joints(frame) - seen.pose.joints_2d).mean(),
-            )
-            for seen in people
-        }
-        for frame, people in enumerate(found)
-    ]
-
-
-def walk(start: float, speed: float, y: float = 180.0) -> Callable[[int], tuple[float, float]]:
-    """From x ``start`` with ``speed`` px/s."""
-    return lambda frame: (start + speed * frame / FPS, y)
+from tests.support.tracked_world import (
+    BLUE,
+    FPS,
+    KNOWN,
+    RED,
+    Body,
+    World,
+    numbers,
+    run,
+    walk,
+    who,
+)
 
 
 def test_one_person_is_followed_by_the_pose_alone() -> None:
@@ -357,71 +245,6 @@ def test_it_goes_on_as_if_it_had_never_stopped(stop: int) -> None:
         assert [seen.pose.person_id for seen in one] == [seen.pose.person_id for seen in other]
         for first, second in zip(one, other, strict=True):
             assert np.array_equal(first.pose.joints_2d, second.pose.joints_2d) and first.pose.box == second.pose.box
-
-
-def test_who_is_found_late_is_followed_back_to_where_they_came_into_sight() -> None:
-    world = World([Body(walk(300, 60), seen=lambda frame: frame >= 4, found=lambda frame: frame >= 9)])
-    follower = Tracker(world, world.find)  # type: ignore[arg-type]
-    found = run(world, 15, follower)
-    first = next(frame for frame, people in enumerate(found) if people)
-    assert first >= 9
-    frames = ((world.image(frame), frame / FPS, found[frame]) for frame in range(first - 1, -1, -1))
-    past = list(follower.earlier(found[first][0], first / FPS, frames))
-    assert len(past) == first - 4 and {each.pose.person_id for each in past} == {0}
-    for before, seen in enumerate(past, start=1):
-        np.testing.assert_allclose(seen.pose.joints_2d, world.bodies[0].joints(first - before), atol=1e-4)
-
-
-def test_nobody_is_followed_back_onto_somebody_else() -> None:
-    world = World([Body(walk(300, 0))])
-    follower = Tracker(world, world.find)  # type: ignore[arg-type]
-    (seen,) = follower.step(world.image(0), 1.0)
-    other = seen.pose
-    assert list(follower.earlier(seen, 1.0, [(world.image(0), 0.96, [])]))
-    assert not list(follower.earlier(seen, 1.0, [(world.image(0), 0.96, [Observation(other, seen.colours)])]))
-
-
-def test_who_covers_somebody_is_painted_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the picture with both, the pose of the one behind has the legs of the one in front."""
-    behind, front = Body(walk(300, 0), BLUE, 175), Body(walk(330, 0), RED)
-    world = World([behind, front])
-    own, others = behind.joints(0), front.joints(0)
-    mixed = np.where(np.arange(16)[:, None] < 6, others, own)
-    wanted = followed_box(Pose(own, STANDING * 1.0, np.full(16, 0.6), (0, 0, 1, 1)))
-
-    def crop_people(image: np.ndarray, boxes: Sequence[Box], name: str | None = None, loose: float = 1.0) -> list[Any]:
-        x, y = others[MPII_16.index("left_knee")].astype(int)
-        return [(box, (image[y, x] == GREY_PAINT).all()) for box in boxes]
-
-    def predict_crops(photos: Sequence[Sequence[Any]]) -> Iterator[list[Pose]]:
-        for people in photos:
-            yield [
-                Pose(others, STANDING * 1.0, np.full(16, 0.7), box)
-                if ious([box], [wanted])[0, 0] < ious([box], [body_box(others, KNOWN)])[0, 0]
-                else Pose(own if painted else mixed, STANDING * 1.0, np.full(16, 0.6), box)
-                for box, painted in people
-            ]
-
-    monkeypatch.setattr(world, "crop_people", crop_people)
-    monkeypatch.setattr(world, "predict_crops", predict_crops)
-    follower = Tracker(world, lambda image, most: [])  # type: ignore[arg-type]
-    image = world.image(0)
-    poses = [Pose(own, STANDING * 1.0, np.full(16, 0.6), wanted, person_id=0)]
-    poses += [Pose(others, STANDING * 1.0, np.full(16, 0.7), (0, 0, 1, 1), person_id=1)]
-    follower.observe(0.0, [Observation(pose, colours_of(image, pose)) for pose in poses])
-    first, second = follower.step(image, 1 / FPS)
-    np.testing.assert_allclose(first.pose.joints_2d, own, atol=1e-3)
-    np.testing.assert_allclose(second.pose.joints_2d, others, atol=1e-3)
-
-
-def test_colours_are_not_those_of_whoever_is_in_front() -> None:
-    body = Body(walk(300, 0))
-    world = World([body])
-    image = world.image(0)
-    pose = Pose(body.joints(0), STANDING * 1.0, np.full(16, 0.7), (0, 0, 1, 1))
-    painted, hidden = painted_out(image, [pose])
-    assert (painted[hidden] == GREY_PAINT).all() and np.array_equal(painted[~hidden], image[~hidden])
-    assert np.isnan(colours_of(image, pose, hidden)).all() and not np.isnan(colours_of(image, pose)).any()
 
 
 def test_a_slow_camera_loses_nobody() -> None:
