@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -95,6 +97,24 @@ def test_files_have_the_rights_of_new_files(tmp_path: Path) -> None:
         os.umask(before)
     rights = {path.name: oct(path.stat().st_mode & 0o777) for path in tmp_path.iterdir()}
     assert rights == {"a.safetensors": "0o640", "a.json": "0o640", "folder": "0o750"}
+
+
+def test_who_comes_while_another_ends_waits_for_that(tmp_path: Path) -> None:
+    """The processes of a run that was killed still end when the next run begins."""
+    begun = threading.Event()
+
+    def hold() -> None:
+        with staging(tmp_path / "x.arrow"):
+            begun.set()
+            time.sleep(0.3)
+
+    holds = threading.Thread(target=hold)
+    holds.start()
+    assert begun.wait(20)
+    with atomic_path(tmp_path / "x.arrow", alone=True) as part:
+        part.write_bytes(b"whole")
+    holds.join()
+    assert names(tmp_path) == ["x.arrow"]
 
 
 def test_what_a_killed_process_left_is_removed_and_what_is_in_use_is_not(tmp_path: Path) -> None:

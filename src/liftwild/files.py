@@ -9,6 +9,7 @@ import errno
 import os
 import secrets
 import shutil
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +24,7 @@ except ImportError:  # pragma: no cover - Windows
 
 _STAGE, _STAGE_END = ".liftwild-", ".part"
 _LOST = -1  # in place of a handle
+ORPHANS_S = 2.0  # after which the processes of a run that was killed have ended, too
 _swept: set[str] = set()  # folders that this process has looked through for what killed ones left
 _locks: set[int] = set()  # handles whose locks a forked child must not keep alive
 
@@ -129,8 +131,11 @@ def staging(path: Path, alone: bool = False) -> Iterator[Path]:
     try:  # whatever ends the program from here on, also while the folder is made
         while (handle := _locked_stage(stage)) == _LOST:
             stage = _stage_path(folder, key)
-        if alone and any(other != stage for other in remove_leftovers(folder, key)):
-            raise LiftwildError(f"another process is writing {path}; wait for it, or choose another name")
+        until = time.monotonic() + ORPHANS_S
+        while alone and any(other != stage for other in remove_leftovers(folder, key)):
+            if time.monotonic() > until:
+                raise LiftwildError(f"another process is writing {path}; wait for it, or choose another name")
+            time.sleep(0.05)
         yield stage
     finally:
         shutil.rmtree(stage, ignore_errors=True)
