@@ -70,7 +70,8 @@ def _put(line: str, err: bool) -> None:
         if "tqdm" in sys.modules:
             from tqdm import tqdm
 
-            tqdm.write(line, file=stream)
+            with tqdm.get_lock():  # that of ``write`` itself leaves a traceback where Ctrl-C comes while it is taken
+                tqdm.write(line, file=stream, nolock=True)
         else:
             print(line, file=stream)
     except BrokenPipeError:  # whoever read it has read enough, as head does; the work goes on

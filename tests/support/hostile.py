@@ -32,7 +32,7 @@ FORM = "Content-Type: multipart/form-data; boundary=bound"
 POSES = "/v1/poses?whole=true"
 FILE = (b'name="photo"; filename="a.jpg"', JPEG)
 # Limits of the server that is attacked.
-SILENCE_S, BODY_S, DECODE_S = 5.0, 6.0, 5.0
+SILENCE_S, BODY_S, DECODE_S = 2.5, 4.0, 5.0
 PHOTOS_AT_ONCE = 8
 CONNECTIONS = 1000
 LARGEST_FILE = 4000 * 4000 * 3

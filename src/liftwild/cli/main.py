@@ -80,12 +80,12 @@ def _end_tidily(ctx: click.Context) -> None:
     ctx.call_on_close(lambda: setattr(sys, "unraisablehook", before))
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)  # Windows has no SIGHUP
-        if number is not None and signal.getsignal(number) is _DEFAULT.get(name, signal.SIG_DFL):  # nohup is left alone
+        if number is not None and signal.getsignal(number) in _DEFAULTS:  # nohup is left alone
             ctx.call_on_close(partial(signal.signal, number, signal.getsignal(number)))
             signal.signal(number, _end)
 
 
-_DEFAULT = {"SIGINT": signal.default_int_handler}
+_DEFAULTS = (signal.SIG_DFL, signal.default_int_handler)
 
 
 class _EndedError(SystemExit):
@@ -147,12 +147,12 @@ for command in COMMANDS:
 
 def main() -> None:
     """Entry point of the ``liftwild`` command."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a traceback before a command runs, and after
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     _open_closed_streams()
     try:
         cli(prog_name="liftwild")
-    finally:  # libraries take a while to end, where Ctrl-C would be a traceback
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
+    finally:
         _flush()
 
 
