@@ -284,6 +284,7 @@ def test_what_is_wrong_is_one_line(tiny_weights: Path, monkeypatch: pytest.Monke
         with pytest.raises(LiftwildError, match=words):
             Estimator(tiny_weights, **options)  # type: ignore[arg-type]
     monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.setenv("LIFTWILD_CACHE", "")  # what is compiled already needs no onnx
     for kind in ("onnx", "openvino"):
         with pytest.raises(LiftwildError, match=r"needs the package onnx .*pip install 'liftwild\[") as caught:
             Estimator(tiny_weights, "cpu", runtime=kind)
