@@ -33,8 +33,9 @@ def means_of(joints_3d: np.ndarray) -> Means:
     """The means over people's joints (N, J, 3), mm, all known."""
     if not len(joints_3d):
         return Means(0, np.zeros(len(SCALE_BONES)), np.zeros((len(MPII_16), 3)))
-    lengths = bone_lengths(joints_3d, SCALE_BONES).mean(axis=0)
-    return Means(len(joints_3d), lengths, (joints_3d - joints_3d[:, PELVIS : PELVIS + 1]).mean(axis=0))
+    lengths = bone_lengths(joints_3d, SCALE_BONES).mean(axis=0, dtype=np.float64)
+    poses = joints_3d - joints_3d[:, PELVIS : PELVIS + 1]
+    return Means(len(joints_3d), lengths, poses.mean(axis=0, dtype=np.float64))
 
 
 def joined(parts: Iterable[Means]) -> Means:

@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from liftwild.errors import LiftwildError, reason_of
 from liftwild.files import atomic_path, make_folder, reading, write_whole, writing
 from liftwild.schema import shorter
 
-TRIES, WAIT_S = 3, 1.0  # for what comes over a network
-Result = TypeVar("Result")
+TRIES, WAIT_S = 3, 1.0  # to fetch a shard
 
 
 def is_address(path: str) -> bool:
@@ -48,7 +47,7 @@ class ShardFolder:
             if self.local is not None:
                 return (self.local / name).read_bytes()
             with self._remote(name, "read") as (system, path):
-                return _tried(lambda: system.cat_file(path))
+                return system.cat_file(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -64,7 +63,7 @@ class ShardFolder:
         try:
             with self._remote("", "listed") as (system, path):
                 system.invalidate_cache()
-                found = _tried(lambda: system.ls(path.rstrip("/"), detail=True))
+                found = system.ls(path.rstrip("/"), detail=True)
         except FileNotFoundError:
             return {}
         return {str(entry["name"]).rpartition("/")[2]: int(entry["size"] or 0) for entry in found}
@@ -105,7 +104,7 @@ class ShardFolder:
             write_whole(self.local / name, content)
             return
         with self._remote(name, "written") as (system, path):
-            _tried(lambda: system.pipe_file(path, content))
+            system.pipe_file(path, content)
 
     def put(self, source: Path, name: str) -> None:
         """Copy the file ``source`` of this machine into the folder; on this machine it appears whole."""
@@ -116,7 +115,7 @@ class ShardFolder:
             return
         with self._remote(name, "written") as (system, path):
             system.makedirs(path.rpartition("/")[0], exist_ok=True)
-            _tried(lambda: system.put_file(str(source), path))
+            system.put_file(str(source), path)
 
     @contextmanager
     def _remote(self, name: str, done: str) -> Iterator[tuple[Any, str]]:
@@ -133,15 +132,15 @@ class ShardFolder:
             raise LiftwildError(f"{self.place(name)}: cannot be {done}: {shorter(reason_of(error), 200)}") from None
 
 
-def _tried(call: Callable[[], Result]) -> Result:
-    """What ``call`` gives, tried some times."""
+def _tried(call: Callable[[], object]) -> None:
+    """``call``, some times: a run of days ends with no single fault of a network."""
     for left in range(TRIES - 1, -1, -1):
         try:
-            return call()
+            call()
+            return
         except (FileNotFoundError, PermissionError):
             raise
         except Exception:
             if not left:
                 raise
             time.sleep(WAIT_S)
-    raise AssertionError

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -57,7 +56,7 @@ def write_shard(
     LiftwildError if it cannot be written, or ``rows`` has nobody.
     """
     where, name = ShardFolder(folder), f"{number:05d}.{format}"
-    if where.local is not None:
+    if read_record(where, number) is None and where.local is not None:
         check_output(where.local / name, is_shard_file)
     with tempfile.TemporaryDirectory(prefix="liftwild-") as temporary:
         path = Path(temporary) / "shard.arrow"
@@ -169,10 +168,14 @@ def _claim(where: ShardFolder, plan: bytes) -> None:
     there = where.read(PLAN)
     if there == plan:
         return
-    if where.local is not None and where.local.exists() and not where.local.is_dir():
+    local = where.local
+    if local is not None and local.exists() and not local.is_dir():
         raise LiftwildError(f"{where.path} is a file, not a folder for shards; choose another -o")
-    taken = there is not None or where.read(MANIFEST) is not None
-    if taken or (where.local is not None and where.local.is_dir() and any(os.scandir(where.local))):
+    if (
+        there is not None
+        or where.read(MANIFEST) is not None
+        or (local is not None and local.is_dir() and where.sizes())
+    ):
         raise LiftwildError(f"{where.path} holds something else, or another split; empty it, or choose another -o")
     where.write(PLAN, plan)
 

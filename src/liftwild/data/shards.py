@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
@@ -23,7 +22,7 @@ from liftwild.data.shard_parquet import arrow_of_parquet
 from liftwild.data.store import Scale, Store, fingerprint
 from liftwild.errors import LiftwildError
 from liftwild.sample import Sample
-from liftwild.schema import Between, build, parse_json, understood
+from liftwild.schema import Between, Matching, build, parse_json, understood
 from liftwild.skeleton import MPII_16
 
 MANIFEST = "store.json"
@@ -32,36 +31,19 @@ VERSION = 1
 OPEN = 2 * WINDOW  # shards at a time: a batch may straddle two windows
 
 
-class ShardName:
-    """The name of a shard's file: no path, so that no manifest reaches out of its folder."""
-
-    def __str__(self) -> str:
-        return "a name as 00000.arrow or 00000.parquet"
-
-    def holds(self, value: str) -> bool:
-        """Whether ``value`` is one."""
-        return re.fullmatch(r"[\w-]{1,60}\.(arrow|parquet)", value) is not None
-
-
-class Sha256:
-    """A checksum."""
-
-    def __str__(self) -> str:
-        return "64 hex digits"
-
-    def holds(self, value: str) -> bool:
-        """Whether ``value`` is one."""
-        return re.fullmatch(r"[0-9a-f]{64}", value) is not None
+# No path, so that no list reaches out of its folder.
+SHARD_NAME = Matching(r"[\w-]{1,60}\.(arrow|parquet)", "a name as 00000.arrow or 00000.parquet")
+SHA256 = Matching(r"[0-9a-f]{64}", "64 hex digits")
 
 
 @dataclass(frozen=True)
 class Shard:
     """A file of a store: its ``rows``, ``bytes`` and SHA-256."""
 
-    name: Annotated[str, ShardName()]
+    name: Annotated[str, SHARD_NAME]
     rows: Annotated[int, Between(1, 1e8)]
     bytes: Annotated[int, Between(1, 1e12)]
-    sha256: Annotated[str, Sha256()]
+    sha256: Annotated[str, SHA256]
 
 
 @dataclass(frozen=True)
