@@ -123,8 +123,7 @@ class ShardedStore:
 
     def __getitem__(self, index: int) -> Sample:
         """Row ``index`` with its picture decoded."""
-        if not 0 <= index < len(self):
-            raise IndexError(index)
+        index = range(len(self))[index]
         shard = bisect_right(self._ends, index)
         return self.shard(shard)[index - (self._ends[shard - 1] if shard else 0)]
 

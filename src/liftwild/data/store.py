@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from bisect import bisect_right
 from collections.abc import Sequence
 from contextlib import ExitStack
+from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, get_args
@@ -207,7 +209,6 @@ class Store:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._parts: list[pa.RecordBatch] | None = None  # of the table, where it is copied
         self._open()
 
     def _open(self) -> None:
@@ -232,6 +233,8 @@ class Store:
         if self.scale not in get_args(Scale):
             raise LiftwildError(f"{self.path} is damaged: its scale is {shown(self.scale)}; prepare it again")
         self._check_values()
+        self._parts = self._table.select(SCHEMA.names).to_batches()
+        self._ends = list(accumulate(map(len, self._parts)))
 
     def _check_values(self) -> None:
         """LiftwildError if a value is missing that nobody can lack, or a number cannot be."""
@@ -271,7 +274,8 @@ class Store:
 
     def __getitem__(self, index: int) -> Sample:
         """Row ``index`` with its picture decoded."""
-        row = {name: self._table[name][index] for name in SCHEMA.names}
+        part, at = self._part(index)
+        row = {name: part[name][at] for name in SCHEMA.names}
         encoded = np.frombuffer(row["image"].as_buffer(), dtype=np.uint8)
         whole = self._checksums[index] in (None, checksum(row["image"].as_buffer()))
         with without_noise() as noise:
@@ -302,16 +306,15 @@ class Store:
             spine_3d=numbers("spine_3d") if row["spine_3d"].is_valid else None,
         )
 
+    def _part(self, index: int) -> tuple[pa.RecordBatch, int]:
+        """The batch of a row, and its place in it: a table takes longer the more batches it has."""
+        index = range(len(self))[index]
+        part = bisect_right(self._ends, index)
+        return self._parts[part], index - self._ends[part] + len(self._parts[part])
+
     def stored(self, rows: Sequence[int]) -> pa.RecordBatch:
         """Rows as they are stored, with the columns of ``SCHEMA``; LiftwildError if a picture in them is damaged."""
-        if self._parts is None:
-            self._parts = self._table.select(SCHEMA.names).to_batches()
-            self._ends = np.cumsum([len(part) for part in self._parts])
-        places = np.searchsorted(self._ends, rows, side="right")
-        parts = [
-            self._parts[at].slice(row - int(self._ends[at]) + len(self._parts[at]), 1)
-            for row, at in zip(rows, places, strict=True)
-        ]
+        parts = [part.slice(at, 1) for part, at in map(self._part, rows)]
         batch = pa.Table.from_batches(parts).combine_chunks().to_batches()[0]
         for row, found in zip(rows, image_checksums(batch), strict=True):
             if self._checksums[row] not in (None, found):
