@@ -129,6 +129,9 @@ def test_the_next_shards_come_beside(tmp_path: Path, place: str) -> None:
     assert kept(tmp_path / "cache") == 2
     store.fetch_ahead([1, 3])
     assert store._ahead[1] is thread  # once
+    small = opened(place, tmp_path / "small", 3 * store.manifest.shards[0].bytes / 1e9)
+    small.fetch_ahead([1, 3])
+    assert small._ahead[1] is None  # it would drive out what is in use
     local = opened(make_shards(tmp_path / "here", [[0]]), tmp_path / "cache")
     local.fetch_ahead([0])
     assert local._ahead[1] is None  # nothing to fetch

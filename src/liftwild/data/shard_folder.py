@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from liftwild.errors import LiftwildError, reason_of
-from liftwild.files import atomic_path, make_folder, reading, write_whole, writing
+from liftwild.files import flush_to_disk, make_folder, reading, staging, write_whole, writing
 from liftwild.schema import shorter
 
 TRIES, WAIT_S = 3, 1.0  # to fetch a shard
@@ -106,12 +107,23 @@ class ShardFolder:
         with self._remote(name, "written") as (system, path):
             system.pipe_file(path, content)
 
+    @contextmanager
+    def workplace(self, name: str) -> Iterator[Path]:
+        """A folder of this machine to make the file ``name`` in, gone when the block ends."""
+        if self.local is None:
+            with tempfile.TemporaryDirectory(prefix="liftwild-") as folder:
+                yield Path(folder)
+            return
+        make_folder(self.local)
+        with writing(self.local / name), staging(self.local / name) as folder:
+            yield folder
+
     def put(self, source: Path, name: str) -> None:
-        """Copy the file ``source`` of this machine into the folder; on this machine it appears whole."""
+        """Move the file ``source`` from the workplace to its name; on this machine it appears whole."""
         if self.local is not None:
-            make_folder(self.local)
-            with writing(self.local / name), atomic_path(self.local / name, durable=True) as part:
-                shutil.copyfile(source, part)
+            flush_to_disk(source)
+            os.replace(source, self.local / name)
+            flush_to_disk(self.local)
             return
         with self._remote(name, "written") as (system, path):
             system.makedirs(path.rpartition("/")[0], exist_ok=True)

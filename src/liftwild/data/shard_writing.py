@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -47,7 +46,7 @@ class ShardRecord:
 
 
 def write_shard(
-    folder: str, number: int, rows: Iterable[dict[str, Any] | pa.RecordBatch], scale: Scale = "",
+    folder: str | Path, number: int, rows: Iterable[dict[str, Any] | pa.RecordBatch], scale: Scale = "",
     format: ShardFormat = "arrow",
 ) -> ShardRecord:  # fmt: skip
     """Write shard ``number`` of the store in ``folder`` (a path or an address), and then its record.
@@ -55,11 +54,11 @@ def write_shard(
     ``rows``: of ``stored_row``, or batches with the columns of a store. Several processes may each write others.
     LiftwildError if it cannot be written, or ``rows`` has nobody.
     """
-    where, name = ShardFolder(folder), f"{number:05d}.{format}"
+    where, name = ShardFolder(str(folder)), f"{number:05d}.{format}"
     if read_record(where, number) is None and where.local is not None:
         check_output(where.local / name, is_shard_file)
-    with tempfile.TemporaryDirectory(prefix="liftwild-") as temporary:
-        path = Path(temporary) / "shard.arrow"
+    with where.workplace(name) as temporary:
+        path = temporary / "shard.arrow"
         with StoreWriter(path, scale) as writer:
             for row in rows:
                 if isinstance(row, dict):
@@ -72,19 +71,19 @@ def write_shard(
         if format == "parquet":
             source, path = path, path.with_suffix(".parquet")
             parquet_of_arrow(source, path)
-        where.put(path, name)
         record = ShardRecord(Shard(name, writer.rows, path.stat().st_size, fingerprint(path)), scale, means)
+        where.put(path, name)
     content = {"shard": dataclasses.asdict(record.shard), "scale": scale, "means": _plain(means)}
     where.write(_record_name(number), (json.dumps(content) + "\n").encode())
     return record
 
 
-def write_manifest(folder: str, shards: int) -> str:
+def write_manifest(folder: str | Path, shards: int) -> str:
     """Write ``store.json`` of the shards 0 to ``shards`` - 1, which must all be there; its SHA-256.
 
     Reads their records and the folder's list, no shard. LiftwildError names what is missing or does not fit.
     """
-    where = ShardFolder(folder)
+    where = ShardFolder(str(folder))
     if shards < 1:
         raise LiftwildError(f"{folder}: a store has one shard at least")
     sizes = where.sizes()
@@ -125,7 +124,7 @@ def read_record(where: ShardFolder, number: int) -> ShardRecord | None:
 
 
 def split_stores(
-    stores: Sequence[str | Path], folder: str, rows: int = 4096, format: ShardFormat = "arrow",
+    stores: Sequence[str | Path], folder: str | Path, rows: int = 4096, format: ShardFormat = "arrow",
     progress: Callable[[Iterator[int], int], Iterator[int]] | None = None,
 ) -> tuple[int, int, int]:  # fmt: skip
     """Split stores into shards of ``rows`` people, shuffled over all of them; people, shards, and how many were kept.
@@ -136,7 +135,7 @@ def split_stores(
     opened = [Store(path) for path in stores]
     if len({store.scale for store in opened}) > 1:
         raise LiftwildError(f"{stores[0]} and others differ in scale: split them into stores of their own")
-    where, people = ShardFolder(folder), sum(map(len, opened))
+    where, people = ShardFolder(str(folder)), sum(map(len, opened))
     count = -(-people // rows)
     plan = {"stores": [store.fingerprint() for store in opened], "rows": rows, "format": format}
     _claim(where, json.dumps(plan).encode())

@@ -160,8 +160,13 @@ class ShardedStore:
         return self._open[number]
 
     def fetch_ahead(self, shards: list[int]) -> None:
-        """Begin to fetch what will be needed next, beside what is done meanwhile; what goes wrong shows when it is."""
+        """Begin to fetch what will be needed next, beside what is done meanwhile; what goes wrong shows when it is.
+
+        Not if the cache has no room for it beside as much that is in use.
+        """
         if shards == self._ahead[0] or not self._is_cached(self.manifest.shards[0]):
+            return
+        if 2 * sum(self.manifest.shards[number].bytes for number in shards) > self.cache.most_gb * 1e9:
             return
 
         def fetch() -> None:
