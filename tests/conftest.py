@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # else tests crawl on a busy machine; torch reads it when loaded
+os.environ["LIFTWILD_CACHE"] = tempfile.mkdtemp(prefix="liftwild-cache-")  # never the user's own
 
 import pytest
 import torch
@@ -20,6 +23,11 @@ from tests.support.networks import TINY
 
 # Started in the background of a script, a shell has Ctrl-C ignored, and what we start would ignore it too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_sessionfinish() -> None:
+    """Remove what was kept."""
+    shutil.rmtree(os.environ["LIFTWILD_CACHE"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

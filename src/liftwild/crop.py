@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -35,6 +35,11 @@ class Crop:
         """The square about ``box`` (x, y, w, h in px), its longer side widened by ``margin``."""
         x, y, w, h = box
         return cls((x + w / 2, y + h / 2), max(w, h) * margin)
+
+    def in_smaller(self, divisor: float) -> Crop:
+        """The same crop in a picture of the photo whose sides are divided by ``divisor``."""
+        x, y = self.center_px
+        return replace(self, center_px=(x / divisor, y / divisor), size_px=self.size_px / divisor)
 
     def affine(self, output_px: int) -> np.ndarray:
         """Matrix (2, 3) that takes px of the photo to px of an ``output_px`` square."""

@@ -9,6 +9,7 @@ import errno
 import os
 import secrets
 import shutil
+import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -81,6 +82,23 @@ def starts_with(path: Path, mark: bytes) -> bool:
     """Whether the file ``path`` begins with ``mark``."""
     with path.open("rb") as file:
         return file.read(len(mark)) == mark
+
+
+def cache_folder() -> Path | None:
+    """The user's folder of what is quick to make again, which may not be there yet; ``LIFTWILD_CACHE`` names another,
+    and if it is empty there is none."""
+    named = os.environ.get("LIFTWILD_CACHE")
+    if named is not None:
+        return Path(named).absolute() if named else None
+    try:
+        home = Path.home()
+    except RuntimeError:  # nobody's
+        return None
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "liftwild" / "cache"
+    if sys.platform == "darwin":
+        return home / "Library" / "Caches" / "liftwild"
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "liftwild"
 
 
 def write_whole(path: str | Path, content: bytes) -> None:

@@ -35,7 +35,7 @@ def decode(heatmaps: Tensor, input_px: int, subpixel: bool = False) -> tuple[Ten
     """
     batch, joints, height, width = heatmaps.shape
     cells = heatmaps.flatten(2)
-    peak, flat = cells.max(dim=-1)
+    peak, flat = _highest(cells)
     x, y = flat % width, torch.div(flat, width, rounding_mode="floor")
 
     def at(index: Tensor) -> Tensor:
@@ -57,6 +57,16 @@ def decode(heatmaps: Tensor, input_px: int, subpixel: bool = False) -> tuple[Ten
     found = torch.stack([x + 0.5 + toward(x, 1, width), y + 0.5 + toward(y, width, height)], dim=-1)
     scale = torch.tensor([input_px / width, input_px / height], dtype=found.dtype, device=found.device)
     return found * scale, peak
+
+
+def _highest(cells: Tensor) -> tuple[Tensor, Tensor]:
+    """The highest of cells (..., N), and its index, the first of several."""
+    if cells.device.type != "cpu" or cells.requires_grad or cells.dtype != torch.float32:
+        peak, flat = cells.max(dim=-1)
+        return peak, flat
+    # torch would wake its threads for a person's maps: longer than it takes, and beside other threads many times so.
+    flat = torch.from_numpy(cells.numpy().argmax(axis=-1))
+    return cells.gather(-1, flat[..., None])[..., 0], flat
 
 
 def as_heatmaps(log_odds: Tensor) -> Tensor:

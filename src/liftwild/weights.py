@@ -5,13 +5,14 @@ Large ones may come in shards instead, ``NAME-00001-of-0000N.safetensors``, whic
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,7 +20,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from liftwild.errors import LiftwildError
-from liftwild.files import make_folder, write_whole
+from liftwild.files import make_folder, reading, write_whole
 from liftwild.network.posenet import PoseNet, PoseNetConfig
 from liftwild.schema import ArrayOf, Between, build, load_json, shorter
 from liftwild.skeleton import MPII_16, SCALE_BONES
@@ -177,14 +178,50 @@ def _shards(state: dict[str, Tensor], limit: int) -> list[dict[str, Tensor]]:
     return shards
 
 
+@dataclass(frozen=True)
+class WeightsFiles(Generic[Network, Card]):
+    """Weights whose json has been read, and whose tensors have not.
+
+    ``path``: the .safetensors file; ``about``, ``card``: its json, as its schema and as it stands; ``files``: those
+    with the tensors; ``make``: makes the network, without its weights.
+    """
+
+    path: Path
+    about: Card
+    card: dict[str, Any]
+    files: Sequence[Path]
+    make: Callable[[], Network]
+
+    def load(self) -> Network:
+        """The network: fp32, evaluation mode, on the CPU. LiftwildError if tensors and json do not agree."""
+        return filled(self.make, self.path, self.files)
+
+    def digest(self) -> str:
+        """What tells them from all others: of the bytes of their files. LiftwildError if one cannot be read."""
+        found = hashlib.sha256()
+        for file in (self.path.with_suffix(".json"), *self.files):
+            with reading(file), file.open("rb") as opened:
+                found.update(hashlib.file_digest(opened, "sha256").digest())
+        return found.hexdigest()
+
+
+PoseWeights = WeightsFiles[PoseNet, WeightsCard]
+
+
+def open_weights(name_or_path: str | Path) -> PoseWeights:
+    """Weights for poses, not loaded yet. LiftwildError when a file is missing, or the json is broken."""
+    path = find_weights(name_or_path)
+    about, card = read_weights_json(path, FORMAT, VERSION, WeightsCard)
+    return WeightsFiles(path, about, card, _tensor_files(path, about.files), lambda: PoseNet(about.network))
+
+
 def load_weights(name_or_path: str | Path) -> tuple[PoseNet, dict[str, Any]]:
     """The network (fp32, evaluation mode, on the CPU) and its card (the json).
 
     LiftwildError when a file is missing or broken, or when tensors and json do not agree: nothing is guessed.
     """
-    path = find_weights(name_or_path)
-    about, card = read_weights_json(path, FORMAT, VERSION, WeightsCard)
-    return filled(lambda: PoseNet(about.network), path, _tensor_files(path, about.files)), card
+    weights = open_weights(name_or_path)
+    return weights.load(), weights.card
 
 
 def filled(make: Callable[[], Network], path: Path, files: Sequence[Path]) -> Network:

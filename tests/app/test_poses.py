@@ -46,6 +46,17 @@ def test_answers_are_what_predict_writes(tmp_path: Path) -> None:
         assert answer.headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize("box", ["150,40,1200,1700", "200,60,120,180"])
+def test_large_photos_are_what_predict_writes(box: str, tmp_path: Path) -> None:
+    """They are decoded no larger than their people need."""
+    photo = tmp_path / "large.jpg"
+    photo.write_bytes(encode(".jpg", np.kron(read_photo(PHOTO), np.ones((4, 4, 1), np.uint8))))
+    liftwild("predict", photo, "-o", tmp_path / "out", "--weights", "small", "--runtime", "torch", "--box", box)
+    request = {"content": photo.read_bytes(), "params": {"name": "large.jpg", "box": box}}
+    (answer,) = post(tmp_path / "data", request)
+    assert answer.content == (tmp_path / "out" / "large.json").read_bytes()
+
+
 def test_options_and_the_form(tmp_path: Path) -> None:
     out = tmp_path / "out"
     options = ["--whole", "--fov", "60", "--height-m", "1.8", "--skeleton", "coco17"]

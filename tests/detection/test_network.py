@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -9,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from liftwild.detection import detector as module
 from liftwild.detection.detector import Detector
 from liftwild.detection.network import STRIDES, DetectorConfig, DetectorNet, decode
 from liftwild.detection.runtime import OF_DETECTOR, open_detector_runtime
-from liftwild.detection.weights import load_detector
+from liftwild.detection.weights import load_detector, open_detector
 from liftwild.inference.openvino_runtime import computes_bf16, openvino_core
 from liftwild.inference.runtime_kinds import RUNTIMES
 from liftwild.inference.runtimes import OF_WEIGHTS
@@ -51,19 +53,19 @@ def test_every_runtime_runs_the_detector_too() -> None:
 @pytest.mark.parametrize(
     ("kind", "modules"), [("openvino-fp32", ("openvino", "onnx")), ("onnx", ("onnxruntime", "onnx"))]
 )
-def test_runtimes_agree(kind: str, modules: tuple[str, ...], tiny_net: DetectorNet) -> None:
+def test_runtimes_agree(kind: str, modules: tuple[str, ...], weights: Path) -> None:
     for name in modules:
         pytest.importorskip(name, reason=f"{name} is not installed")
     cpu = torch.device("cpu")
-    side = tiny_net.config.input_px
-    pixels = np.stack([picture(side, side, seed) for seed in range(3)])
-    wanted = open_detector_runtime(tiny_net, "torch", cpu)(pixels)
-    runtime = open_detector_runtime(tiny_net, kind, cpu)
+    files = open_detector(weights)
+    side = files.about.network.input_px
+    exact, runtime = (open_detector_runtime(files, side, each, cpu) for each in ("torch", kind))
     assert runtime.name == f"{kind.partition('-')[0]} fp32"
-    found = runtime(pixels)
-    for one, other in zip(found, wanted, strict=True):
-        assert one.shape == other.shape
-        np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-4)
+    for height, width in ((side, side), (side + 64, side), (side, side + 64), (side, side)):
+        pixels = np.stack([picture(height, width, seed) for seed in range(3)])
+        for one, other in zip(runtime(pixels), exact(pixels), strict=True):
+            assert one.shape == other.shape
+            np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-4)
 
 
 def test_the_shipped_detector_agrees_with_itself_in_openvino() -> None:
@@ -82,9 +84,12 @@ def test_bf16_changes_little() -> None:
         pytest.importorskip(name, reason=f"{name} is not installed")
     if not computes_bf16(openvino_core()):
         pytest.skip("this CPU does not compute in bf16")
-    net, _ = load_detector("detector")
-    pixels = reference().pixels()[None, : net.config.input_px, : net.config.input_px]
-    exact, rough = (open_detector_runtime(net, kind, torch.device("cpu")) for kind in ("openvino-fp32", "openvino"))
+    files = open_detector("detector")
+    side = files.about.network.input_px
+    pixels = reference().pixels()[None, :side, :side]
+    exact, rough = (
+        open_detector_runtime(files, side, kind, torch.device("cpu")) for kind in ("openvino-fp32", "openvino")
+    )
     assert rough.name == "openvino bf16"
     scores = [runtime(np.ascontiguousarray(pixels)).scores.sigmoid().numpy() for runtime in (exact, rough)]
     assert 0 < np.abs(scores[0] - scores[1]).max() < 0.03
@@ -119,3 +124,30 @@ def test_a_box_is_the_mean_of_its_distances(tiny_net: DetectorNet) -> None:
 def test_networks_that_cannot_be(wrong: dict[str, object], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         DetectorConfig(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("shape", [(300, 533), (533, 300), (400, 533), (200, 600)])
+def test_what_is_black_beside_a_photo_need_not_be_seen(shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wide or high photo is seen without the black above and below, or left and right; people stay where they are."""
+    import cv2
+
+    person = cv2.imread(str(ROOT / "examples" / "person.jpg"))[:, :, ::-1]
+    side = min(shape)
+    photo = np.full((*shape, 3), 90, np.uint8)
+    top, left = ((whole - side) // 3 for whole in shape)
+    photo[top : top + side, left : left + side] = cv2.resize(person, (side, side), interpolation=cv2.INTER_AREA)
+    detector = Detector(device="cpu", runtime="torch")
+    seen: list[tuple[int, ...]] = []
+    cells = detector.runtime.cells
+    monkeypatch.setattr(
+        detector,
+        "runtime",
+        replace(detector.runtime, cells=lambda pixels: (seen.append(pixels.shape), cells(pixels))[1]),
+    )
+    (found,) = detector.detect(photo)
+    monkeypatch.setattr(module, "MAX_CUTS", 0)
+    (square,) = detector.detect(photo)
+    short, long = sorted(seen[0][1:3])
+    assert 352 * min(shape) / max(shape) <= short < long == 352 and seen[1][1:3] == (352, 352)
+    np.testing.assert_allclose(found.box, square.box, atol=0.02 * max(shape))
+    assert found.score == pytest.approx(square.score, abs=0.1)

@@ -138,7 +138,8 @@ def test_openvino_answers_alike_whatever_came_before(crops: np.ndarray) -> None:
     for some in (crops[:3], crops[:8]):
         again = [part[:3] for part in runtime(some) if part is not None]
         assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
-    assert runtime._model.input("crops").get_shape()[0] == 1  # set up for one person, whoever came
+    shape = runtime._request.get_compiled_model().input("crops").get_shape()
+    assert shape[0] == 1  # set up for one person, whoever came
 
 
 CONFIGS = (
@@ -187,7 +188,7 @@ def test_an_operation_without_onnx_is_no_graph() -> None:
     layer = torch.nn.Linear(1, 1)
     for compute in (lambda crops: {"sine": crops.float().sin()}, lambda crops: {"cube": crops.float() ** 3}):
         with pytest.raises(NotImplementedError, match="no ONNX is known for"):
-            recorded(layer, compute, "crops", 64)
+            recorded(layer, compute, "crops", 64, 64)
 
 
 @pytest.mark.parametrize("kind", FAST)

@@ -260,10 +260,12 @@ def test_a_photo_that_fails_twice_has_one_result(
     """The network on its first people, and then its next people: what follows is of the next photo."""
     real_crop, real_predict = Estimator.crop_people, Estimator.predict_crops
 
-    def crop_people(self: Estimator, image: np.ndarray, boxes: object = None, *rest: object, **named: object) -> object:
-        if image.shape[1] == 31 and boxes[0][0] >= 9:  # type: ignore[index]
+    def crop_people(
+        self: Estimator, photo: LoadedPhoto, boxes: object = None, *rest: object, **named: object
+    ) -> object:
+        if photo.size[0] == 31 and boxes[0][0] >= 9:  # type: ignore[index]
             raise RuntimeError("crop")
-        return real_crop(self, image, boxes, *rest, **named)  # type: ignore[arg-type]
+        return real_crop(self, photo, boxes, *rest, **named)  # type: ignore[arg-type]
 
     def predict_crops(self: Estimator, crops: list[list[CroppedPerson]]) -> object:
         if crops[0][0].photo_px[0] == 31:

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from liftwild.app.messages import Message
 from liftwild.app.own_folder import OwnFolder
 from liftwild.app.settings import Settings
 from liftwild.app.wishes import FileWishes, Wishes
@@ -62,22 +63,27 @@ class PhotoEngine:
             pixels = self._pixels.path / secrets.token_hex(16)
             # No process makes the file: what comes too late for a client who has gone leaves nothing behind.
             pixels.touch(0o600)
+            asked = {"name": name, "wishes": wishes.as_json(), "files": asdict(wanted)}
             try:
-                decoded = await self._decode(photo, pixels)
-                fields = {
-                    "pixels": str(pixels), **decoded[0], "name": name,
-                    "wishes": wishes.as_json(), "files": asdict(wanted),
-                }  # fmt: skip
-                answer = await self._ask(weights, fields, decoded[1])
+                answer = await self._find(photo, pixels, weights, asked)
+                if "least_px" in answer.fields:  # its people are small
+                    answer = await self._find(photo, pixels, weights, asked, answer.fields["least_px"])
             finally:
                 with suppress(FileNotFoundError):
                     pixels.unlink()
         fields = answer.fields
         return PoseFiles(split_files(fields["files"], answer.content), fields["warning"], fields["facts"])
 
-    async def _decode(self, photo: bytes, pixels: Path) -> tuple[dict[str, Any], bytes]:
+    async def _find(
+        self, photo: bytes, pixels: Path, weights: str, asked: dict[str, Any], least_px: int = 0
+    ) -> Message:
+        """What the process of the weights answers; ``least_px`` of the photo's longer side, 0: as many as mostly do."""
+        fields, exif = await self._decode(photo, pixels, least_px)
+        return await self._ask(weights, {"pixels": str(pixels), **fields, **asked}, exif)
+
+    async def _decode(self, photo: bytes, pixels: Path, least_px: int) -> tuple[dict[str, Any], bytes]:
         limits = self.settings.limits
-        fields = {"pixels": str(pixels), "max_pixels": limits.photo_pixels}
+        fields = {"pixels": str(pixels), "max_pixels": limits.photo_pixels, "least_px": least_px}
         for last in (False, True):
             try:
                 message = await self.decoders.ask(fields, photo, limits.decode_s)
@@ -91,7 +97,7 @@ class PhotoEngine:
                     raise LiftwildError("photo: is damaged: it ends the program that reads it; save it anew") from None
         raise AssertionError
 
-    async def _ask(self, weights: str, fields: dict[str, Any], content: bytes) -> Any:
+    async def _ask(self, weights: str, fields: dict[str, Any], content: bytes) -> Message:
         for tries in range(TRIES):
             try:
                 return await self.worker(weights).ask(fields, content, self.settings.limits.photo_hang_s)

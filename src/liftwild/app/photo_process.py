@@ -38,6 +38,9 @@ def find_poses() -> None:
 
     for result in predict_tasks(estimator, tasks()):
         number, wanted = begun.popleft()
+        if result.least_px:
+            parent.answer(number, {"least_px": result.least_px})
+            continue
         if result.recording is None:
             parent.answer(number, {"error": result.error, "kind": "input"})
             continue
@@ -54,7 +57,7 @@ def _task(message: Message, detector: Detector) -> PhotoTask:
     wishes = Wishes.of_json(message.fields["wishes"])
     shape = tuple(message.fields["shape"])
     pixels = np.fromfile(Path(message.fields["pixels"]), np.uint8).reshape(shape)
-    photo = LoadedPhoto(pixels, message.content, message.fields["damage"])
+    photo = LoadedPhoto(pixels, message.content, message.fields["damage"], message.fields["divisor"])
     return PhotoTask(photo, wishes.selection(detector, False), wishes.pose_options(), message.fields["name"])
 
 

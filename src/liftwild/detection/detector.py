@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from liftwild.boxes import Box, Detected, clipped, suppress
 from liftwild.crop import Crop
-from liftwild.detection.network import decode
+from liftwild.detection.network import STRIDES, decode
 from liftwild.detection.runtime import open_detector_runtime
-from liftwild.detection.weights import load_detector
+from liftwild.detection.weights import open_detector
 from liftwild.errors import LiftwildError
-from liftwild.inference.runtime import find_device, hash_of
+from liftwild.inference.runtime import find_device
 from liftwild.media.photo import Photo, load_photo
 
 SAME_IOU = 0.5  # two boxes with a larger IoU are one person: docs/detection.md
 SOFTNESS = 0.5  # how much a box is doubted that overlaps a surer one: ``boxes.suppress``
 MAX_CANDIDATES = 300  # cells of a photo, the best, whose boxes are compared
+CUT_PX, MAX_CUTS = STRIDES[-1], 2  # of what is black: more sizes of picture would each take time to open
 MIN_SIDE_PX = 2.0  # of the network's input; a smaller box shows nobody
 MIN_PHOTO_PX = 1.0  # of the photo, for the longer side: the estimator takes no smaller box
 
@@ -35,6 +36,28 @@ class Detection:
 
     box: Box
     score: float
+
+
+class _Part(NamedTuple):
+    """What the network sees of a photo: ``pixels`` (H, W, 3) of the square ``crop`` around the ``whole`` photo, from
+    ``corner`` (x, y) px on. What is black above and below, or left and right, is left out in steps of ``CUT_PX``."""
+
+    pixels: np.ndarray
+    crop: Crop
+    whole: Box
+    corner: tuple[int, int]
+
+    @classmethod
+    def of(cls, image: np.ndarray, side: int) -> _Part:
+        """Of a photo (H, W, 3), with ``side`` px for its longer side."""
+        height, width = image.shape[:2]
+        whole = (0.0, 0.0, float(width), float(height))
+        crop = Crop.around(whole, 1.0)
+        left, top = (
+            CUT_PX * min(MAX_CUTS, int(side * (1 - length / max(width, height))) // (2 * CUT_PX))
+            for length in (width, height)
+        )
+        return cls(crop.apply(image, side)[top : side - top, left : side - left], crop, whole, (left, top))
 
 
 class Detector:
@@ -62,17 +85,18 @@ class Detector:
         if min_score is not None and not 0 <= min_score <= 1:
             raise LiftwildError(f"min_score must lie between 0 and 1, not {min_score}")
         self.device = find_device(device)
-        net, self.card = load_detector(weights)
+        files = open_detector(weights)
+        network, self.card = files.about.network, files.card
         if input_px is not None:
             try:
-                net.config = replace(net.config, input_px=input_px)
+                network = replace(network, input_px=input_px)
             except ValueError as error:
                 raise LiftwildError(str(error).removeprefix("network.")) from None
         self.weights, self.batch_size = weights, batch_size
         self.min_score = float(self.card["min_score"]) if min_score is None else min_score
-        self.input_px = net.config.input_px
-        self._hash = hash_of(net)
-        self.runtime = open_detector_runtime(net, runtime, self.device)
+        self.input_px = network.input_px
+        self._digest = files.digest()
+        self.runtime = open_detector_runtime(files, self.input_px, runtime, self.device)
 
     @property
     def runtime_name(self) -> str:
@@ -81,7 +105,7 @@ class Detector:
 
     def fingerprint(self) -> str:
         """What tells its answers from those of others."""
-        return f"{self._hash} {self.min_score:g} {self.input_px} {self.runtime_name}"
+        return f"{self._digest} {self.min_score:g} {self.input_px} {self.runtime_name}"
 
     def detect(self, photo: Photo, most: int | None = None, min_score: float | None = None) -> list[Detection]:
         """The people in a photo, largest box first; empty if there are none.
@@ -108,28 +132,30 @@ class Detector:
             yield from self._batch(waiting, most, least)
 
     def _batch(self, images: list[np.ndarray], most: int | None, least: float) -> Iterator[list[Detection]]:
-        wholes: list[Box] = [(0.0, 0.0, float(image.shape[1]), float(image.shape[0])) for image in images]
-        crops = [Crop.around(whole, 1.0) for whole in wholes]
-        side = self.input_px
-        pixels = np.stack([crop.apply(image, side) for crop, image in zip(crops, images, strict=True)])
-        found = decode(self.runtime(pixels), side, side, MAX_CANDIDATES)
-        boxes, scores = (part.double().cpu().numpy() for part in found)
-        if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
-            raise LiftwildError(f"the network of {self.weights} gives NaN or infinity; its weights are broken")
-        for crop, whole, own, sure in zip(crops, wholes, boxes, scores, strict=True):
-            yield largest(self._people(crop, whole, own, sure, least), most)
+        parts = [_Part.of(image, self.input_px) for image in images]
+        found: dict[int, list[Detection]] = {}
+        for height, width in dict.fromkeys(part.pixels.shape[:2] for part in parts):
+            these = [i for i, part in enumerate(parts) if part.pixels.shape[:2] == (height, width)]
+            maps = self.runtime(np.stack([parts[i].pixels for i in these]))
+            boxes, scores = (each.double().cpu().numpy() for each in decode(maps, height, width, MAX_CANDIDATES))
+            if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
+                raise LiftwildError(f"the network of {self.weights} gives NaN or infinity; its weights are broken")
+            for i, own, sure in zip(these, boxes, scores, strict=True):
+                found[i] = self._people(parts[i], own, sure, least)
+        for i in range(len(parts)):
+            yield largest(found[i], most)
 
-    def _people(self, crop: Crop, whole: Box, boxes: np.ndarray, scores: np.ndarray, least: float) -> list[Detection]:
+    def _people(self, part: _Part, boxes: np.ndarray, scores: np.ndarray, least: float) -> list[Detection]:
         """The people of one photo, of its candidates."""
         keep = (scores >= least) & (boxes[:, 2:].min(axis=1) >= MIN_SIDE_PX)
         boxes, scores = boxes[keep], scores[keep]
-        corners = np.stack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
-        corners = crop.to_photo(corners, self.input_px).clip(0, whole[2:])
+        corners = np.stack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1) + part.corner
+        corners = part.crop.to_photo(corners, self.input_px).clip(0, part.whole[2:])
         boxes = np.concatenate([corners[:, 0], corners[:, 1] - corners[:, 0]], axis=1)
         people = []
         kept, lowered = suppress(boxes, scores, SAME_IOU, SOFTNESS)
         for (x, y, w, h), score in zip(boxes[kept].tolist(), lowered.tolist(), strict=True):
-            box = clipped((x, y, w, h), whole)
+            box = clipped((x, y, w, h), part.whole)
             if box is not None and max(box[2:]) >= MIN_PHOTO_PX and score >= least:
                 people.append(Detection(box, score))
         return people

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from liftwild.detection.network import DetectorMaps, DetectorNet, split_cells
+from liftwild.detection.weights import DetectorWeights
 from liftwild.inference.onnx_recorder import recorded
 from liftwild.inference.onnx_runtime import onnx_session
 from liftwild.inference.openvino_runtime import chosen_precision, openvino_core, openvino_request
@@ -21,79 +23,104 @@ from liftwild.inference.runtimes import check_runtime, fastest, first_of
 PHOTOS, CELLS = "photos", "cells"
 
 
-def detector_graph(net: DetectorNet) -> bytes:
-    """The ONNX file of ``net``, on the CPU.
+def detector_graph(net: DetectorNet, height: int, width: int) -> bytes:
+    """The ONNX file of ``net``, on the CPU, for pictures of one size.
 
-    Input ``photos`` (photos, S, S, 3) uint8 RGB, S = ``config.input_px``; output ``cells`` (photos, C, 1 + 4 bins)
-    fp32, as ``network.split_cells`` takes it. LiftwildError without the onnx package.
+    Input ``photos`` (photos, ``height``, ``width``, 3) uint8 RGB; output ``cells`` (photos, C, 1 + 4 bins) fp32, as
+    ``network.split_cells`` takes it. LiftwildError without the onnx package.
     """
-    return recorded(net, lambda photos: {CELLS: net.cells(photos.permute(0, 3, 1, 2))}, PHOTOS, net.config.input_px)
+    return recorded(net, lambda photos: {CELLS: net.cells(photos.permute(0, 3, 1, 2))}, PHOTOS, height, width)
 
 
 @dataclass(frozen=True)
 class DetectorRuntime:
-    """Runs one network. ``name``: what runs it; ``cells``: gives (B, C, 1 + 4 ``bins``) of pictures."""
+    """Runs one network. ``name``: what runs it; ``cells``: gives (B, C, 1 + 4 ``bins``) of pictures (B, H, W, 3)."""
 
     name: str
     cells: Callable[[np.ndarray], Tensor]
     bins: int
 
     def __call__(self, pixels: np.ndarray) -> DetectorMaps:
-        """What the network says of pictures (B, S, S, 3) uint8 RGB. LiftwildError as of ``check_process``."""
+        """What the network says of pictures (B, H, W, 3) uint8 RGB. LiftwildError as of ``check_process``."""
         check_process()
         return split_cells(self.cells(pixels), self.bins)
 
 
-def _in_torch(net: DetectorNet, device: torch.device) -> DetectorRuntime:
+def _in_torch(weights: DetectorWeights, device: torch.device) -> DetectorRuntime:
     """In fp32, on ``device``, where the results lie."""
-    net = net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = weights.load().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.inference_mode()
     def cells(pixels: np.ndarray) -> Tensor:
         # As it lies in memory this is channels_last.
         return net.cells(torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2))
 
-    return DetectorRuntime("torch fp32" + ("" if device.type == "cpu" else f", {device.type}"), cells, net.config.bins)
+    name = "torch fp32" + ("" if device.type == "cpu" else f", {device.type}")
+    return DetectorRuntime(name, cells, weights.about.network.bins)
 
 
-def _in_openvino(net: DetectorNet, precision: str | None) -> DetectorRuntime:
+def _in_openvino(weights: DetectorWeights, side: int, precision: str | None) -> DetectorRuntime:
     """On the CPU, in fp32, bf16, or the faster of what it computes in. LiftwildError without OpenVINO or onnx."""
-    precision, side = chosen_precision(precision), net.config.input_px
-    model = openvino_core().read_model(detector_graph(net))
-    model.reshape({PHOTOS: [1, side, side, 3]})  # for one photo at a time: faster than for any number
-    request, lock = openvino_request(model, precision), threading.Lock()
+    precision, core, digest = chosen_precision(precision), openvino_core(), weights.digest()
 
-    def cells(pixels: np.ndarray) -> Tensor:
-        with lock:  # a request holds the results of one call
-            each = [request.infer({PHOTOS: one[None]}, share_inputs=True)[CELLS] for one in pixels]
-        return torch.from_numpy(np.concatenate(each))
+    def opened(height: int, width: int) -> Callable[[np.ndarray], np.ndarray]:
+        def model() -> Any:
+            made = core.read_model(detector_graph(weights.load(), height, width))
+            made.reshape({PHOTOS: [1, height, width, 3]})  # for one photo at a time: faster than for any number
+            return made
 
-    return DetectorRuntime(f"openvino {precision}", cells, net.config.bins)
+        request = openvino_request(model, precision, f"{digest} {height} {width}")
+        return lambda pixels: np.concatenate(
+            [request.infer({PHOTOS: one[None]}, share_inputs=True)[CELLS] for one in pixels]
+        )
+
+    return DetectorRuntime(f"openvino {precision}", _for_each_size(side, opened), weights.about.network.bins)
 
 
-def _in_onnx(net: DetectorNet) -> DetectorRuntime:
+def _in_onnx(weights: DetectorWeights, side: int) -> DetectorRuntime:
     """In ONNX Runtime on the CPU, in fp32. LiftwildError without ONNX Runtime or onnx."""
-    session = onnx_session(detector_graph(net))
+    net = weights.load()
+
+    def opened(height: int, width: int) -> Callable[[np.ndarray], np.ndarray]:
+        session = onnx_session(detector_graph(net, height, width))
+        return lambda pixels: session.run([CELLS], {PHOTOS: np.ascontiguousarray(pixels)})[0]
+
+    return DetectorRuntime("onnx fp32", _for_each_size(side, opened), weights.about.network.bins)
+
+
+def _for_each_size(
+    side: int, opened: Callable[[int, int], Callable[[np.ndarray], np.ndarray]]
+) -> Callable[[np.ndarray], Tensor]:
+    """``DetectorRuntime.cells`` of what is ``opened`` for pictures of one size, when one of that size first comes.
+
+    That of square pictures is opened now: so it is known that it can be.
+    """
+    lock, by_size = threading.Lock(), {(side, side): opened(side, side)}
 
     def cells(pixels: np.ndarray) -> Tensor:
-        return torch.from_numpy(session.run([CELLS], {PHOTOS: np.ascontiguousarray(pixels)})[0])
+        size = (pixels.shape[1], pixels.shape[2])
+        with lock:  # what is opened holds the results of one call
+            if size not in by_size:
+                by_size[size] = opened(*size)
+            return torch.from_numpy(by_size[size](pixels))
 
-    return DetectorRuntime("onnx fp32", cells, net.config.bins)
+    return cells
 
 
-# What runs the network in each family of ``runtime_kinds.RUNTIMES``.
-OF_DETECTOR: dict[str, Callable[[DetectorNet, torch.device, str], DetectorRuntime]] = {
-    "torch": lambda net, device, _precision: _in_torch(net, device),
-    "openvino": lambda net, _device, precision: _in_openvino(net, precision or None),
-    "onnx": lambda net, _device, _precision: _in_onnx(net),
+# What runs the network in each family of ``runtime_kinds.RUNTIMES``, with ``side`` px for the longer side of photos.
+OF_DETECTOR: dict[str, Callable[[DetectorWeights, int, torch.device, str], DetectorRuntime]] = {
+    "torch": lambda weights, _side, device, _precision: _in_torch(weights, device),
+    "openvino": lambda weights, side, _device, precision: _in_openvino(weights, side, precision or None),
+    "onnx": lambda weights, side, _device, _precision: _in_onnx(weights, side),
 }
 
 
-def open_detector_runtime(net: DetectorNet, kind: str, device: torch.device) -> DetectorRuntime:
-    """What runs ``net``: ``kind`` is one of ``runtime_kinds.RUNTIME_NAMES``; torch and ONNX Runtime compute in fp32.
+def open_detector_runtime(weights: DetectorWeights, side: int, kind: str, device: torch.device) -> DetectorRuntime:
+    """What runs ``weights`` on pictures whose longer side has ``side`` px.
 
-    auto is the fastest that is installed, and torch on a GPU; if one cannot be used, the next, with a line on stderr
-    that says why. LiftwildError if nothing can run it.
+    ``kind`` is one of ``runtime_kinds.RUNTIME_NAMES``; torch and ONNX Runtime compute in fp32. auto is the fastest that
+    is installed, and torch on a GPU; if one cannot be used, the next, with a line on stderr that says why.
+    LiftwildError if nothing can run it.
     """
     check_runtime(kind)
     kinds = [kind]
@@ -101,7 +128,7 @@ def open_detector_runtime(net: DetectorNet, kind: str, device: torch.device) -> 
         kinds = fastest() if device.type == "cpu" else ["torch"]
     runtime: DetectorRuntime = first_of(
         kinds,
-        lambda each: OF_DETECTOR[RUNTIMES[each].family](net, device, RUNTIMES[each].precision),
+        lambda each: OF_DETECTOR[RUNTIMES[each].family](weights, side, device, RUNTIMES[each].precision),
         f"the detector cannot be run in {kind}",
     )
     return runtime

@@ -11,7 +11,7 @@ from liftwild.detection.network import DetectorConfig, DetectorNet
 from liftwild.errors import LiftwildError
 from liftwild.files import make_folder
 from liftwild.schema import Between
-from liftwild.weights import filled, half_state, read_weights_json, write_tensors, write_weights_json
+from liftwild.weights import WeightsFiles, half_state, read_weights_json, write_tensors, write_weights_json
 from liftwild.weights_files import SHIPPED
 
 FORMAT = "liftwild-detector"
@@ -54,11 +54,20 @@ def find_detector(name_or_path: str | Path) -> Path:
     )
 
 
+DetectorWeights = WeightsFiles[DetectorNet, DetectorCard]
+
+
+def open_detector(name_or_path: str | Path) -> DetectorWeights:
+    """A detector's weights, not loaded yet. LiftwildError when a file is missing, or the json is broken."""
+    path = find_detector(name_or_path)
+    about, card = read_weights_json(path, FORMAT, VERSION, DetectorCard)
+    return WeightsFiles(path, about, card, [path], lambda: DetectorNet(about.network))
+
+
 def load_detector(name_or_path: str | Path) -> tuple[DetectorNet, dict[str, Any]]:
     """The network (fp32, evaluation mode, on the CPU) and its card (the json).
 
     LiftwildError when a file is missing or broken, or when tensors and json do not agree.
     """
-    path = find_detector(name_or_path)
-    about, card = read_weights_json(path, FORMAT, VERSION, DetectorCard)
-    return filled(lambda: DetectorNet(about.network), path, [path]), card
+    weights = open_detector(name_or_path)
+    return weights.load(), weights.card

@@ -18,7 +18,7 @@ from liftwild.inference.confidence import CHANCE_IS, PEAK_IS, calibration_of
 from liftwild.inference.runtime import infer_crops
 from liftwild.inference.runtimes import open_runtime
 from liftwild.inference.torch_runtime import TorchRuntime
-from liftwild.media.photo import Photo, load_photo
+from liftwild.media.photo import LoadedPhoto, Photo, load_photo
 from liftwild.network.posenet import PoseNet
 from liftwild.pose import Pose
 from liftwild.skeleton import PELVIS
@@ -134,9 +134,15 @@ class Estimator:
             return self.predict_crops(self.crop_people(photo) for photo in photos)
         return self.predict_crops(self.crop_people(photo, own) for photo, own in zip(photos, boxes, strict=True))
 
+    def least_px(self, size: tuple[int, int], boxes: Sequence[Box]) -> int:
+        """How many px the longer side of a photo of ``size`` (width, height) needs, so that the crop of none of these
+        people has fewer than the network sees."""
+        crops = [Crop.around(box).size_px for box in boxes]
+        return math.ceil(max(size) * min(1.0, self.input_px / min(crops))) if crops else 0
+
     def crop_people(
         self,
-        photo: Photo,
+        photo: Photo | LoadedPhoto,
         boxes: Boxes | None = None,
         annotation_ids: Sequence[int] | None = None,
         name: str | None = None,
@@ -149,8 +155,8 @@ class Estimator:
         the picture is seen about these, before it is black (``PoseNetConfig.mask``).
         """
         where = name or (str(photo) if isinstance(photo, str | Path) else "photo")
-        image = load_photo(photo).image
-        height, width = image.shape[:2]
+        loaded = load_photo(photo)
+        width, height = loaded.size
         if boxes is None:
             if annotation_ids is not None:
                 raise LiftwildError("annotation_ids need boxes")
@@ -163,7 +169,7 @@ class Estimator:
         crops = [Crop.around(box, margin) for box in checked]
         return [
             CroppedPerson(
-                pixels=self._pixels(image, crop, None if boxes is None else grown(box, loose * self.mask)),
+                pixels=self._pixels(loaded, crop, None if boxes is None else grown(box, loose * self.mask)),
                 crop=crop,
                 box=box,
                 annotation_id=annotation_id,
@@ -173,9 +179,9 @@ class Estimator:
             for crop, box, annotation_id in zip(crops, checked, ids, strict=True)
         ]
 
-    def _pixels(self, image: np.ndarray, crop: Crop, seen: Box | None) -> np.ndarray:
+    def _pixels(self, photo: LoadedPhoto, crop: Crop, seen: Box | None) -> np.ndarray:
         """The crop as the network sees it: black outside the box ``seen``."""
-        pixels = crop.apply(image, self.input_px)
+        pixels = crop.in_smaller(photo.divisor).apply(photo.image, self.input_px)
         if seen is None or not self.mask:
             return pixels
         x, y, w, h = seen

@@ -28,4 +28,4 @@ def graph_of(net: PoseNet) -> bytes:
         found = outputs_of(net(crops.permute(0, 3, 1, 2)), net.config.softmax)._asdict()
         return {name: found[field] for name, field in OUTPUTS.items() if found[field] is not None}
 
-    return recorded(net, compute, CROPS, net.config.input_px)
+    return recorded(net, compute, CROPS, *[net.config.input_px] * 2)

@@ -20,23 +20,25 @@ OPSET, IR_VERSION = 17, 8  # of 2022: whatever reads ONNX today reads these
 END = 2**31 - 1  # of a slice: the axis' own
 
 
-def recorded(net: nn.Module, compute: Callable[[Tensor], Mapping[str, Tensor]], name: str, side: int) -> bytes:
+def recorded(
+    net: nn.Module, compute: Callable[[Tensor], Mapping[str, Tensor]], name: str, height: int, width: int
+) -> bytes:
     """The ONNX file of ``compute``, which computes with ``net``, on the CPU.
 
-    ``compute`` takes pictures (people, ``side``, ``side``, 3) uint8 RGB, the input called ``name``, and gives the
+    ``compute`` takes pictures (people, ``height``, ``width``, 3) uint8 RGB, the input called ``name``, and gives the
     outputs (people, ...) fp32 by name; there may be any number of people. Convolutions are called as the layers of
     ``net``; padding before them and batch norms after them become part of them. LiftwildError without the onnx
     package; NotImplementedError on an operation that is not known here.
     """
     graph = Recorder(net)
-    pictures = torch.zeros(1, side, side, 3, dtype=torch.uint8)
+    pictures = torch.zeros(1, height, width, 3, dtype=torch.uint8)
     graph.names[id(pictures)] = name
     with torch.no_grad(), graph:
         outputs = compute(pictures)
     for output, tensor in outputs.items():
         graph.add("Identity", tensor, out=output)
     helper, kind = graph.onnx.helper, graph.onnx.TensorProto
-    taken = helper.make_tensor_value_info(name, kind.UINT8, ["people", side, side, 3])
+    taken = helper.make_tensor_value_info(name, kind.UINT8, ["people", height, width, 3])
     given = [
         helper.make_tensor_value_info(output, kind.FLOAT, ["people", *tensor.shape[1:]])
         for output, tensor in outputs.items()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from liftwild.errors import LiftwildError
+from liftwild.inference.model_cache import compiled
 from liftwild.inference.onnx_graph import CROPS, OUTPUTS
 from liftwild.inference.runtime import hash_of_bytes, outputs_by_name
 from liftwild.network.posenet import Outputs
@@ -60,8 +62,12 @@ def chosen_precision(precision: str | None) -> str:
     return precision or ("bf16" if able else "fp32")
 
 
-def openvino_request(model: Any, precision: str, **more: str) -> Any:
-    """What answers for one picture or batch at a time as soon as can be, on the CPU; ``more``: OpenVINO's options."""
+def openvino_request(make: Callable[[], Any], precision: str, weights: str = "", **more: str) -> Any:
+    """What answers for one picture or batch at a time as soon as can be, on the CPU.
+
+    ``make`` gives the model, if it is not kept from before; ``weights``: as for ``model_cache.compiled``; ``more``:
+    OpenVINO's options.
+    """
     threads = torch.get_num_threads()
     options = {
         "PERFORMANCE_HINT": "LATENCY",
@@ -71,28 +77,39 @@ def openvino_request(model: Any, precision: str, **more: str) -> Any:
         "INFERENCE_PRECISION_HINT": {"fp32": "f32"}.get(precision, precision),
         **more,
     }
-    return openvino_core().compile_model(model, "CPU", options).create_infer_request()
+    return compiled(openvino_core(), make, weights, options).create_infer_request()
 
 
 class OpenVinoRuntime:
     """An ONNX graph, or OpenVINO's own two files, in OpenVINO on the CPU.
 
-    ``precision``: fp32, bf16, or None for bf16 where the CPU computes in it. ``about``: the metadata of the file.
-    LiftwildError without OpenVINO, or bf16 if the CPU has none; what OpenVINO raises on a file that it cannot run.
+    ``read``: gives the graph, and the weights if they are apart. ``precision``: fp32, bf16, or None for bf16 where the
+    CPU computes in it. ``digest``: tells the weights from all others; the compiled network is then kept, and ``read``
+    is not asked if it is there. ``about``: the metadata of a file. LiftwildError without OpenVINO, or bf16 if the CPU
+    has none; what OpenVINO raises on a file that it cannot run.
     """
 
-    def __init__(self, graph: bytes, weights: bytes | None = None, precision: str | None = None) -> None:
+    def __init__(self, read: Callable[[], Sequence[bytes]], precision: str | None = None, digest: str = "") -> None:
         self.precision = chosen_precision(precision)
         self.subpixel = False
         self.name = f"openvino {self.precision}"
-        self._model = openvino_core().read_model(*(part for part in (graph, weights) if part is not None))
-        self.about = self._about()
-        self.input_px = int(self._model.input(CROPS).get_partial_shape()[1].get_length())
-        self._hash = hash_of_bytes(graph, weights or b"")
-        self._names = {name for output in self._model.outputs for name in output.get_names()}
-        self._model.reshape({CROPS: [1, self.input_px, self.input_px, 3]})
+        self.about: dict[str, str] = {}
+        self._hash = digest
+
+        def model() -> Any:
+            content = read()
+            made = openvino_core().read_model(*content)
+            self.about = _about(made)
+            self._hash = digest or hash_of_bytes(*content)
+            side = int(made.input(CROPS).get_partial_shape()[1].get_length())
+            made.reshape({CROPS: [1, side, side, 3]})
+            return made
+
         # It crashes where it fuses chains of narrow linear layers (2026.4, a lifter of 256); 1 % slower so.
-        self._request = openvino_request(self._model, self.precision, SNIPPETS_MODE="DISABLE")
+        self._request = openvino_request(model, self.precision, digest, SNIPPETS_MODE="DISABLE")
+        network = self._request.get_compiled_model()
+        self.input_px = int(network.input(CROPS).get_shape()[1])
+        self._names = {name for output in network.outputs for name in output.get_names()}
         self._lock = threading.Lock()
 
     def __call__(self, crops: np.ndarray) -> Outputs:
@@ -100,19 +117,21 @@ class OpenVinoRuntime:
         several together are answered otherwise."""
         with self._lock:  # a request holds the results of one call
             each = [self._infer(crop[None]) for crop in crops]
-        parts = zip(*each, strict=True)
-        return Outputs(*(None if part[0] is None else torch.cat(part) for part in parts))  # type: ignore[arg-type]
+        return outputs_by_name(
+            {name: torch.from_numpy(np.concatenate([one[name] for one in each])) for name in each[0]}
+        )
 
-    def _infer(self, crop: np.ndarray) -> Outputs:
+    def _infer(self, crop: np.ndarray) -> dict[str, np.ndarray]:
         found = self._request.infer({CROPS: np.ascontiguousarray(crop)}, share_inputs=True, share_outputs=True)
-        there = [name for name in OUTPUTS if name in self._names]
-        return outputs_by_name({name: torch.from_numpy(found[name].copy()) for name in there})
-
-    def _about(self) -> dict[str, str]:
-        info = dict(self._model.get_rt_info())
-        kept: Any = info.get("liftwild", info.get("framework", {}))  # of OpenVINO's own files; of ONNX
-        return {key: value.astype(str) for key, value in kept.items()}
+        return {name: found[name].copy() for name in OUTPUTS if name in self._names}
 
     def fingerprint(self) -> str:
         """As ``Runtime``."""
         return self._hash
+
+
+def _about(model: Any) -> dict[str, str]:
+    """What a file says of itself."""
+    info = dict(model.get_rt_info())
+    kept: Any = info.get("liftwild", info.get("framework", {}))  # of OpenVINO's own files; of ONNX
+    return {key: value.astype(str) for key, value in kept.items()}

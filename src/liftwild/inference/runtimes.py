@@ -19,23 +19,26 @@ from liftwild.inference.openvino_runtime import OpenVinoRuntime, computes_bf16, 
 from liftwild.inference.runtime import Runtime, check_process, find_device
 from liftwild.inference.runtime_kinds import AUTO, EXPORTED, RUNTIME_NAMES, RUNTIMES, RuntimeKind
 from liftwild.inference.torch_runtime import TorchRuntime
-from liftwild.network.posenet import PoseNet
 from liftwild.schema import parse_json
 from liftwild.skeleton import MPII_16
 from liftwild.weights import FORMAT as WEIGHTS_FORMAT
-from liftwild.weights import WeightsCard, as_card, load_weights
+from liftwild.weights import PoseWeights, WeightsCard, as_card, open_weights
 
 FORMAT, VERSION = "liftwild-export", "1"
 
 
-# What makes a runtime of each family, of a network on a device, or of an exported file and the .bin beside it.
-OF_WEIGHTS: dict[str, Callable[[PoseNet, torch.device, str], Any]] = {
-    "torch": lambda net, device, precision: TorchRuntime(net, device, precision),
-    "openvino": lambda net, _, precision: _tried(OpenVinoRuntime(graph_of(net), None, precision or None)),
-    "onnx": lambda net, _device, _precision: _tried(OnnxRuntime(graph_of(net))),
+# What makes a runtime of each family, of weights on a device, or of an exported file and the .bin beside it.
+OF_WEIGHTS: dict[str, Callable[[PoseWeights, torch.device, str], Any]] = {
+    "torch": lambda weights, device, precision: TorchRuntime(weights.load(), device, precision),
+    "openvino": lambda weights, _, precision: _tried(
+        OpenVinoRuntime(lambda: [graph_of(weights.load())], precision or None, weights.digest())
+    ),
+    "onnx": lambda weights, _device, _precision: _tried(OnnxRuntime(graph_of(weights.load()))),
 }
 OF_FILE: dict[str, Callable[[bytes, bytes | None, str], Any]] = {
-    "openvino": lambda content, beside, precision: _tried(OpenVinoRuntime(content, beside, precision or None)),
+    "openvino": lambda content, beside, precision: _tried(
+        OpenVinoRuntime(lambda: [content] if beside is None else [content, beside], precision or None)
+    ),
     "onnx": lambda content, _beside, _precision: _tried(OnnxRuntime(content)),
 }
 # On a CPU: docs/runtimes.md. In fp32 ONNX Runtime is a little faster than OpenVINO, and starts sooner.
@@ -67,17 +70,17 @@ def open_runtime(weights: str | Path, name: str = AUTO, device: str | None = Non
         )  # fmt: skip
     if is_exported:
         return _open_exported(path, name)
-    net, card = load_weights(weights)
+    files = open_weights(weights)
     names = [name]
     if name == AUTO:
         names = fastest() if where.type == "cpu" else ["torch"]
     runtime = first_of(
         names,
-        lambda each: OF_WEIGHTS[RUNTIMES[each].family](net, where, RUNTIMES[each].precision),
+        lambda each: OF_WEIGHTS[RUNTIMES[each].family](files, where, RUNTIMES[each].precision),
         f"the runtime {name} cannot be used",
     )
-    runtime.subpixel = net.config.softmax
-    return runtime, card
+    runtime.subpixel = files.about.network.softmax
+    return runtime, files.card
 
 
 def _open_exported(path: Path, name: str) -> tuple[Runtime, dict[str, Any]]:

@@ -12,9 +12,10 @@ import numpy as np
 
 from liftwild.boxes import Box
 from liftwild.data.external_boxes import Boxes, ExternalBoxes
-from liftwild.detection.detector import largest, under
+from liftwild.detection.detector import Detection, largest, under
 from liftwild.errors import LiftwildError
 from liftwild.inference.estimator import Estimator, checked_box
+from liftwild.media.photo import LoadedPhoto
 from liftwild.pose import PoseTrack
 from liftwild.tracking.track_selection import MIN_TRACK_S, check_min_track, worth_keeping
 from liftwild.tracking.tracker import Detected, Tracker
@@ -72,12 +73,12 @@ class PersonSelection:
         """Whether the detector says who is there, not boxes that were given: somebody may have several."""
         return self.box is None and self.external is None and self.detector is not None
 
-    def in_photo(self, image: np.ndarray, path: Path | None = None) -> SelectedPeople:
-        """The people of a photo (H, W, 3) uint8 RGB; ``path``: by which external boxes know it."""
+    def in_photo(self, photo: LoadedPhoto, path: Path | None = None) -> SelectedPeople:
+        """The people of a photo; ``path``: by which external boxes know it."""
         if self.box is not None:
             return SelectedPeople([self.box], None, [None])
         if self.external is not None:
-            found, warnings = in_picture(self.external.of(path or Path()), image, str(path or "photo"))
+            found, warnings = in_picture(self.external.of(path or Path()), photo.size, str(path or "photo"))
             if warnings and not found:
                 raise LiftwildError(warnings[0].removesuffix(LEFT_OUT))
             ids = [annotation_id for annotation_id, _ in found]
@@ -85,7 +86,7 @@ class PersonSelection:
             return SelectedPeople([box for _, box in found], ids, scores, warnings)
         if self.detector is None:
             return SelectedPeople(None, None, [None])
-        people = self.detector.detect(image, None)
+        people = [_larger(each, photo.divisor) for each in self.detector.detect(photo.image, None)]
         if self.at is None:
             chosen = largest(people, self.max_people)
         else:
@@ -122,16 +123,22 @@ class PersonSelection:
         return told
 
 
-def in_picture(boxes: Boxes, image: np.ndarray, name: str) -> tuple[list[tuple[int, Box]], tuple[str, ...]]:
-    """Those of external boxes that can be of somebody in a picture (H, W, 3), and of the others why not; ``name``: what
-    messages call it."""
+def in_picture(boxes: Boxes, size: tuple[int, int], name: str) -> tuple[list[tuple[int, Box]], tuple[str, ...]]:
+    """Those of external boxes that can be of somebody in a picture of ``size`` (width, height), and of the others why
+    not; ``name``: what messages call it."""
     kept, faults = [], []
     for key, box in boxes:
         try:
-            kept.append((key, checked_box(box, image.shape[1], image.shape[0], name)))
+            kept.append((key, checked_box(box, *size, name)))
         except LiftwildError as error:
             faults.append(f"{error}{LEFT_OUT}")
     return kept, tuple(faults)
+
+
+def _larger(found: Detected, factor: int) -> Detection:
+    """Who is found in a picture, in one ``factor`` times as large."""
+    x, y, w, h = found.box
+    return Detection((x * factor, y * factor, w * factor, h * factor), found.score)
 
 
 def _nobody(image: np.ndarray, most: int | None = None) -> Sequence[Detected]:

@@ -13,7 +13,7 @@ import numpy as np
 from liftwild.errors import LiftwildError, line_of
 from liftwild.inference.estimator import CroppedPerson, Estimator
 from liftwild.io.formats import is_ours
-from liftwild.media.photo import LoadedPhoto, Photo, load_photo
+from liftwild.media.photo import ENOUGH_PX, LoadedPhoto, Photo, load_photo
 from liftwild.media.video import read_ahead
 from liftwild.pipeline.distinct import distinct
 from liftwild.pipeline.options import PlacingCamera, PoseOptions
@@ -26,7 +26,8 @@ from liftwild.viz.figure import shrink_for_figure
 class PhotoResult(NamedTuple):
     """A photo that is done. ``path``: its file, or None where it came in memory. ``recording``: its people in space,
     or None with an ``error`` in words. ``picture`` (h, w, 3) uint8 RGB: a copy as large as a figure shows it, or None.
-    ``warning``: what is to be said of a photo that is damaged in parts, or "".
+    ``warning``: what is to be said of a photo that is damaged in parts, or "". ``least_px``: of a photo that came
+    loaded, and has too few px for these people: what its longer side needs, and nothing else.
     """
 
     path: Path | None
@@ -34,12 +35,14 @@ class PhotoResult(NamedTuple):
     picture: np.ndarray | None = None
     error: str = ""
     warning: str = ""
+    least_px: int = 0
 
 
 class PhotoTask(NamedTuple):
     """A photo and what is wanted of it.
 
-    ``photo``: as for ``load_photo``, or loaded already; ``name``: what it is called where it has no path.
+    ``photo``: as for ``load_photo``, or loaded already, with ``ENOUGH_PX``; ``name``: what it is called where it has no
+    path.
     """
 
     photo: Photo | LoadedPhoto
@@ -141,11 +144,18 @@ def _fault(error: Exception, path: Path | None) -> str:
     return line_of(error, "photo" if path is None else path)
 
 
-def _read(estimator: Estimator, task: PhotoTask, path: Path | None, keep: bool) -> Iterator[_Part]:
-    loaded = task.photo if isinstance(task.photo, LoadedPhoto) else load_photo(task.photo)
-    height, width = loaded.image.shape[:2]
+def _read(estimator: Estimator, task: PhotoTask, path: Path | None, keep: bool) -> Iterator[_Part | PhotoResult]:
+    loaded = load_photo(task.photo, ENOUGH_PX)
+    (width, height), selection = loaded.size, task.selection
     camera = task.options.camera_of(width, height, loaded.exif)
-    boxes, ids, scores, left_out = task.selection.in_photo(loaded.image, path)
+    boxes, ids, scores, left_out = selection.in_photo(loaded, path)
+    least_px = estimator.least_px(loaded.size, boxes or [])
+    if loaded.divisor > 1 and max(loaded.image.shape) < least_px:
+        if isinstance(task.photo, LoadedPhoto):
+            yield PhotoResult(path, None, least_px=least_px)
+            return
+        loaded = load_photo(task.photo, least_px)
+        boxes, ids, scores, left_out = selection.in_photo(loaded, path)
     picture = shrink_for_figure(loaded.image) if keep else None
     warnings = [f"{path or 'photo'}: is damaged, parts of it may look wrong: {loaded.damage}"] if loaded.damage else []
     warning = "; ".join([*warnings, *left_out])
@@ -157,7 +167,7 @@ def _read(estimator: Estimator, task: PhotoTask, path: Path | None, keep: bool) 
     for first in range(0, max(1, len(scores)), step):
         some = slice(first, first + step)
         people = estimator.crop_people(
-            loaded.image, None if boxes is None else boxes[some], None if ids is None else ids[some],
+            loaded, None if boxes is None else boxes[some], None if ids is None else ids[some],
             name=None if path is None else str(path),
         )  # fmt: skip
         yield _Part(read, people, first + step >= len(scores))

@@ -201,7 +201,7 @@ class _FirstPass:
         if self.selection.external is None:
             return None
         boxes = self.selection.external.of_frame(self.clip.name, index, self.clip.path_of(index))
-        kept, faults = in_picture(boxes, image, f"{self.name}, frame {index}")
+        kept, faults = in_picture(boxes, (image.shape[1], image.shape[0]), f"{self.name}, frame {index}")
         if faults and not self.warned:
             say(f"warning: {faults[0]}, as are others like it", err=True)
             self.warned = True

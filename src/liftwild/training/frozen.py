@@ -40,8 +40,8 @@ class FrozenLayers:
 
     def __init__(self, net: PoseNet, blocks: int, bf16: bool) -> None:
         self.blocks = blocks
-        graph = openvino_core().read_model(recorded(net, self._layers(net), PIXELS, net.config.input_px))
-        self._request = openvino_request(graph, "bf16" if bf16 else "fp32")
+        graph = recorded(net, self._layers(net), PIXELS, *[net.config.input_px] * 2)
+        self._request = openvino_request(lambda: openvino_core().read_model(graph), "bf16" if bf16 else "fp32")
 
     def _layers(self, net: PoseNet) -> Callable[[Tensor], dict[str, Tensor]]:
         """What the graph computes: ``FEATURES``, or ``PREFIX``."""
