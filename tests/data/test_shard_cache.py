@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from liftwild.data.shard_cache import ShardCache, cache_folder
 from liftwild.data.shard_folder import ShardFolder
+from liftwild.data.shards import ShardedStore
 from liftwild.errors import LiftwildError
 from tests.support.shards import make_shards, opened
 
@@ -137,7 +137,9 @@ def test_the_next_shards_come_beside(tmp_path: Path, place: str) -> None:
     assert local._ahead[1] is None  # nothing to fetch
 
 
-def test_the_usual_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "liftwild" / "shards" == ShardCache().folder
+def test_the_usual_folder(tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIFTWILD_CACHE", str(tmp_path / "mine"))
+    assert ShardedStore(place)[0].annotation_id == 0 and kept(tmp_path / "mine" / "shards") == 1
+    monkeypatch.setenv("LIFTWILD_CACHE", "")
+    with pytest.raises(LiftwildError, match="name one with --cache"):
+        ShardedStore(place)[0]

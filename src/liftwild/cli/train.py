@@ -95,7 +95,7 @@ def train_command(
 
     keep_freed_memory()
     try:
-        from liftwild.data.shard_cache import MOST_GB, ShardCache, cache_folder
+        from liftwild.data.shard_cache import MOST_GB, ShardCache
         from liftwild.training.monitor import before_and_after
         from liftwild.training.recipe_file import load_recipe
         from liftwild.training.train import network_of, train_recipe
@@ -108,7 +108,7 @@ def train_command(
             plan, out, resume=resume, start=start, stage=stage, precision=precision, accelerator=accelerator,
             workers=workers, stop_after=stop_after, minutes=minutes, photos=photos, photos_val=photos_val,
             keep_schedule=keep_schedule, begun=begun, shard_mb=shard_mb,
-            cache=ShardCache(cache or cache_folder(), cache_gb or MOST_GB),
+            cache=ShardCache(cache, cache_gb or MOST_GB),
         )  # fmt: skip
     except KeyboardInterrupt:
         raise LiftwildError(f"interrupted; go on from the last checkpoint with --resume --out {out}") from None
