@@ -16,7 +16,7 @@ from lightning_fabric import Fabric
 
 from liftwild.data.means import joined
 from liftwild.data.shard_cache import ShardCache
-from liftwild.data.shards import open_store
+from liftwild.data.shards import ShardedStore, open_store
 from liftwild.data.store import Store, fingerprint
 from liftwild.errors import LiftwildError
 from liftwild.evaluation import measure
@@ -56,10 +56,11 @@ class Trainer:
     ) -> None:
         self.recipe, self.out, self.fabric, self.workers, self.shard_mb = recipe, out, fabric, workers, shard_mb
         rows = recipe.stores.items()
-        self.stores = {name: open_store(entry.path, cache) for name, entry in rows if entry.use in ("3d", "2d")}
         self.val_stores = {name: Store(entry.path) for name, entry in rows if entry.use == "val"}
+        self.stores: dict[str, Store | ShardedStore] = {**self.val_stores}
+        self.stores |= {name: open_store(entry.path, cache) for name, entry in rows if entry.use in ("3d", "2d")}
         self.poses = {name: entry.path for name, entry in rows if entry.use == "poses"}
-        self.fingerprints = {name: store.fingerprint() for name, store in (self.stores | self.val_stores).items()}
+        self.fingerprints = {name: store.fingerprint() for name, store in self.stores.items()}
         self.fingerprints |= {name: fingerprint(Path(path)) for name, path in self.poses.items()}
         three = [store for name, store in self.stores.items() if recipe.stores[name].use == "3d"]
         means = joined(store.means() for store in three) if three else None
@@ -95,14 +96,12 @@ class Trainer:
 
     def count_people(self, name: str) -> int:
         """People or poses in the store ``name``."""
-        if name in self.poses:
-            return len(read_poses(self.poses[name]))
-        return len(self.stores[name] if name in self.stores else self.val_stores[name])
+        return len(self.stores[name]) if name in self.stores else len(read_poses(self.poses[name]))
 
     @property
     def store_bytes(self) -> dict[str, int]:
         """The size of each store by name."""
-        sizes = {name: store.size_bytes for name, store in (self.stores | self.val_stores).items()}
+        sizes = {name: store.size_bytes for name, store in self.stores.items()}
         return sizes | {name: os.path.getsize(path) for name, path in self.poses.items()}
 
     @property

@@ -181,8 +181,8 @@ def run_summary(trainer: Trainer, at: Position) -> str:
     recipe, weights_mb = trainer.recipe, sum(value.nbytes for value in trainer.net.state_dict().values()) / 1e6
     images = sum(stage.iterations * stage.batch_size for stage in recipe.stages)
     stores = ", ".join(
-        f"{trainer.count_people(name)} people in {name} ({size / 1e6:.1f} MB)"
-        for name, size in trainer.store_bytes.items()
+        f"{trainer.count_people(name)} people in {name} ({trainer.store_bytes[name] / 1e6:.1f} MB)"
+        for name in recipe.stores
     )
     copies = 3 + (trainer.average is not None)  # the network, and what an optimiser keeps of each parameter
     disk_mb = copies * (checkpoints.KEPT + 1) * weights_mb
