@@ -162,6 +162,23 @@ def staging(path: Path, alone: bool = False) -> Iterator[Path]:
             os.close(handle)  # and with it the lock
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Holds the lock of the file ``path``, which is made and stays; waits for other processes and threads that hold it.
+
+    Whatever ends a process lets go of it. OSError if it cannot be made.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    _locks.add(handle)
+    try:
+        while not lock(handle):
+            time.sleep(0.02)
+        yield
+    finally:
+        _locks.discard(handle)
+        os.close(handle)
+
+
 def remove_folder(folder: Path) -> None:
     """Remove ``folder`` with all that is in it, at once: whatever ends the program, none of it is left half there."""
     with writing(folder), staging(folder) as stage:

@@ -64,6 +64,20 @@ class FileName:
         return re.fullmatch(rf"\w[\w.,+ -]{{0,{MAX_NAME - 1}}}", value) is not None and not value.endswith((".", " "))
 
 
+class Matching:
+    """Text that the regular expression ``pattern`` matches, all of it; ``words`` say what it is."""
+
+    def __init__(self, pattern: str, words: str) -> None:
+        self.pattern, self.words = pattern, words
+
+    def __str__(self) -> str:
+        return self.words
+
+    def holds(self, value: str) -> bool:
+        """Whether ``value`` is such text."""
+        return re.fullmatch(self.pattern, value) is not None
+
+
 class ArrayOf:
     """Finite numbers in lists of these lengths; None: any length."""
 
@@ -167,7 +181,7 @@ def _words(hint: Any) -> str:
         return "one of " + ", ".join(str(one) for one in args if one != "")
     if origin is Annotated:
         rules = " ".join(map(str, args[1:]))
-        if any(isinstance(rule, FileName | ArrayOf) for rule in args[1:]):
+        if not all(isinstance(rule, Between) for rule in args[1:]):
             return rules
         return f"{_words(args[0])} of {rules} letters" if args[0] is str else f"{_words(args[0])} {rules}"
     if origin in (Union, types.UnionType):

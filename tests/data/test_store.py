@@ -17,10 +17,11 @@ import pytest
 
 from liftwild.camera import bone_lengths
 from liftwild.data.augment import Augmentation, augment
-from liftwild.data.store import CROP_PX, DEFAULTS, SCHEMA, Store, StoreWriter, stored_row, sum_length_mm
+from liftwild.data.means import joined
+from liftwild.data.store import CROP_PX, DEFAULTS, SCHEMA, Store, StoreWriter, stored_row
 from liftwild.errors import LiftwildError
 from liftwild.sample import Sample
-from liftwild.skeleton import MPII_16
+from liftwild.skeleton import MPII_16, PELVIS, SCALE_BONES
 from tests.support.images import picture
 from tests.support.label_files import CAMERA, annotation, annotation_3d, camera_field, labels
 from tests.support.poses import J, pose
@@ -235,17 +236,20 @@ def test_fingerprint(tmp_path: Path) -> None:
     assert len(prints) == len(changes) and same not in prints
 
 
-def test_sum_lengths(tmp_path: Path) -> None:
+def test_means(tmp_path: Path) -> None:
     part = sample(1)
     part.depth_valid[3] = False
-    two, three = [sample(2, three=False)], [sample(0), part, sample(5)]
-    a, b = make_store(tmp_path / "a.arrow", two), make_store(tmp_path / "b.arrow", three)
-    expected = bone_lengths(np.stack([pose(0), pose(5)])).sum(axis=1)
-    assert np.allclose(b.bone_lengths_mm().sum(axis=1), expected, rtol=1e-6) and a.bone_lengths_mm().shape == (0, 14)
-    assert sum_length_mm([a, b]) == pytest.approx(expected.mean(), rel=1e-6)
-    for nothing in ([], [a]):
+    two, three, more = [sample(2, three=False)], [sample(0), part, sample(5)], [sample(7)]
+    a, b, c = (make_store(tmp_path / f"{i}.arrow", people) for i, people in enumerate((two, three, more)))
+    whole = np.stack([pose(0), pose(5), pose(7)])
+    lengths = bone_lengths(whole, SCALE_BONES)
+    assert b.means().people == 2 and np.allclose(b.means().bone_lengths_mm, lengths[:2].mean(axis=0), rtol=1e-6)
+    together = joined(store.means() for store in (a, b, c))  # each person counts once, whichever store has them
+    assert together.people == 3 and together.sum_length_mm == pytest.approx(lengths.sum(axis=1).mean(), rel=1e-6)
+    assert np.allclose(together.pose_mm, (whole - whole[:, PELVIS : PELVIS + 1]).mean(axis=0), atol=1e-3)
+    for nothing in ([], [a.means()]):
         with pytest.raises(LiftwildError, match="no store with complete 3D poses"):
-            sum_length_mm(nothing)
+            joined(nothing)
 
 
 def broken_store(tmp_path: Path, kind: str) -> Path:

@@ -6,7 +6,7 @@ from __future__ import annotations
 RUNTIME_LIBRARIES = {"onnx", "onnxruntime", "openvino"}
 # What other commands, formats and figures need.
 OTHER_LIBRARIES = {
-    "lightning_fabric", "pyarrow", "tensorboard", "scipy", "h5py", "cdflib", "matplotlib", "pandas", "c3d",
+    "lightning_fabric", "pyarrow", "tensorboard", "scipy", "h5py", "cdflib", "matplotlib", "pandas", "c3d", "fsspec",
 }  # fmt: skip
 # What the server needs.
 SERVER_LIBRARIES = {

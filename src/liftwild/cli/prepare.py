@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -172,6 +172,19 @@ def prepare_poses_command(motion: tuple[Path, ...], out: Path, seed: int) -> Non
     for fault in faults:
         say(f"left out: {fault}", err=True)
     say(f"{count} poses in {out}" + (f"; {len(faults)} of the files left out" if faults else ""))
+
+
+@prepare_command.command("split")
+@click.argument("stores", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--out", required=True, help="The folder or address (s3://...) to write shards into.")
+@click.option("--rows", default=4096, show_default=True, type=click.IntRange(1, 10**7), help="People in each shard.")
+@click.option("--format", type=click.Choice(["arrow", "parquet"]), default="arrow", show_default=True)
+def prepare_split_command(stores: tuple[Path, ...], out: str, rows: int, format: Literal["arrow", "parquet"]) -> None:
+    """Split STORES into one store of shards, their people shuffled; the same command goes on after an interruption."""
+    from liftwild.data.shard_writing import split_stores
+
+    people, shards, kept = split_stores(stores, out, rows, format, _bar("shard"))
+    say(f"{people} people in {shards} shards in {out}" + (f"; {kept} of them were there already" if kept else ""))
 
 
 def _bar(unit: str) -> Callable[[Any, int], Any]:

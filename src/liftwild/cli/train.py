@@ -58,6 +58,10 @@ from liftwild.threads import wait_kindly
     "run is shortened to fit.",
 )
 @click.option("--keep-schedule", is_flag=True, help="With --minutes: do not shorten it; go on later with --resume.")
+@click.option("--cache", type=click.Path(path_type=Path), help="Folder for shards of stores elsewhere.")
+@click.option(
+    "--cache-gb", type=click.FloatRange(min=0, min_open=True), help="Room for them; the oldest go first.  [default: 20]"
+)
 @click.option(
     "--shard-mb", default=0.0, type=click.FloatRange(min=0), help="Write weights in files of at most so many MB."
 )
@@ -76,6 +80,8 @@ def train_command(
     stop_after: int | None,
     minutes: float | None,
     keep_schedule: bool,
+    cache: Path | None,
+    cache_gb: float | None,
     shard_mb: float,
 ) -> None:
     """Train as RECIPE says, a TOML file or the name of a shipped one (adapt); for several processes use torchrun.
@@ -89,6 +95,7 @@ def train_command(
 
     keep_freed_memory()
     try:
+        from liftwild.data.shard_cache import MOST_GB, ShardCache
         from liftwild.training.monitor import before_and_after
         from liftwild.training.recipe_file import load_recipe
         from liftwild.training.train import network_of, train_recipe
@@ -101,6 +108,7 @@ def train_command(
             plan, out, resume=resume, start=start, stage=stage, precision=precision, accelerator=accelerator,
             workers=workers, stop_after=stop_after, minutes=minutes, photos=photos, photos_val=photos_val,
             keep_schedule=keep_schedule, begun=begun, shard_mb=shard_mb,
+            cache=ShardCache(cache, cache_gb or MOST_GB),
         )  # fmt: skip
     except KeyboardInterrupt:
         raise LiftwildError(f"interrupted; go on from the last checkpoint with --resume --out {out}") from None

@@ -1,7 +1,8 @@
 """Batches that mix 3D-labelled and 2D-labelled people at a fixed ratio.
 
 What stands at a position of a step's batch, and how it is augmented, is a function of (seed, step, position) alone:
-a resumed run needs no loader state, and processes that share a batch cut it without talking to each other.
+a resumed run needs no loader state, and processes that share a batch cut it without talking to each other. Stores of
+one file are drawn from at random; where a store is in shards, each row of the source's stores comes once an epoch.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import multiprocessing.queues
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -20,6 +21,8 @@ from torch.utils.data import Dataset
 
 from liftwild.camera import depth_targets
 from liftwild.data.augment import Augmentation, augment, places
+from liftwild.data.shard_order import RowOrder, turn
+from liftwild.data.shards import ShardedStore
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.processes import end_with_parent
@@ -30,9 +33,10 @@ from liftwild.sample import Batch, Sample
 class Source:
     """Stores that are drawn from together: a store with ``weight`` w is drawn w / sum(weights) of the time."""
 
-    stores: Sequence[Store]
+    stores: Sequence[Store | ShardedStore]
     weights: Sequence[float]
     augmentation: Augmentation
+    _orders: dict[tuple[int, ...], RowOrder] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         weights = np.asarray(self.weights, dtype=np.float64)
@@ -48,10 +52,33 @@ class Source:
         store = self.stores[int(np.searchsorted(share, rng.random(), side="right"))]
         return augment(store[int(rng.integers(len(store)))], rng, self.augmentation, input_px, mask)
 
+    @property
+    def is_ordered(self) -> bool:
+        """Whether people are drawn by ``draw_next`` and not by ``draw``: a store in shards is among the stores."""
+        return any(isinstance(store, ShardedStore) for store in self.stores)
+
+    def draw_next(
+        self, number: int, seed: tuple[int, ...], rng: np.random.Generator, input_px: int, mask: float = 0.0
+    ) -> Sample:
+        """The person of draw ``number``, counted over a whole run, by ``seed``; augmented as in ``draw``."""
+        chosen, number = turn(number, self.weights)
+        store, key = self.stores[chosen], (*seed, chosen)
+        if key not in self._orders:
+            self._orders[key] = RowOrder(store.shard_rows, key)
+        order = self._orders[key]
+        if isinstance(store, ShardedStore):
+            store.fetch_ahead(order.shards_ahead(number))
+        return augment(store[order.row(number)], rng, self.augmentation, input_px, mask)
+
+
+def count_3d(positions: int, ratio_3d: float) -> int:
+    """How many of the first ``positions`` of a batch hold 3D-labelled images: spread evenly, ``ratio_3d`` of them."""
+    return math.floor(positions * ratio_3d + 1e-9)
+
 
 def is_3d(position: int, ratio_3d: float) -> bool:
-    """Whether a position of a batch holds a 3D-labelled image: spread evenly, ``ratio_3d`` of them."""
-    return math.floor((position + 1) * ratio_3d + 1e-9) > math.floor(position * ratio_3d + 1e-9)
+    """Whether a position of a batch holds a 3D-labelled image."""
+    return count_3d(position + 1, ratio_3d) > count_3d(position, ratio_3d)
 
 
 @dataclass(frozen=True)
@@ -61,7 +88,7 @@ class MixedBatches(Dataset[dict[str, torch.Tensor]]):
     ``positions``: the part (start, stop) of the global batch that this process makes. ``ratio_3d`` in [0, 1]: share of
     images drawn from ``source_3d``; the rest come from ``source_2d`` with their depth labels, if any, left out.
     ``beyond``: joints beyond the picture's edge that 3D labels tell take part too: a lifter learns of them. ``mask``:
-    as in ``PoseNetConfig``.
+    as in ``PoseNetConfig``. ``batch_size``: of the global batch; stores in shards need it.
     LiftwildError if the ratio needs a source that is not there.
     """
 
@@ -73,6 +100,7 @@ class MixedBatches(Dataset[dict[str, torch.Tensor]]):
     seed: tuple[int, ...]
     beyond: bool = False
     mask: float = 0.0
+    batch_size: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.ratio_3d <= 1:
@@ -80,6 +108,8 @@ class MixedBatches(Dataset[dict[str, torch.Tensor]]):
         for kind, source, share in (("3D", self.source_3d, self.ratio_3d), ("2D", self.source_2d, 1 - self.ratio_3d)):
             if source is None and share > 0:
                 raise LiftwildError(f"ratio_3d is {self.ratio_3d}, but there is no {kind} source")
+            if source is not None and source.is_ordered and self.batch_size < self.positions[1]:
+                raise LiftwildError(f"batch_size is {self.batch_size}: stores in shards need that of the whole batch")
 
     def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
         rows = [self.row(step, position) for position in range(*self.positions)]
@@ -91,7 +121,17 @@ class MixedBatches(Dataset[dict[str, torch.Tensor]]):
         three = is_3d(position, self.ratio_3d)
         source = self.source_3d if three else self.source_2d
         assert source is not None  # __post_init__
-        return targets(source.draw(rng, self.input_px, self.mask), self.input_px, three, self.beyond)
+        if source.is_ordered:
+            number, seed = self._number(step, position, three), (*self.seed, int(three))
+            sample = source.draw_next(number, seed, rng, self.input_px, self.mask)
+        else:
+            sample = source.draw(rng, self.input_px, self.mask)
+        return targets(sample, self.input_px, three, self.beyond)
+
+    def _number(self, step: int, position: int, three: bool) -> int:
+        """How many 3D-labelled images, or others, come before this one in a run."""
+        a_batch, before = count_3d(self.batch_size, self.ratio_3d), count_3d(position, self.ratio_3d)
+        return step * a_batch + before if three else step * (self.batch_size - a_batch) + position - before
 
 
 def targets(sample: Sample, input_px: int, with_depth: bool, beyond: bool = False) -> dict[str, np.ndarray]:

@@ -9,24 +9,27 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Sequence
 from contextlib import ExitStack
+from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
 
-from liftwild.camera import Camera, bone_lengths
+from liftwild.camera import Camera
 from liftwild.crop import BOX_MARGIN, Crop, transform
 from liftwild.data.arrow_file import checksum, image_checksums, read_arrow, write_batch
+from liftwild.data.means import Means, means_of
 from liftwild.errors import LiftwildError
 from liftwild.files import atomic_path, check_output, writing
 from liftwild.media.library_noise import without_noise
 from liftwild.sample import Sample
 from liftwild.schema import shown
-from liftwild.skeleton import MPII_16, SCALE_BONES
+from liftwild.skeleton import MPII_16
 
 try:
     import pyarrow as pa
@@ -65,7 +68,7 @@ SCHEMA = pa.schema(
     metadata={"liftwild_store": str(VERSION), "joint_names": json.dumps(MPII_16.names)},
 )
 
-SCALES = ("", "true", "universal")
+Scale = Literal["", "true", "universal"]
 # Columns that older stores lack, and what they then hold.
 DEFAULTS: dict[str, Any] = {
     "subject": "", "group": "", "head_size_px": None, "visibility": None, "photo": None, "spine_3d": None,
@@ -159,11 +162,16 @@ class StoreWriter:
             found, images, kept = image_checksums(batch), images[len(batch) :], images[: len(batch)]
             if any(kept) and found != kept:
                 raise LiftwildError(f"cannot copy {path} into {self.path}: a picture in it is damaged")
-            with writing(self.path):
-                write_batch(self._writer, batch)
-            self.rows += len(batch)
+            self.add_batch(batch)
             sources.update(batch["source"].to_pylist())
         return sources
+
+    def add_batch(self, batch: pa.RecordBatch) -> None:
+        """Append rows with the columns of ``SCHEMA``."""
+        self._flush()
+        with writing(self.path):
+            write_batch(self._writer, batch)
+        self.rows += len(batch)
 
     def _flush(self) -> None:
         if self._pending:
@@ -222,9 +230,11 @@ class Store:
             field = SCHEMA.field(name)
             self._table = self._table.append_column(field, pa.array([DEFAULTS[name]] * len(self._table), field.type))
         self.scale = about.get(b"scale", b"").decode("ascii", "replace")
-        if self.scale not in SCALES:
+        if self.scale not in get_args(Scale):
             raise LiftwildError(f"{self.path} is damaged: its scale is {shown(self.scale)}; prepare it again")
         self._check_values()
+        self._parts = self._table.select(SCHEMA.names).to_batches()
+        self._ends = list(accumulate(map(len, self._parts)))
 
     def _check_values(self) -> None:
         """LiftwildError if a value is missing that nobody can lack, or a number cannot be."""
@@ -264,7 +274,8 @@ class Store:
 
     def __getitem__(self, index: int) -> Sample:
         """Row ``index`` with its picture decoded."""
-        row = {name: self._table[name][index] for name in SCHEMA.names}
+        part, at = self._part(index)
+        row = {name: part[name][at] for name in SCHEMA.names}
         encoded = np.frombuffer(row["image"].as_buffer(), dtype=np.uint8)
         whole = self._checksums[index] in (None, checksum(row["image"].as_buffer()))
         with without_noise() as noise:
@@ -295,33 +306,41 @@ class Store:
             spine_3d=numbers("spine_3d") if row["spine_3d"].is_valid else None,
         )
 
+    def _part(self, index: int) -> tuple[pa.RecordBatch, int]:
+        """The batch of a row, and its place in it: a table takes longer the more batches it has."""
+        index = range(len(self))[index]
+        part = bisect_right(self._ends, index)
+        return self._parts[part], index - self._ends[part] + len(self._parts[part])
+
+    def stored(self, rows: Sequence[int]) -> pa.RecordBatch:
+        """Rows as they are stored, with the columns of ``SCHEMA``; LiftwildError if a picture in them is damaged."""
+        parts = [part.slice(at, 1) for part, at in map(self._part, rows)]
+        batch = pa.Table.from_batches(parts).combine_chunks().to_batches()[0]
+        for row, found in zip(rows, image_checksums(batch), strict=True):
+            if self._checksums[row] not in (None, found):
+                raise LiftwildError(f"{self.path}: the picture of row {row} is broken; prepare the store again")
+        return batch
+
     def fingerprint(self) -> str:
         """SHA-256 of the file: tells one store from another."""
         return fingerprint(self.path)
 
-    def bone_lengths_mm(self) -> np.ndarray:
-        """Lengths (N, 14) of the scale bones of every person whose 3D joints are all known, mm."""
-        joints = self.column("joints_3d")[self.column("depth_valid").all(axis=1)]
-        return bone_lengths(joints, SCALE_BONES)
+    def means(self) -> Means:
+        """The means over every person whose 3D joints are all known."""
+        return means_of(self.column("joints_3d")[self.column("depth_valid").all(axis=1)])
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the file."""
+        return os.path.getsize(self.path)
+
+    @property
+    def shard_rows(self) -> tuple[int, ...]:
+        """Rows of each of its files."""
+        return (len(self),)
 
 
 def fingerprint(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def sum_length_mm(stores: Iterable[Store]) -> float:
-    """AvgSumLen of the training data: mean summed length of the scale bones over all its 3D-labelled people, mm.
-
-    LiftwildError if nobody in ``stores`` has a complete 3D pose.
-    """
-    return float(mean_bone_lengths_mm(stores).sum())
-
-
-def mean_bone_lengths_mm(stores: Iterable[Store]) -> np.ndarray:
-    """Mean length (14,) of each scale bone over all 3D-labelled people of the training data, mm. Errors as above."""
-    lengths = np.concatenate([store.bone_lengths_mm() for store in stores] or [np.zeros((0, len(SCALE_BONES)))])
-    if len(lengths) == 0:
-        raise LiftwildError("no store with complete 3D poses: the size of a person cannot be told")
-    return np.asarray(lengths.mean(axis=0))

@@ -172,9 +172,3 @@ def counted_on(bar: tqdm) -> Watch:
 def in_first_half(sources: Sequence[str]) -> np.ndarray:
     """Which photos are in the first half, (N,) bool; by their names, so the same ones every time."""
     return np.array([hashlib.sha256(source.encode()).digest()[0] % 2 == 0 for source in sources], dtype=bool)
-
-
-def mean_pose_mm(stores: Iterable[Store]) -> np.ndarray:
-    """Mean root-relative pose (J, 3) in mm, camera axes, over all complete 3D poses."""
-    poses = np.concatenate([s.column("joints_3d")[s.column("depth_valid").all(axis=1)] for s in stores])
-    return (poses - poses[:, PELVIS : PELVIS + 1]).mean(axis=0)

@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 from torch.utils.data import DataLoader, Dataset
 
 from liftwild.data.mixed import MixedBatches, Source, as_batch, worker_init
+from liftwild.data.shards import ShardedStore
 from liftwild.data.store import Store
 from liftwild.errors import LiftwildError
 from liftwild.sample import Batch
@@ -20,7 +21,7 @@ FILES, FILES_OF_WORKER = 64, 40  # open at a time; a batch on its way is a file 
 
 
 def stage_batches(
-    recipe: Recipe, stores: Mapping[str, Store], index: int, first: int, fabric: Fabric, workers: int
+    recipe: Recipe, stores: Mapping[str, Store | ShardedStore], index: int, first: int, fabric: Fabric, workers: int
 ) -> Iterator[Batch]:
     """This process's part of the batches of stage ``index``, from step ``first`` on, loaded by ``workers`` processes.
 
@@ -33,7 +34,7 @@ def stage_batches(
     mixed = MixedBatches(
         _source(recipe, stores, "3d"), _source(recipe, stores, "2d"), stage.ratio_3d,
         (rank * share, (rank + 1) * share), stage.input_px or recipe.network.input_px, (recipe.seed, index),
-        beyond=recipe.network.lifter > 0, mask=recipe.network.mask,
+        beyond=recipe.network.lifter > 0, mask=recipe.network.mask, batch_size=stage.batch_size,
     )  # fmt: skip
     loader = DataLoader(
         _Handed(mixed),
@@ -71,7 +72,7 @@ class _Handed(Dataset[Any]):
             return error
 
 
-def _source(recipe: Recipe, stores: Mapping[str, Store], use: str) -> Source | None:
+def _source(recipe: Recipe, stores: Mapping[str, Store | ShardedStore], use: str) -> Source | None:
     """The training stores of one use ("3d" or "2d") as one source; None if there is none."""
     names = [name for name, entry in recipe.stores.items() if entry.use == use]
     if not names:

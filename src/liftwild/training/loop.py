@@ -5,14 +5,19 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 
-from liftwild.data.store import Store, fingerprint, mean_bone_lengths_mm, sum_length_mm
+from liftwild.data.means import joined
+from liftwild.data.shard_cache import ShardCache
+from liftwild.data.shards import ShardedStore, open_store
+from liftwild.data.store import Store, fingerprint
 from liftwild.errors import LiftwildError
 from liftwild.evaluation import measure
 from liftwild.evaluation.metric_table import METRICS, score_all
@@ -40,15 +45,28 @@ VAL_PEOPLE = 1000  # at most so many of each val store, spread evenly, are measu
 class Trainer:
     """A run of a recipe in the folder ``out``; ``train.train_recipe`` makes one and runs it."""
 
-    def __init__(self, recipe: Recipe, out: Path, fabric: Fabric, workers: int, shard_mb: float = 0.0) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        out: Path,
+        fabric: Fabric,
+        workers: int,
+        shard_mb: float = 0.0,
+        cache: ShardCache | None = None,
+    ) -> None:
         self.recipe, self.out, self.fabric, self.workers, self.shard_mb = recipe, out, fabric, workers, shard_mb
-        self.stores = {name: Store(entry.path) for name, entry in recipe.stores.items() if entry.use != "poses"}
-        self.poses = {name: entry.path for name, entry in recipe.stores.items() if entry.use == "poses"}
-        self.fingerprints = {name: fingerprint(Path(entry.path)) for name, entry in recipe.stores.items()}
+        rows = recipe.stores.items()
+        self.val_stores = {name: Store(entry.path) for name, entry in rows if entry.use == "val"}
+        self.stores: dict[str, Store | ShardedStore] = {**self.val_stores}
+        self.stores |= {name: open_store(entry.path, cache) for name, entry in rows if entry.use in ("3d", "2d")}
+        self.poses = {name: entry.path for name, entry in rows if entry.use == "poses"}
+        self.fingerprints = {name: store.fingerprint() for name, store in self.stores.items()}
+        self.fingerprints |= {name: fingerprint(Path(path)) for name, path in self.poses.items()}
         three = [store for name, store in self.stores.items() if recipe.stores[name].use == "3d"]
-        self.sum_length_mm = sum_length_mm(three) if three else 0.0
-        self.bone_length_mm = mean_bone_lengths_mm(three) if three else None
-        self.mean_pose = measure.mean_pose_mm(three) if three else None
+        means = joined(store.means() for store in three) if three else None
+        self.sum_length_mm = means.sum_length_mm if means else 0.0
+        self.bone_length_mm = np.asarray(means.bone_lengths_mm) if means else None
+        self.mean_pose = np.asarray(means.pose_mm) if means else None
         torch.manual_seed(recipe.seed)
         self.net = PoseNet(recipe.network)
         if recipe.pretrained:
@@ -73,12 +91,18 @@ class Trainer:
         """Whether the store of ``recipe.best`` can have that metric, before hours are spent."""
         store, _, metric = self.recipe.best.rpartition(":")
         needs_3d = bool(metric) and METRICS[metric].needs == "3d"
-        if needs_3d and not self.stores[store].column("depth_valid").any():
+        if needs_3d and not self.val_stores[store].column("depth_valid").any():
             raise LiftwildError(f"best = {self.recipe.best!r}: store {store} has no 3D labels to measure it on")
 
     def count_people(self, name: str) -> int:
         """People or poses in the store ``name``."""
         return len(self.stores[name]) if name in self.stores else len(read_poses(self.poses[name]))
+
+    @property
+    def store_bytes(self) -> dict[str, int]:
+        """The size of each store by name."""
+        sizes = {name: store.size_bytes for name, store in self.stores.items()}
+        return sizes | {name: os.path.getsize(path) for name, path in self.poses.items()}
 
     @property
     def result(self) -> PoseNet:
@@ -186,7 +210,7 @@ class Trainer:
         """Say when the run will end, where a step of stage ``index`` takes ``step_s`` and ``done`` of them are done; if
         it is to fit into its time, make it."""
         recipe, px = self.recipe, self.recipe.network.input_px
-        people = sum(min(VAL_PEOPLE, len(self.stores[n])) for n, e in recipe.stores.items() if e.use == "val")
+        people = sum(min(VAL_PEOPLE, len(store)) for store in self.val_stores.values())
         self.timer.set_pace(step_s, people, recipe.stages[index], recipe.val_every)
         if self.timer.fit:
             fitted = self.fabric.broadcast(self.timer.fit_stages(recipe.stages, index, done, px))
@@ -273,10 +297,8 @@ class Trainer:
         """Scores on the val stores, in evaluation mode, at this input size; logged too."""
         net, start = self.result.eval(), budget.now()
         found: dict[str, Any] = {}
-        for name, entry in self.recipe.stores.items():
-            if entry.use != "val":
-                continue
-            people = measure.rows(self.stores[name], VAL_PEOPLE)
+        for name, store in self.val_stores.items():
+            people = measure.rows(store, VAL_PEOPLE)
             bones = self.bone_length_mm
             measured = measure.run(net, people, self.sum_length_mm, input_px=input_px, bone_length_mm=bones)
             scores = {"people": len(measured), **score_all(measured, with_depth=input_px == net.config.input_px)}

@@ -13,7 +13,9 @@ from tqdm import tqdm
 
 from liftwild.console import say
 from liftwild.data.prepare import HOLD_BACK_EVERY, left_out, prepare_labels, write_skips
-from liftwild.data.store import Store, is_store
+from liftwild.data.shard_folder import is_address
+from liftwild.data.shards import is_sharded, open_store
+from liftwild.data.store import is_store
 from liftwild.errors import LiftwildError
 from liftwild.files import check_output, make_folder
 from liftwild.synthetic.poses.pose_bank import read_poses
@@ -55,10 +57,14 @@ def prepare_stores(
     if PHOTOS_VAL in stores and not stores[PHOTOS_VAL].path:
         del stores[PHOTOS_VAL]
     wanted = [entry for name, entry in stores.items() if name not in new and not (hold_back and name == PHOTOS_VAL)]
-    missing = [entry for entry in wanted if entry.render and not os.path.exists(entry.path)]
+    missing = [
+        entry for entry in wanted if entry.render and not is_address(entry.path) and not os.path.exists(entry.path)
+    ]
     for entry in wanted:
+        if entry.use == "val" and is_sharded(entry.path):
+            raise LiftwildError(f"{entry.path}: a store to measure on is one file; stores of shards are to train on")
         if entry not in missing:
-            read_poses(entry.path) if entry.use == "poses" else Store(entry.path)
+            read_poses(entry.path) if entry.use == "poses" else open_store(entry.path)
 
     fabric.barrier()  # all processes have looked at what is there
     if fabric.local_rank == 0:
@@ -73,7 +79,7 @@ def prepare_stores(
         for entry in wanted:
             if not entry.render or entry in missing:
                 continue
-            people = len(read_poses(entry.path)) if entry.use == "poses" else len(Store(entry.path))
+            people = len(read_poses(entry.path) if entry.use == "poses" else open_store(entry.path))
             if people < entry.count:
                 say(f"{entry.path} holds {people} people, the recipe asks for {entry.count}: it is taken as it is; "
                      "to have all, delete it and train into a new --out", err=True)  # fmt: skip

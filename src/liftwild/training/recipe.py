@@ -22,7 +22,8 @@ BelowOne = Annotated[float, Between(0, 1 - 1e-9)]
 class StoreEntry:
     """A store and its use.
 
-    - ``path``: the Arrow file, relative to the folder that the command runs in.
+    - ``path``: the Arrow file, relative to the folder that the command runs in; to train on, also a folder or an
+      address of shards (``data.shards``).
     - ``use``: "3d" and "2d" train, "val" measures; "poses" is a .npy file of poses (``synthetic.poses.pose_bank``).
     - ``weight``: how often it is drawn beside others of the same use.
     - ``kind``, ``licence``: stated in the json of the weights.

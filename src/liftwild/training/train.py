@@ -13,6 +13,7 @@ import torch
 from lightning_fabric import Fabric
 
 from liftwild.console import say
+from liftwild.data.shard_cache import ShardCache
 from liftwild.errors import LiftwildError
 from liftwild.files import check_output, make_folder, remove_leftovers, staging, starts_with, writing
 from liftwild.media.encoding import is_marked
@@ -117,6 +118,7 @@ def train_recipe(
     photos: Photos | None = None,
     photos_val: Photos | None = None,
     shard_mb: float = 0.0,
+    cache: ShardCache | None = None,
 ) -> Trainer:
     """Run ``recipe`` in the folder ``out``, from the start, from weights (``start``), or from where it stopped.
 
@@ -126,7 +128,8 @@ def train_recipe(
     early, with a checkpoint. ``minutes`` of wall time since ``begun`` (``budget.now``; None: this call), in which all
     is counted, end early with a checkpoint and weights; the schedule of a run that begins is made to fit into them,
     unless ``keep_schedule``. ``photos``, ``photos_val``: labels and photos for the
-    recipe's stores of these names (``prepare_stores``). ``shard_mb``: as in ``save_weights``. Returns the trainer.
+    recipe's stores of these names (``prepare_stores``). ``shard_mb``: as in ``save_weights``. ``cache``: where shards
+    of stores elsewhere are kept. Returns the trainer.
     """
     time = budget.Budget(budget.now() if begun is None else begun, minutes)
     fabric = Fabric(
@@ -157,7 +160,7 @@ def train_recipe(
                 f"{workers} processes that load data need {needed} open files, and {allowed} are allowed: allow more "
                 "with 'ulimit -n', or choose fewer --workers"
             )
-        trainer = Trainer(recipe, out, fabric, workers, shard_mb)
+        trainer = Trainer(recipe, out, fabric, workers, shard_mb, cache)
         if begin is not None:
             trainer.start_from(str(start), *begin)
         if found is not None:
@@ -178,8 +181,8 @@ def run_summary(trainer: Trainer, at: Position) -> str:
     recipe, weights_mb = trainer.recipe, sum(value.nbytes for value in trainer.net.state_dict().values()) / 1e6
     images = sum(stage.iterations * stage.batch_size for stage in recipe.stages)
     stores = ", ".join(
-        f"{trainer.count_people(name)} people in {name} ({os.path.getsize(entry.path) / 1e6:.1f} MB)"
-        for name, entry in recipe.stores.items()
+        f"{trainer.count_people(name)} people in {name} ({trainer.store_bytes[name] / 1e6:.1f} MB)"
+        for name in recipe.stores
     )
     copies = 3 + (trainer.average is not None)  # the network, and what an optimiser keeps of each parameter
     disk_mb = copies * (checkpoints.KEPT + 1) * weights_mb
