@@ -67,7 +67,7 @@ def find_start(out: Path, recipe: Recipe, resume: bool, stage: str | None = None
 
 
 def check_same_start(at: Position, out: Path, fabric: Fabric) -> None:
-    """LiftwildError unless all processes begin ``at`` the same step: their machines may not share the folder ``out``."""
+    """LiftwildError unless all processes begin ``at`` the same step: machines that do not share ``out`` would not."""
     if fabric.world_size == 1:
         return
     ends = torch.tensor([at.total, -at.total], device=fabric.device)
@@ -75,8 +75,8 @@ def check_same_start(at: Position, out: Path, fabric: Fabric) -> None:
     last, first = int(ends[0]), -int(ends[1])
     if first != last:
         raise LiftwildError(
-            f"one process finds {out} at step {last}, another at step {first}: --out must be a folder that all machines "
-            "share"
+            f"one process finds {out} at step {last}, another at step {first}: --out must be a folder that all "
+            "machines share"
         )
 
 
