@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -130,3 +132,11 @@ def test_options_that_make_no_sense() -> None:
             BatchPredictor(**options)
     with pytest.raises(LiftwildError, match="keep"):
         BatchPredictor(keep=["nix"])({"photo": []})
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_in_a_forked_process(predictor: BatchPredictor) -> None:
+    """As ``datasets`` maps with several: an error, not one in each row, and no wait for ever."""
+    predictor(rows())
+    with multiprocessing.get_context("fork").Pool(1) as pool, pytest.raises(LiftwildError, match="was forked from"):
+        pool.apply_async(predictor, (rows(),)).get(60)

@@ -9,6 +9,7 @@ from typing import Any
 from liftwild.detection.detector import Detector
 from liftwild.errors import LiftwildError
 from liftwild.inference.estimator import Estimator
+from liftwild.inference.runtime import check_process
 from liftwild.io.pose_columns import POSE_COLUMNS, PoseRow, pose_columns, pose_schema
 from liftwild.media.photo import Photo
 from liftwild.pipeline.options import PoseOptions
@@ -27,7 +28,7 @@ class BatchPredictor:
     ``liftwild.predict``.
 
     It may be pickled; networks are opened by the first batch in each process. LiftwildError where options make no
-    sense, or weights cannot be used; never for a bad row.
+    sense, weights cannot be used, or this process was forked from one that used networks; never for a bad row.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class BatchPredictor:
                 raise LiftwildError(f"no column is called {name!r}; there are {', '.join(map(str, columns))}")
         photos = list(columns[self.photo])
         boxes = [None] * len(photos) if self.box is None else list(columns[self.box])
+        check_process()  # else opening networks waits for ever, or every row has this for its error
         if self._networks is None:
             detector = (
                 None if self.whole else Detector(device=self.device, min_score=self.min_score, runtime=self.runtime)
