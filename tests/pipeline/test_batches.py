@@ -100,6 +100,11 @@ def test_paths_images_and_boxes(tiny_weights: Path) -> None:
     assert "no.jpg: no such file" in found["error"][2] and "four numbers" in found["error"][3]
 
 
+def test_an_address_is_no_file(predictor: BatchPredictor) -> None:
+    found = predictor({"photo": ["s3://bucket/a.jpg", str(PHOTO)]})["error"]
+    assert found[1] is None and found[0].startswith("s3://bucket/a.jpg: it is an address, and only files are read")
+
+
 def test_columns_of_the_same_names_are_the_poses(predictor: BatchPredictor) -> None:
     given = pa.table({"id": [1], "width": [7], "error": ["old"], "photo": [PHOTO.read_bytes()]})
     found = predictor(given)

@@ -50,13 +50,18 @@ def whole(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        return int(free.getsockname()[1])
+
+
 class Nodes:
     """Two agents of torchrun, a process each; the first holds the rendezvous."""
 
     def __init__(self, folder: Path, recipe: Path, outs: tuple[Path, Path]) -> None:
-        with socket.socket() as free:
-            free.bind(("localhost", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.folder, self.recipe, self.outs = folder, recipe, outs
         self.agents = [self.start(0), self.start(1)]
 
@@ -160,3 +165,21 @@ def test_machines_that_do_not_share_the_folder(start: Start) -> None:
     os.kill(nodes.worker(1), signal.SIGKILL)
     assert 0 not in nodes.wait()
     assert "--out must be a folder that all machines share" in nodes.said()
+
+
+def test_who_waits_for_the_others_ends_at_once(recipe: Path, tmp_path: Path) -> None:
+    """Waiting, it does not run Python: torchrun would kill it after 30 s."""
+    alone = {"WORLD_SIZE": "2", "GROUP_WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "1", "RANK": "1", "GROUP_RANK": "1",
+             "LOCAL_RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": str(free_port()),
+             "TORCHELASTIC_RUN_ID": "tiny"}  # fmt: skip
+    command = train_command(recipe, "--out", tmp_path / "run", *OPTIONS)
+    process = subprocess.Popen(command, env={**ENVIRONMENT, **alone}, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        assert any("GLOBAL_RANK: 1" in line for line in process.stderr), "it did not begin to wait"
+        time.sleep(1)
+        process.terminate()
+        assert process.wait(timeout=15) == -signal.SIGTERM
+    finally:
+        process.kill()
+        process.wait()
