@@ -180,8 +180,8 @@ def told(run: Run) -> str:
     cores = usable_cores()
     return (
         f"{run.fps:.1f} {run.unit}s/s; {run.ms(watch.wall):.2f} ms a {run.unit} (rounds lie within {100 * spread:.0f} "
-        f"%); CPU time {run.ms(watch.cpu):.2f} ms, {cores} cores {100 * watch.cpu / watch.wall / cores:.0f} % busy; were they "
-        f"always, {cores * run.count / watch.cpu:.1f} {run.unit}s/s\n"
+        f"%); CPU time {run.ms(watch.cpu):.2f} ms, {cores} cores {100 * watch.cpu / watch.wall / cores:.0f} % "
+        f"busy; were they always, {cores * run.count / watch.cpu:.1f} {run.unit}s/s\n"
         f"main thread: {run.ms(main):.2f} ms of work, {run.ms(waits):.2f} of waiting for the reader; the reader: "
         f"{run.ms(reader):.2f} ms of work, of which {run.ms(hidden):.2f} are hidden behind the main thread's; "
         f"without a second thread {run.ms(main + reader):.2f}"
