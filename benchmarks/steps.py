@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import recipe_steps
 import torch
 from clock import Job, interleaved, noise
 from lightning_fabric import Fabric
@@ -147,12 +148,12 @@ def measure(size: str, store: Path, device: str, rounds: int) -> str:
 
 
 def report(sizes: Sequence[str], rounds: int, device: str = "cpu") -> None:
-    """Print the table, each size measured in a process of its own."""
-    print("\n## Training: what a step eats, what the loader delivers\n")
+    """Print the tables: the recipes' stages, then steps in which everything learns, each in its own process."""
     lines, noises = [], []
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "bench.arrow"
         make_store(store)
+        recipe_steps.report(store)
         for size in sizes:
             command = [
                 sys.executable,
@@ -169,6 +170,7 @@ def report(sizes: Sequence[str], rounds: int, device: str = "cpu") -> None:
             *rows, said = done.stdout.splitlines()
             lines += rows
             noises.append(f"{size}: {said}")
+    print("\n## Training: what a step eats where everything learns, what the loader delivers\n")
     print("\n".join([*markdown_table(COLUMNS, []).splitlines(), *lines]))
     print("\nshare of the peak: 6 x MACs x samples/s; memory: after two steps, resident or, on a GPU, allocated\n")
     print("\n".join(noises))

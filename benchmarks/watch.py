@@ -103,12 +103,12 @@ class Spot:
 
 def clocks(watch: Watch, spots: list[Spot]) -> ExitStack:
     """A context in which each of ``spots`` is watched. AttributeError if one is not there any more."""
-    stack = ExitStack()
-    for spot in spots:
-        original = getattr(spot.owner, spot.attribute)
-        make = _many if spot.gives_many else _one
-        stack.enter_context(mock.patch.object(spot.owner, spot.attribute, make(watch, spot, original)))
-    return stack
+    with ExitStack() as stack:
+        for spot in spots:
+            original = getattr(spot.owner, spot.attribute)
+            make = _many if spot.gives_many else _one
+            stack.enter_context(mock.patch.object(spot.owner, spot.attribute, make(watch, spot, original)))
+        return stack.pop_all()
 
 
 def _one(watch: Watch, spot: Spot, original: Callable[..., Any]) -> Callable[..., Any]:
