@@ -13,13 +13,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import cv2
 import torch
 from clock import Times, interleaved
 from lightning_fabric import Fabric
@@ -92,6 +93,19 @@ class Fed:
 
     def _is_known(self) -> bool:
         return self.again and self.number % 2 == 1
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """As a loader's worker computes."""
+    threads, cv_threads = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        cv2.setNumThreads(cv_threads)
 
 
 def bench_recipe(name: str, people: Path, poses: Path) -> Recipe:
@@ -176,10 +190,11 @@ def heads_row(trainer: Trainer, index: int, steps: int, peak: float, what: str) 
     apart, loaded = fed(True, 0, 2 * steps), fed(False, workers, steps)
     alone = Times()
     batches = loop.stage_batches(trainer.recipe, trainer.stores, index, 0, trainer.fabric, 0)
-    for number in range(WARM + 3):
-        start = time.perf_counter()
-        next(batches)
-        alone.seconds += [time.perf_counter() - start] if number >= WARM else []
+    with one_thread():
+        for number in range(WARM + 3):
+            start = time.perf_counter()
+            next(batches)
+            alone.seconds += [time.perf_counter() - start] if number >= WARM else []
     trainer.workers = workers
     step, both = apart.steps.median, apart.frozen.median + apart.trained.median
     waited, worked = sum(loaded.waits.seconds), sum(loaded.steps.seconds)

@@ -65,8 +65,8 @@ def one_table(photos: Sequence[Path], folder: Path, rounds: int, processes: int)
     print(summary.table(rows))
     print(
         f"\nmedians of {rounds} rounds in each of {processes} processes (starts: of one). spread: how far apart the "
-        "middle half\nof the rounds lies, of whichever of a row's time and ratios it is widest. floor: of the networks "
-        "(layers.py), and of\ndecoding alone where a file is read; of starts: Python, or Python and libraries, alone"
+        "middle half\nof the rounds lies. floor: of the networks (layers.py), and of decoding alone where a file is "
+        "read; of starts:\nPython, or Python and libraries, alone"
     )
     return rows
 

@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import recipe_steps
 import torch
 from clock import Job, interleaved, noise
 from lightning_fabric import Fabric
 from peak import DTYPES, best, torch_jobs
+from recipe_steps import one_thread
 
 from liftwild.data.augment import PAPER_2D
-from liftwild.data.mixed import MixedBatches, Source, as_batch, worker_init
+from liftwild.data.mixed import MixedBatches, Source, as_batch
 from liftwild.data.store import Store
 from liftwild.evaluation.tables import markdown_table
 from liftwild.network.posenet import SIZES, PoseNet, macs
@@ -91,13 +91,8 @@ def load(batches: MixedBatches) -> Job:
     """A batch made as a loader's worker makes it: one thread."""
 
     def run() -> None:
-        threads, cv_threads = torch.get_num_threads(), cv2.getNumThreads()
-        worker_init(0)
-        try:
+        with one_thread():
             batches[1]
-        finally:
-            torch.set_num_threads(threads)
-            cv2.setNumThreads(cv_threads)
 
     return run
 
