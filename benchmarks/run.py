@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 # As threads.py has it for the command line; torch reads it when it is loaded.
@@ -27,6 +27,7 @@ import summary
 import torch
 import whole_path
 from clips import write_1080p
+from clock import Times
 from memory import report as memory_report
 from peer import mediapipe
 from photos import photos_for_all
@@ -35,7 +36,7 @@ from steps import report as steps_report
 
 from liftwild import Estimator, __version__
 
-PARTS = ("networks", "path", "training", "memory", "people", "table")
+PARTS = ("networks", "path", "training", "memory", "people", "start", "table")
 VIDEO_FRAMES = 60
 
 
@@ -54,10 +55,10 @@ def machine() -> str:
     return f"liftwild {__version__}; {name}, {threads}; {versions}"
 
 
-def one_table(photos: Sequence[Path], folder: Path, rounds: int, processes: int) -> list[summary.Row]:
-    """Measure and print what everything costs; the rows."""
-    found = starts.measured(rounds)
-    starts.report(found)
+def one_table(
+    photos: Sequence[Path], folder: Path, found: Mapping[str, Times], rounds: int, processes: int
+) -> list[summary.Row]:
+    """Measure and print what everything costs; the rows. ``found``: of the starts."""
     video = folder / "1080p.mp4"
     write_1080p(video, VIDEO_FRAMES)
     rows = [*jobs.table_rows(photos, video, VIDEO_FRAMES, folder, rounds, processes), *starts.table_rows(found)]
@@ -114,8 +115,12 @@ def main() -> None:
         if "people" in parts:
             print("\n## Rendering\n", flush=True)
             subprocess.run([sys.executable, str(Path(__file__).with_name("people.py"))], check=True)
+        rounds = 1 + asked.rounds // 2
+        if {"start", "table"} & set(parts):
+            found = starts.measured(rounds)
+            starts.report(found)
         if "table" in parts:
-            rows = one_table(photos, folder, 1 + asked.rounds // 2, asked.processes)
+            rows = one_table(photos, folder, found, rounds, asked.processes)
             if asked.save is not None:
                 summary.write(asked.save, machine(), rows)
             if before is not None:

@@ -129,6 +129,6 @@ def compared(found: Sequence[Agreement]) -> str:
     ]  # fmt: skip
     yes, no, noisy = (sum(each.says == word for each in found) for word in ("yes", "no", "too noisy"))
     return (
-        f"{markdown_table(COMPARED, cells)}\n\n{yes} of {len(found)} ratios agree within the stated spread, {no} do not; "
-        f"{noisy} have a spread of more than {100 * TOO_NOISY:.0f} %, which lets nearly everything agree"
+        f"{markdown_table(COMPARED, cells)}\n\n{yes} of {len(found)} ratios agree within the stated spread, {no} do "
+        f"not; {noisy} have a spread of more than {100 * TOO_NOISY:.0f} %, which lets nearly everything agree"
     )
