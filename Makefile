@@ -108,7 +108,6 @@ check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py $(BENCH)
-	$(BIN)/python benchmarks/people.py
 
 # What make bench compares with, in an environment of its own: mediapipe 0.10.21 has wheels for Python up to 3.12.
 PEERS_PYTHON ?= $(PYTHON)
