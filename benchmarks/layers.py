@@ -74,7 +74,8 @@ def shipped(name: str) -> Shipped:
         caught.append(Shipped(model.clone(), dict(options)))
         return compile_model(core, model, *arguments, **named)
 
-    with mock.patch.object(core_class, "compile_model", watched):
+    nothing_kept = mock.patch.dict(os.environ, LIFTWILD_CACHE="")
+    with nothing_kept, mock.patch.object(core_class, "compile_model", watched):
         NETWORKS[name]()
     return caught[-1]
 

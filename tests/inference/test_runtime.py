@@ -173,7 +173,7 @@ def test_the_graph_is_the_network(config: PoseNetConfig) -> None:
     exact = TorchRuntime(net, CPU)(crops)
     makers: list[Callable[[], Any]] = [lambda: OnnxRuntime(graph)]
     if "openvino" in module.fastest():
-        makers.append(lambda: OpenVinoRuntime(graph, None, "fp32"))
+        makers.append(lambda: OpenVinoRuntime(lambda: [graph], "fp32"))
     for make in makers:
         for one, other in zip(exact, make()(crops), strict=True):
             if one is None:
