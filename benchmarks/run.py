@@ -37,7 +37,7 @@ from steps import report as steps_report
 from liftwild import Estimator, __version__
 
 PARTS = ("networks", "path", "training", "memory", "people", "start", "table")
-VIDEO_FRAMES = 60
+VIDEO_FRAMES = 150  # smoothing costs some 0.3 s for each person, however short the clip
 
 
 def machine() -> str:
