@@ -123,7 +123,7 @@ class BatchPredictor:
             for place, (value, box) in enumerate(zip(photos, boxes, strict=True)):
                 photo = _photo_of(value)
                 if photo is None or _is_address(photo):
-                    rows[place] = PoseRow(None, NOTHING if photo is None else f"{photo}: {ADDRESS}", None)
+                    rows[place] = PoseRow(None, NOTHING if photo is None else f"{photo!s}: {ADDRESS}", None)
                     continue
                 try:
                     selection = PersonSelection(_box_of(box), None, detector, self.people)
