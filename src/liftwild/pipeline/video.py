@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -134,6 +135,8 @@ class _FirstPass:
             maxlen=BACK_FRAMES if selection.detects else 0
         )
         self.fault, self.warned = "", False
+        # The last frame, whose background a thread still follows while the network works on the next one.
+        self.waiting: tuple[Frame, tuple[int, int], list[Observation], Future[tuple[float, float]]] | None = None
 
     def run(self, progress: Callable[[str, int | None, int], FrameCounter]) -> str:
         """Go through the frames that the log does not hold; what was wrong with the first broken one."""
@@ -148,17 +151,24 @@ class _FirstPass:
                 if kept.number >= again:
                     known[kept.number] = found
         bar = progress(self.clip.name, self.clip.length, begun)
-        with bar, closing(read_ahead(self.clip.frames(again))) as frames:
-            for frame in frames:
-                if frame.number < begun:
-                    self._remember(frame, frame.image if frame.number in known else None, known.get(frame.number, []))
-                    continue
-                self._add(frame)
-                bar.update()
+        beside = ThreadPoolExecutor(1, "liftwild-background")
+        with bar, beside, closing(read_ahead(self.clip.frames(again))) as frames:
+            try:
+                for frame in frames:
+                    if frame.number < begun:
+                        image, seen = frame.image if frame.number in known else None, known.get(frame.number, [])
+                        if image is not None:
+                            self.late.append((frame.number, frame.time_s, image, seen))
+                        self._moved(image, seen)
+                        continue
+                    self._add(frame, beside)
+                    bar.update()
+            finally:  # also when it is interrupted
+                self._log_waiting()
         self.log.finish(self.clip.missing())
         return self.fault
 
-    def _add(self, frame: Frame) -> None:
+    def _add(self, frame: Frame, beside: ThreadPoolExecutor) -> None:
         image, size = frame.image, None
         if image is not None:
             size = image.shape[1], image.shape[0]
@@ -166,7 +176,8 @@ class _FirstPass:
         if image is None or size != self.size:
             fault = frame.fault or f"frame {frame.number} of {self.name} has another size than the first"
             self.fault = self.fault or fault
-            self._remember(frame, None, [])
+            self._log_waiting()
+            self._moved(None, [])
             self.log.add(frame.number, frame.time_s, None, [])
             return
         begun = self.tracker.begun
@@ -178,15 +189,23 @@ class _FirstPass:
             past for each in found if each.pose.person_id is not None and each.pose.person_id >= begun
             for past in self._earlier(each, frame)
         ]  # fmt: skip
-        moved = self._remember(frame, image, found)
-        self.log.add(frame.number, frame.time_s, size, [*found, *earlier], moved)
+        self._log_waiting()
+        assert size is not None
+        self.late.append((frame.number, frame.time_s, image, found))
+        self.waiting = frame, size, [*found, *earlier], beside.submit(self._moved, image, found)
 
-    def _remember(self, frame: Frame, image: np.ndarray | None, found: list[Observation]) -> tuple[float, float]:
-        """Keep a frame for newcomers of the next ones; how far its background has moved, px."""
+    def _log_waiting(self) -> None:
+        """Write down the frame before, as soon as is known how far its background has moved."""
+        if self.waiting is not None:
+            frame, size, found, moved = self.waiting
+            self.waiting = None
+            self.log.add(frame.number, frame.time_s, size, found, moved.result())
+
+    def _moved(self, image: np.ndarray | None, found: list[Observation]) -> tuple[float, float]:
+        """How far the background has moved since the frame before, px; None: a frame that cannot be read."""
         if image is None:
             self.background.forget()
             return 0.0, 0.0
-        self.late.append((frame.number, frame.time_s, image, found))
         return self.background.step(image, [followed_box(each.pose) for each in found])
 
     def _earlier(self, newcomer: Observation, frame: Frame) -> Iterator[Observation]:
