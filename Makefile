@@ -27,7 +27,7 @@ help:
 	@echo "make test    run the tests"
 	@echo "make kill-test  end each command at KILLS=20 random moments, and hold what it leaves against an undisturbed run"
 	@echo "make test-lowest  tests with the lowest versions of other libraries (Python 3.11)"
-	@echo "make test-scale  tables of photos in Ray and Hugging Face datasets (SCALE_PHOTOS=2000)"
+	@echo "make test-scale  tables of photos in Ray, Hugging Face datasets and Dask (SCALE_PHOTOS=2000); training on two nodes"
 	@echo "make fuzz    read N=10000 damaged files of all kinds"
 	@echo "make check   formatting, lint and types"
 	@echo "make bench   run the benchmarks (BENCH=\"--photos FOLDER\"; benchmarks/README.md)"
@@ -78,18 +78,22 @@ $(LOWEST)/.ready: pyproject.toml scripts/lowest.py
 	    -e '.[train,datasets,parquet,pandas,figures,openvino,onnx,heic,c3d]' pytest hypothesis ezc3d pygltflib
 	@touch $@
 
-# BatchPredictor in Ray and datasets, with a worker that is killed, on so many photos.
+# Tables of so many photos in Ray, datasets and Dask, and training on two nodes; each with a process that is killed.
+# Spark is half a gigabyte and needs Java: make test-scale SCALE_MORE=pyspark==4.3.0
 SCALE_PHOTOS ?= 2000
+SCALE_MORE ?=
 .PHONY: test-scale
 test-scale: .venv-scale/.ready
+	$(if $(SCALE_MORE),.venv-scale/bin/python -m pip install -qq --disable-pip-version-check $(SCALE_MORE))
 	LIFTWILD_SCALE_PHOTOS=$(SCALE_PHOTOS) .venv-scale/bin/python -m pytest tests/scale
 
 .venv-scale/.ready: pyproject.toml constraints.txt
 	@rm -f $@
 	$(PYTHON) -m venv --clear .venv-scale
 	@echo '*' > .venv-scale/.gitignore
-	.venv-scale/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[parquet,openvino,dev]' \
-	    'ray[data]==2.60.0' datasets==5.2.0
+	.venv-scale/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[train,openvino,dev]' \
+	    'ray[data]==2.60.0' datasets==5.2.0 'dask[dataframe,distributed]==2026.8.0' \
+	    s3fs==2026.9.0 'moto[server]==5.2.5'
 	@touch $@
 
 # What fails is kept in tests/fuzz/cases. Another SEED gives other cases.
@@ -105,7 +109,6 @@ check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py $(BENCH)
-	$(BIN)/python benchmarks/people.py
 
 # What make bench compares with, in an environment of its own: mediapipe 0.10.21 has wheels for Python up to 3.12.
 PEERS_PYTHON ?= $(PYTHON)

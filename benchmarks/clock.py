@@ -22,11 +22,20 @@ Job = Callable[[], object]
 T = TypeVar("T")
 
 
+def spread(values: Sequence[float]) -> float:
+    """How far apart the middle half of ``values`` lies, as a part of their median; 0 of a single one."""
+    if len(values) < 2:
+        return 0.0
+    low, middle, high = statistics.quantiles(values, n=4)
+    return (high - low) / middle
+
+
 @dataclass
 class Times:
-    """Seconds that a job took, every time."""
+    """Seconds that a job took, every time; ``by_round``: the median of each round."""
 
     seconds: list[float] = field(default_factory=list)
+    by_round: list[float] = field(default_factory=list)
 
     @property
     def median(self) -> float:
@@ -36,10 +45,7 @@ class Times:
     @property
     def spread(self) -> float:
         """The middle half of the times, as a part of the median: the noise."""
-        if len(self.seconds) < 2:
-            return 0.0
-        low, _, high = statistics.quantiles(self.seconds, n=4)
-        return (high - low) / self.median
+        return spread(self.seconds)
 
 
 def each(job: Callable[[T], object], over: Sequence[T]) -> Job:
@@ -81,7 +87,9 @@ def interleaved(jobs: Mapping[str, Job], rounds: int = ROUNDS) -> dict[str, Time
             if name in wall:
                 job()
             repeats = int(SHORT_S / wall[name]) if name in wall else 1
-            found[name].seconds += [timed(job) for _ in range(max(1, min(MAX_REPEATS, repeats)))]
+            times = [timed(job) for _ in range(max(1, min(MAX_REPEATS, repeats)))]
+            found[name].seconds += times
+            found[name].by_round.append(statistics.median(times))
     return found
 
 

@@ -74,7 +74,7 @@ def report(count: int) -> None:
     """Print the row, measured in a process of its own."""
     print("\n## Memory\n")
     sys.stdout.flush()
-    subprocess.run([sys.executable, __file__, "--predictions", str(count)], check=True)
+    subprocess.run([sys.executable, __file__, "--predictions", str(count), "--weights", "small"], check=True)
 
 
 def main() -> None:

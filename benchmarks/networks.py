@@ -5,26 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from clock import Job, each, interleaved, noise, ratio
+from clock import Job, interleaved, noise, ratio
 from peak import DTYPES, best, openvino_jobs, torch_jobs
-from peer import DETECT, TRACK, Peer
-from runtimes import AUTO, EAGER, ROWS, runtime_job
+from peer import DETECT, Peer
+from runtimes import EAGER, ROWS, runtime_job
 
-from liftwild import Estimator
-from liftwild.detection.detector import Detector
 from liftwild.errors import LiftwildError
 from liftwild.evaluation.tables import markdown_table
-from liftwild.media.photo import read_photo
 from liftwild.network.posenet import SIZES, PoseNet, macs
 from liftwild.weights import save_weights
 
 ORDER = ("small", "base", "paper")
-DETECTED = "detector"
 BATCHES = {"small": (1, 16), "base": (1,), "paper": (1,)}
 
 
@@ -71,28 +66,8 @@ def rows_of(files: dict[str, Path | str]) -> tuple[dict[Network, Job], dict[Netw
     return jobs, missing
 
 
-def in_memory(files: dict[str, Path | str], photos: Sequence[np.ndarray]) -> dict[str, Job]:
-    """From a decoded photo to its poses, in the fastest runtime here: jobs for each size, mean seconds.
-
-    Two ways: one person fills each photo; the largest that the detector finds, as with ``predict --people 1``.
-    """
-    jobs: dict[str, Job] = {}
-    detector = Detector(device="cpu", runtime=AUTO)
-    for size in ORDER:
-        estimator = Estimator(files[size], device="cpu", runtime=AUTO)
-        name = f"liftwild {size}, {estimator.runtime_name}"
-        jobs[f"{name}: no looking for people"] = each(partial(estimator.predict, whole=True), photos)
-        jobs[f"{name}: {DETECTED}"] = each(partial(found_and_seen, estimator, detector), photos)
-    return jobs
-
-
-def found_and_seen(estimator: Estimator, detector: Detector, photo: np.ndarray) -> None:
-    """Find the largest person in a photo, and its pose."""
-    estimator.predict(photo, [found.box for found in detector.detect(photo, 1)])
-
-
 def report(peer: Peer | None, photos: Sequence[Path], folder: Path, rounds: int) -> None:
-    """Measure everything in turn and print both tables."""
+    """Measure everything in turn and print the table."""
     files = weights_files(folder)
     networks, missing = rows_of(files)
     jobs: dict[str, Job] = {row.name: job for row, job in networks.items()}
@@ -100,14 +75,13 @@ def report(peer: Peer | None, photos: Sequence[Path], folder: Path, rounds: int)
         jobs |= {**torch_jobs(precision), **openvino_jobs(precision)}
     shared = list(photos)
     if peer is not None:
-        shared = [photo for photo in photos if peer.ask(photo, track=False)["found"]]
+        shared = [photo for photo in photos if peer.ask(photo=photo, track=False)["found"]]
         if not shared:
             sys.exit(
                 "error: MediaPipe finds nobody in any of the photos; give others: make bench BENCH='--photos FOLDER'"
             )
         jobs |= peer.jobs(shared)
-    ours = in_memory(files, [read_photo(photo) for photo in shared])
-    found = interleaved({**jobs, **ours}, rounds)
+    found = interleaved(jobs, rounds)
     peaks = {precision: best(found, precision) for precision in DTYPES}
 
     print("\n## The network alone: crops to heatmaps and depths\n")
@@ -134,16 +108,8 @@ def report(peer: Peer | None, photos: Sequence[Path], folder: Path, rounds: int)
     for reason in dict.fromkeys(missing.values()):
         print(f"-: {reason}")
 
-    print("\n## A photo in memory to its poses\n")
-    tracking = None if peer is None else found[TRACK].median
-    names = [*ours, *([] if peer is None else [DETECT, TRACK])]
-    seconds = {name: found[name].median for name in names}
-    cells = [[name, f"{1e3 * s:.2f}", ratio(s, theirs), ratio(s, tracking)] for name, s in seconds.items()]
-    print(markdown_table(("what", "ms a photo", "of MediaPipe with its detector", "of it tracking"), cells))
     if peer is None:
         print("\nnothing to compare with: run make bench-peers, then this again")
     else:
-        print(
-            f"\nMediaPipe {peer.version}; both on the {len(shared)} of {len(photos)} photos in which it finds somebody"
-        )
+        print(f"\nMediaPipe {peer.version}: on the {len(shared)} of {len(photos)} photos in which it finds somebody")
     print(f"\n{noise(found)}")

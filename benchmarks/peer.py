@@ -36,17 +36,23 @@ class Peer:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def ask(self, photo: Path, track: bool) -> dict[str, Any]:
-        """One call on ``photo``: ``seconds`` and whether somebody was ``found``."""
+    def ask(self, **request: Path | str | int | bool) -> dict[str, Any]:
+        """The answer to a request as ``peer_mediapipe.py`` has it: ``seconds``, and in how many pictures somebody was
+        ``found``."""
         assert self.process.stdin is not None
-        print(json.dumps({"photo": str(photo), "track": track}), file=self.process.stdin, flush=True)
+        words = {name: str(value) if isinstance(value, Path) else value for name, value in request.items()}
+        print(json.dumps(words), file=self.process.stdin, flush=True)
         return self._answer()
+
+    def job(self, **request: Path | str | int | bool) -> Job:
+        """Seconds of a request."""
+        return lambda: Took(self.ask(**request)["seconds"])
 
     def jobs(self, photos: Sequence[Path]) -> dict[str, Job]:
         """Mean seconds of a call over ``photos``, with its detector and tracking."""
 
         def job(track: bool) -> Job:
-            return lambda: Took(sum(self.ask(photo, track)["seconds"] for photo in photos) / len(photos))
+            return lambda: Took(sum(self.ask(photo=photo, track=track)["seconds"] for photo in photos) / len(photos))
 
         return {DETECT: job(False), TRACK: job(True)}
 

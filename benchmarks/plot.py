@@ -49,3 +49,30 @@ def write_costs(
             axis.set_major_formatter("{x:g}")
             axis.set_minor_formatter("")
         put_legend_below(axes)
+
+
+def write_stages(
+    path: Path, title: str, panels: Mapping[str, Mapping[str, tuple[Mapping[str, float], float]]], waiting: str
+) -> None:
+    """Bars as PNG. ``panels``: by name, each with its own axis; of each bar the ms of its parts, in order, and when one
+    photo or frame is done, a black line. The part ``waiting`` is left white."""
+    check_matplotlib()
+    names = [part for bars in panels.values() for parts, _ in bars.values() for part in parts]
+    colours = dict(zip((part for part in dict.fromkeys(names) if part != waiting), COLOURS, strict=True))
+    most = [len(bars) for bars in panels.values()]
+    with chart(path, (9, 1.4 + 0.3 * sum(most) + 0.5 * len(most)), rows=len(most), height_ratios=most) as every:
+        for axes, (panel, bars) in zip(every, panels.items(), strict=True):
+            for at, (parts, done) in enumerate(bars.values()):
+                left = 0.0
+                for part, wide in parts.items():
+                    if part != waiting:
+                        axes.barh(at, wide, left=left, height=0.8, color=colours[part])
+                    left += wide
+                axes.plot([done, done], [at - 0.5, at + 0.5], color="black", linewidth=1.5)
+            axes.set_yticks(range(len(bars)), list(bars))
+            axes.set_ylim(len(bars) - 0.5, -0.5)
+            axes.set(title=panel, xlim=(0, None))
+            axes.grid(axis="y", visible=False)
+        every[-1].set_xlabel(title)
+        shown = [every[0].barh(0, 0, color=colour, label=part) for part, colour in colours.items()]
+        every[0].figure.legend(handles=shown, loc="outside lower center", ncols=4)

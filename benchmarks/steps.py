@@ -12,14 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
+import recipe_steps
 import torch
 from clock import Job, interleaved, noise
 from lightning_fabric import Fabric
 from peak import DTYPES, best, torch_jobs
+from recipe_steps import one_thread
 
 from liftwild.data.augment import PAPER_2D
-from liftwild.data.mixed import MixedBatches, Source, as_batch, worker_init
+from liftwild.data.mixed import MixedBatches, Source, as_batch
 from liftwild.data.store import Store
 from liftwild.evaluation.tables import markdown_table
 from liftwild.network.posenet import SIZES, PoseNet, macs
@@ -90,13 +91,8 @@ def load(batches: MixedBatches) -> Job:
     """A batch made as a loader's worker makes it: one thread."""
 
     def run() -> None:
-        threads, cv_threads = torch.get_num_threads(), cv2.getNumThreads()
-        worker_init(0)
-        try:
+        with one_thread():
             batches[1]
-        finally:
-            torch.set_num_threads(threads)
-            cv2.setNumThreads(cv_threads)
 
     return run
 
@@ -147,12 +143,12 @@ def measure(size: str, store: Path, device: str, rounds: int) -> str:
 
 
 def report(sizes: Sequence[str], rounds: int, device: str = "cpu") -> None:
-    """Print the table, each size measured in a process of its own."""
-    print("\n## Training: what a step eats, what the loader delivers\n")
+    """Print the tables: the recipes' stages, then steps in which everything learns, each in its own process."""
     lines, noises = [], []
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "bench.arrow"
         make_store(store)
+        recipe_steps.report(store)
         for size in sizes:
             command = [
                 sys.executable,
@@ -169,6 +165,7 @@ def report(sizes: Sequence[str], rounds: int, device: str = "cpu") -> None:
             *rows, said = done.stdout.splitlines()
             lines += rows
             noises.append(f"{size}: {said}")
+    print("\n## Training: what a step eats where everything learns, what the loader delivers\n")
     print("\n".join([*markdown_table(COLUMNS, []).splitlines(), *lines]))
     print("\nshare of the peak: 6 x MACs x samples/s; memory: after two steps, resident or, on a GPU, allocated\n")
     print("\n".join(noises))

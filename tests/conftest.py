@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # else tests crawl on a busy machine; torch reads it when loaded
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # files run side by side; threads of tiny networks only wait
 os.environ["LIFTWILD_CACHE"] = tempfile.mkdtemp(prefix="liftwild-cache-")  # never the user's own
 
 import pytest

@@ -58,7 +58,7 @@ PROJECT_TESTS = {"test_cold_start", "test_project", "test_readme"}
 # What docs/architecture.md names and does not exist yet: take it out once it does.
 PLANNED: set[str] = set()
 # Folders of tests/ that are of no room.
-NO_ROOMS = {"scale", "interrupts", "support", "golden", "experiments", "fuzz"}
+NO_ROOMS = {"scale", "interrupts", "support", "golden", "experiments", "benchmarks", "fuzz"}
 MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:home|mnt|opt|root|tmp|Users|work)/")
 
 

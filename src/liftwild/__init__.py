@@ -1,8 +1,9 @@
 """liftwild: one photo of a person in, a 3D pose out; and a way to teach it your own world.
 
 ``predict`` takes a photo or a video and returns a ``Recording`` with a ``Pose`` or ``PoseTrack`` for each person.
-``BatchPredictor`` does so with tables of photos. ``Estimator``, ``Detector`` and ``Tracker`` are its parts, for those
-who build their own. Heavy imports wait until one of them is used.
+``BatchPredictor`` does so with tables of photos; ``BatchRenderer`` makes synthetic people for tables. ``Estimator``,
+``Detector`` and ``Tracker`` are the parts of ``predict``, for those who build their own. Heavy imports wait until one
+of them is used.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 __all__ = [
-    "BatchPredictor", "Detector", "Estimator", "LiftwildError", "Pose", "PoseTrack", "Recording", "Tracker",
-    "__version__", "predict",
+    "BatchPredictor", "BatchRenderer", "Detector", "Estimator", "LiftwildError", "Pose", "PoseTrack", "Recording",
+    "Tracker", "__version__", "predict",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
     from liftwild.pipeline.batches import BatchPredictor
     from liftwild.pipeline.predict import predict
     from liftwild.pose import Pose, PoseTrack, Recording
+    from liftwild.synthetic.render.batches import BatchRenderer
     from liftwild.tracking.tracker import Tracker
 
 _HOMES = {
-    "BatchPredictor": "pipeline.batches",
+    "BatchPredictor": "pipeline.batches", "BatchRenderer": "synthetic.render.batches",
     "Detector": "detection.detector", "Estimator": "inference.estimator", "LiftwildError": "errors", "Pose": "pose",
     "PoseTrack": "pose", "Recording": "pose", "Tracker": "tracking.tracker", "predict": "pipeline.predict",
 }  # fmt: skip

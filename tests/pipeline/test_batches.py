@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -98,6 +100,11 @@ def test_paths_images_and_boxes(tiny_weights: Path) -> None:
     assert "no.jpg: no such file" in found["error"][2] and "four numbers" in found["error"][3]
 
 
+def test_an_address_is_no_file(predictor: BatchPredictor) -> None:
+    found = predictor({"photo": ["s3://bucket/a.jpg", str(PHOTO)]})["error"]
+    assert found[1] is None and found[0].startswith("s3://bucket/a.jpg: it is an address, and only files are read")
+
+
 def test_columns_of_the_same_names_are_the_poses(predictor: BatchPredictor) -> None:
     given = pa.table({"id": [1], "width": [7], "error": ["old"], "photo": [PHOTO.read_bytes()]})
     found = predictor(given)
@@ -130,3 +137,11 @@ def test_options_that_make_no_sense() -> None:
             BatchPredictor(**options)
     with pytest.raises(LiftwildError, match="keep"):
         BatchPredictor(keep=["nix"])({"photo": []})
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_in_a_forked_process(predictor: BatchPredictor) -> None:
+    """As ``datasets`` maps with several: an error, not one in each row, and no wait for ever."""
+    predictor(rows())
+    with multiprocessing.get_context("fork").Pool(1) as pool, pytest.raises(LiftwildError, match="was forked from"):
+        pool.apply_async(predictor, (rows(),)).get(60)

@@ -193,14 +193,15 @@ def test_weights_that_changed_are_read_anew(tiny_weights: Path, tmp_path: Path) 
 def test_the_public_names_and_signatures() -> None:
     """A change here is one that users see: it belongs into the changelog."""
     assert sorted(liftwild.__all__) == dir(liftwild) == [
-        "BatchPredictor", "Detector", "Estimator", "LiftwildError", "Pose", "PoseTrack", "Recording", "Tracker",
-        "__version__", "predict",
+        "BatchPredictor", "BatchRenderer", "Detector", "Estimator", "LiftwildError", "Pose", "PoseTrack", "Recording",
+        "Tracker", "__version__", "predict",
     ]  # fmt: skip
     wanted = {
         liftwild.predict: "source people at box boxes whole clip fps start end slow_motion camera fov height_m smooth "
         "time_filter cutoff_hz free_feet min_score weights "
         "runtime device flip_test",
         liftwild.BatchPredictor: "photo box keep people whole fov height_m min_score weights runtime device",
+        liftwild.BatchRenderer: "mode seed number split size backdrops poses device",
         liftwild.Estimator: "weights device flip_test batch_size runtime",
         liftwild.Estimator.predict: "self photo boxes annotation_ids whole",
         liftwild.Estimator.predict_many: "self photos boxes",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -90,6 +92,9 @@ def train_command(
     Stores that the recipe says how to render are rendered first, if they are not there.
     """
     begun = time.monotonic()
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        # One that waits for the others does not get to Python's handlers: torchrun would kill it after 30 s.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
     wait_kindly()
     from liftwild.training.allocator import keep_freed_memory
 

@@ -9,6 +9,7 @@ from typing import Any
 from liftwild.detection.detector import Detector
 from liftwild.errors import LiftwildError
 from liftwild.inference.estimator import Estimator
+from liftwild.inference.runtime import check_process
 from liftwild.io.pose_columns import POSE_COLUMNS, PoseRow, pose_columns, pose_schema
 from liftwild.media.photo import Photo
 from liftwild.pipeline.options import PoseOptions
@@ -16,6 +17,7 @@ from liftwild.pipeline.person_selection import PersonSelection
 from liftwild.pipeline.photos import PhotoTask, predict_tasks
 
 NOTHING = "photo: there is none in this row"
+ADDRESS = "it is an address, and only files are read; have the engine read the bytes (docs/scale.md)"
 
 
 class BatchPredictor:
@@ -27,7 +29,7 @@ class BatchPredictor:
     ``liftwild.predict``.
 
     It may be pickled; networks are opened by the first batch in each process. LiftwildError where options make no
-    sense, or weights cannot be used; never for a bad row.
+    sense, weights cannot be used, or this process was forked from one that used networks; never for a bad row.
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class BatchPredictor:
                 raise LiftwildError(f"no column is called {name!r}; there are {', '.join(map(str, columns))}")
         photos = list(columns[self.photo])
         boxes = [None] * len(photos) if self.box is None else list(columns[self.box])
+        check_process()  # else opening networks waits for ever, or every row has this for its error
         if self._networks is None:
             detector = (
                 None if self.whole else Detector(device=self.device, min_score=self.min_score, runtime=self.runtime)
@@ -119,8 +122,8 @@ class BatchPredictor:
         def tasks() -> Iterator[PhotoTask]:
             for place, (value, box) in enumerate(zip(photos, boxes, strict=True)):
                 photo = _photo_of(value)
-                if photo is None:
-                    rows[place] = PoseRow(None, NOTHING, None)
+                if photo is None or _is_address(photo):
+                    rows[place] = PoseRow(None, NOTHING if photo is None else f"{photo!s}: {ADDRESS}", None)
                     continue
                 try:
                     selection = PersonSelection(_box_of(box), None, detector, self.people)
@@ -140,6 +143,11 @@ def _photo_of(value: Any) -> Photo | None:
     if isinstance(value, Mapping):
         value = value.get("bytes") or value.get("path")
     return None if value is None or _is_nan(value) else value
+
+
+def _is_address(photo: Photo) -> bool:
+    """Whether it is s3://..., https://... and the like."""
+    return isinstance(photo, str) and "://" in photo
 
 
 def _box_of(value: Any) -> Any:

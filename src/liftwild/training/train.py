@@ -67,6 +67,20 @@ def find_start(out: Path, recipe: Recipe, resume: bool, stage: str | None = None
     return Position(index, 0, sum(row.iterations for row in recipe.stages[:index])), None
 
 
+def check_same_start(at: Position, out: Path, fabric: Fabric) -> None:
+    """LiftwildError unless all processes begin ``at`` the same step: machines that do not share ``out`` would not."""
+    if fabric.world_size == 1:
+        return
+    ends = torch.tensor([at.total, -at.total], device=fabric.device)
+    torch.distributed.all_reduce(ends, torch.distributed.ReduceOp.MAX)
+    last, first = int(ends[0]), -int(ends[1])
+    if first != last:
+        raise LiftwildError(
+            f"one process finds {out} at step {last}, another at step {first}: --out must be a folder that all "
+            "machines share"
+        )
+
+
 def check_new_run(out: Path, resume: bool = False) -> None:
     """LiftwildError if a run that begins in ``out`` would write over weights, or over what is no run's.
 
@@ -143,6 +157,7 @@ def train_recipe(
     if stage is not None and start is None:
         raise LiftwildError("a run begins at a --stage with weights: give --from too")
     at, found = find_start(out, recipe, resume, stage)
+    check_same_start(at, out, fabric)
     # Before anything is prepared or rendered: that takes a while.
     begin = None if start is None or found is not None else load_weights(start)
     if begin is not None and not recipe.network.extends(begin[0].config):

@@ -29,6 +29,7 @@ GRID: Colour = (208, 212, 218)
 SHADE: Colour = (221, 224, 229)  # a shadow where it cannot be soft
 
 FINE = 2  # everything is drawn this much larger and shrunk at the end
+SOFT_PX = 3.0 * FINE  # of shadows' edges
 SHIFT = 4  # fractional bits of cv2's coordinates
 
 # Joints with less confidence are drawn hollow, their bones thin: of people wholly in the photo a few in a hundred,
@@ -241,13 +242,29 @@ def paint(canvas: np.ndarray, marks: Iterable[Mark]) -> None:
             text(canvas, mark.words, (float(mark.at[0]), float(mark.at[1])), mark.size, mark.colour, mark.centred)
 
 
-def cast(canvas: np.ndarray, shadow: Iterable[Line]) -> None:
+def blank(width: int, height: int, colour: Colour) -> np.ndarray:
+    """An empty canvas (height, width, 3) uint8."""
+    canvas = np.empty((height, width, 3), np.uint8)
+    canvas[:] = np.tile(np.array(colour, np.uint8), (width, 1))  # row by row: px by px it takes ten times as long
+    return canvas
+
+
+def cast(canvas: np.ndarray, shadow: Sequence[Line]) -> None:
     """Darken ``canvas`` softly below the lines of ``shadow``."""
-    dark = np.zeros(canvas.shape[:2], np.uint8)
+    ends = np.array([point for each in shadow for point in (each.start, each.end)]).clip(-1e5, 1e5)
+    if not len(ends):
+        return
+    reach = max(each.width for each in shadow) + 4 * SOFT_PX  # nothing is darkened beyond
+    left, top = np.floor(ends.min(axis=0) - reach).clip(0).astype(int)
+    right, bottom = np.ceil(ends.max(axis=0) + reach).clip(0).astype(int)
+    part = canvas[top:bottom, left:right]
+    if not part.size:
+        return
+    dark = np.zeros(part.shape[:2], np.uint8)
     for start, end, _, width in shadow:
-        line(dark, start, end, 255, width)
-    share = cv2.GaussianBlur(dark, (0, 0), 3.0 * FINE).astype(np.float32)[..., None] * (0.2 / 255)
-    canvas[:] = (canvas * (1 - share)).astype(np.uint8)
+        line(dark, start - (left, top), end - (left, top), 255, width)
+    share = cv2.GaussianBlur(dark, (0, 0), SOFT_PX).astype(np.float32)[..., None] * (0.2 / 255)
+    part[:] = (part * (1 - share)).astype(np.uint8)
 
 
 def _fixed(point: Sequence[float] | np.ndarray) -> tuple[int, int]:

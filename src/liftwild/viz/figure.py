@@ -26,6 +26,7 @@ from liftwild.viz.draw import (
     Placing,
     View,
     Words,
+    blank,
     cast,
     in_photo,
     paint,
@@ -85,9 +86,9 @@ def draw_figure(image: np.ndarray, poses: Sequence[Pose], photo_size: tuple[int,
     and hollow in the 3D panels.
     """
     figure = lay_out(image, poses, photo_size)
-    canvas = np.full((figure.size[1], figure.size[0], 3), PAPER, np.uint8)
+    canvas = blank(*figure.size, PAPER)
     for panel in figure.panels:
-        drawn = np.full((panel.size[1], panel.size[0], 3), panel.ground, np.uint8)
+        drawn = blank(*panel.size, panel.ground)
         if panel.photo is not None:
             photo, (x, y) = panel.photo
             drawn[y : y + photo.shape[0], x : x + photo.shape[1]] = photo

@@ -9,7 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -54,15 +54,16 @@ class RenderedSample:
     subject: int
 
 
-def _check(mode: str, n: int, seed: int, split: str, size: int, device: str) -> None:
-    """LiftwildError if one of these cannot be rendered."""
+def render_config(
+    mode: str, seed: int = 0, *, split: str = "train", size: int = 256, backdrops: str | Path | None = None,
+    device: str = "cpu",
+) -> RenderConfig:  # fmt: skip
+    """What ``render_people`` renders, but for captured poses; LiftwildError if one of these cannot be."""
     smallest, largest, step = SIZE_RANGE_PX
     if mode not in MODES:
         raise LiftwildError(f"there is no mode {mode!r}; modes are {' and '.join(MODES)}")
     if split not in SPLITS:
         raise LiftwildError(f"there is no split {split!r}; splits are {' and '.join(SPLITS)}")
-    if n < 1:
-        raise LiftwildError(f"{n} pictures cannot be rendered; ask for 1 or more")
     if seed < 0:
         raise LiftwildError(f"the seed must be 0 or more, not {seed}")
     if not smallest <= size <= largest or size % step:
@@ -72,6 +73,7 @@ def _check(mode: str, n: int, seed: int, split: str, size: int, device: str) -> 
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise LiftwildError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
+    return RenderConfig(mode, seed, split, size, () if backdrops is None else find_backdrops(backdrops), device)
 
 
 def batch_size(size: int, device: str) -> int:
@@ -114,16 +116,17 @@ def render_people(
 
     Memory is bounded by the batches under way. LiftwildError if the input makes no sense.
     """
-    _check(mode, n, seed, split, size, device)
-    photos = find_backdrops(backdrops) if backdrops is not None else ()
+    if n < 1:
+        raise LiftwildError(f"{n} pictures cannot be rendered; ask for 1 or more")
+    config = render_config(mode, seed, split=split, size=size, backdrops=backdrops, device=device)
     captured = captured_poses(poses, split) if poses is not None else None
-    config = RenderConfig(mode, seed, split, size, photos, device)
     at_once = batch or batch_size(size, device)
     starts = range(0, n, at_once)
     chunks = (list(range(start, start + at_once)) for start in starts)
     many = device == "cpu" and min(processes, len(starts)) > 1
-    batches = _by_processes if many else _by_this_process
-    return _counted(batches(config, chunks, captured, processes), n)
+    return _counted(
+        _by_processes(config, chunks, captured, processes) if many else render_chunks(config, chunks, captured), n
+    )
 
 
 def _counted(batches: Generator[list[RenderedSample], None, None], n: int) -> Generator[RenderedSample, None, None]:
@@ -135,9 +138,10 @@ def _counted(batches: Generator[list[RenderedSample], None, None], n: int) -> Ge
             done += len(samples)
 
 
-def _by_this_process(
-    config: RenderConfig, chunks: Iterator[list[int]], captured: np.ndarray | None, processes: int
+def render_chunks(
+    config: RenderConfig, chunks: Iterable[list[int]], captured: np.ndarray | None = None
 ) -> Generator[list[RenderedSample], None, None]:
+    """The samples of each of ``chunks``, lists of indices, by this process; ``captured`` as in ``captured_poses``."""
     poses = None if captured is None else torch.from_numpy(captured).to(config.device)
     for chunk in chunks:
         threads, cv_threads = torch.get_num_threads(), cv2.getNumThreads()
