@@ -13,6 +13,7 @@ from liftwild.data.shard_folder import ShardFolder
 from liftwild.data.shards import ShardedStore
 from liftwild.errors import LiftwildError
 from tests.support.shards import make_shards, opened
+from tests.support.stores import make_store, sample
 
 FORK = multiprocessing.get_context("fork")  # what memory:// holds goes along
 
@@ -44,6 +45,12 @@ def test_what_was_used_longest_ago_goes_first(tmp_path: Path, place: str) -> Non
     for _ in range(2):
         assert [store[i].annotation_id for i in range(4)] == [0, 1, 2, 3]
         assert kept(cache) == 2 and sum(path.stat().st_size for path in cache.glob("*.arrow")) <= 2.5 * max(sizes)
+
+
+def test_other_stores_in_that_folder_stay(tmp_path: Path, place: str) -> None:
+    mine = make_store(tmp_path / "people.arrow", [sample(0, size=40)]).path
+    store = opened(place, tmp_path, 1.2 * opened(place, tmp_path).manifest.shards[0].bytes / 1e9)
+    assert [store[i].annotation_id for i in range(4)] == [0, 1, 2, 3] and mine.exists() and kept(tmp_path) == 2
 
 
 def test_a_shard_that_has_no_room_at_all(tmp_path: Path, place: str) -> None:

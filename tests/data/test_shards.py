@@ -22,6 +22,7 @@ from liftwild.data.shards import MANIFEST, OPEN, ShardedStore, open_store
 from liftwild.data.store import Store, StoreWriter, stored_row
 from liftwild.errors import LiftwildError
 from tests.support.commands import liftwild
+from tests.support.files import mutated
 from tests.support.shards import make_shards, opened, split_people
 from tests.support.stores import make_store, same, sample
 
@@ -73,6 +74,14 @@ def test_other_programs_read_them(tmp_path: Path) -> None:
     split_people(tmp_path, 4, tmp_path / "s", 4, format="parquet")
     table = pq.read_table(tmp_path / "s" / "00000.parquet")
     assert sorted(table["annotation_id"].to_pylist()) == [0, 1, 2, 3] and table["image"][0].as_py()[:2] == b"\xff\xd8"
+
+
+def test_folders_at_an_address_are_made(tmp_path: Path) -> None:
+    place = f"local://{tmp_path}/new/folder"
+    assert split_people(tmp_path, 4, place) and opened(place, tmp_path / "cache")[3].box
+    (tmp_path / "file").touch()
+    with pytest.raises(LiftwildError, match="Not a directory"):
+        split_stores([tmp_path / "whole.arrow"], f"local://{tmp_path}/file/folder")
 
 
 def test_a_web_server(tmp_path: Path) -> None:
@@ -268,6 +277,20 @@ def test_a_list_of_shards_that_cannot_be(tmp_path: Path, change: Callable[[Any],
     path.write_bytes(b"{")
     with pytest.raises(LiftwildError, match="is not JSON"):
         opened(tmp_path / "s", tmp_path / "cache")
+
+
+def test_a_damaged_list_is_read_as_it_was_or_refused(tmp_path: Path) -> None:
+    path = Path(make_shards(tmp_path / "s", [[0], [1]])) / MANIFEST
+    rng, content, refused = np.random.default_rng(0), path.read_bytes(), 0
+    for _ in range(150):
+        path.write_bytes(mutated(content, rng))
+        try:
+            store = opened(tmp_path / "s", tmp_path / "cache")
+            assert [store[i].annotation_id for i in range(len(store))] in ([0, 1], [0], [1])
+        except LiftwildError as error:
+            refused += 1
+            assert str(tmp_path) in str(error) and "\n" not in str(error)
+    assert 50 < refused <= 150
 
 
 def test_what_a_network_says_is_tried_again_and_then_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,7 +93,8 @@ def test_what_a_bucket_lacks_is_one_line(bucket: str, sharded: Path, monkeypatch
         with pytest.raises(LiftwildError, match=words) as raised:
             ShardedStore(path)
         assert "\n" not in str(raised.value)
-    monkeypatch.setattr("liftwild.data.shard_folder.WAIT_S", 0.0)
+    with pytest.raises(LiftwildError, match="no such bucket"):
+        write_shard("s3://nobody/made", 0, [stored_row(sample(0, size=40))])
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     s3fs.S3FileSystem.clear_instance_cache()
     with pytest.raises(LiftwildError, match=r"s3://people/three/store\.json: cannot be read") as raised:

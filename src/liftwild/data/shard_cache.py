@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -64,6 +65,8 @@ class ShardCache:
             )
         found = []
         for path in folder.glob("*.arrow"):
+            if not re.fullmatch(r"[0-9a-f]{64}", path.stem):
+                continue  # somebody's store
             with suppress(FileNotFoundError):
                 about = path.stat()
                 found.append((about.st_mtime, about.st_size, path))

@@ -17,6 +17,7 @@ from liftwild.errors import LiftwildError, reason_of
 from liftwild.files import flush_to_disk, make_folder, reading, staging, write_whole, writing
 from liftwild.schema import shorter
 
+BUCKETS = ("s3://", "s3a://", "gs://", "gcs://", "az://", "abfs://", "abfss://")
 TRIES, WAIT_S = 3, 1.0  # to fetch a shard
 
 
@@ -104,8 +105,7 @@ class ShardFolder:
             make_folder(self.local)
             write_whole(self.local / name, content)
             return
-        with self._remote(name, "written") as (system, path):
-            system.pipe_file(path, content)
+        self._send(name, lambda system, path: system.pipe_file(path, content))
 
     @contextmanager
     def workplace(self, name: str) -> Iterator[Path]:
@@ -125,9 +125,20 @@ class ShardFolder:
             os.replace(source, self.local / name)
             flush_to_disk(self.local)
             return
-        with self._remote(name, "written") as (system, path):
-            system.makedirs(path.rpartition("/")[0], exist_ok=True)
-            system.put_file(str(source), path)
+        self._send(name, lambda system, path: system.put_file(str(source), path))
+
+    def _send(self, name: str, send: Callable[[Any, str], object]) -> None:
+        try:
+            with self._remote(name, "written") as (system, path):
+                try:
+                    send(system, path)
+                except FileNotFoundError:
+                    if self.path.startswith(BUCKETS):  # they have no folders, and none is made by a slip of the pen
+                        raise
+                    system.makedirs(path.rpartition("/")[0], exist_ok=True)
+                    send(system, path)
+        except FileNotFoundError:
+            raise LiftwildError(f"{self.place(name)}: cannot be written: there is no such bucket or folder") from None
 
     @contextmanager
     def _remote(self, name: str, done: str) -> Iterator[tuple[Any, str]]:
