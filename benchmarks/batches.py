@@ -136,7 +136,7 @@ def make_clip(path: Path, seconds: int) -> Path:
         for number in range(seconds * FPS):
             at = number % (2 * len(frames) - 2)
             image = cv2.resize(frames[min(at, 2 * len(frames) - 2 - at)], (1080, 1080))
-            wide = cv2.copyMakeBorder(image, 0, 0, 420, 420, cv2.BORDER_REFLECT)
+            wide = cv2.copyMakeBorder(image, 0, 0, 420, 420, cv2.BORDER_REPLICATE)
             writer.write(wide, number / FPS, (number + 1) / FPS)
     return path
 

@@ -22,15 +22,15 @@ class Kind(NamedTuple):
 
 PHOTOS = 100_000_000
 PHOTO_KINDS = {
-    "512 px, `small`": Kind(18.1, 20, 1.8),
-    "512 px, `base`": Kind(24.4, 20, 1.8),
-    "1920 px, `small`": Kind(30.2, 281, 1.8),
-    "12 megapixels, `small`": Kind(89.8, 1148, 1.8),
-    "12 megapixels, `base`": Kind(123.2, 1148, 1.8),
+    "512 px, `small`": Kind(17.2, 19, 0.72),
+    "512 px, `base`": Kind(23.6, 19, 0.72),
+    "1920 px, `small`": Kind(28.1, 279, 0.72),
+    "4000 px, `small`": Kind(85.5, 1143, 0.72),
+    "4000 px, `base`": Kind(92.4, 1143, 0.72),
 }
 FRAMES = 1000 * 3600 * 25
 FRAME_KB = 8e6 / 8 / 25 / 1e3  # assumed: 8 Mbit/s
-FRAME_KINDS = {"1080p, `small`": Kind(31.9, FRAME_KB, 2.13), "1080p, `base`": Kind(40.8, FRAME_KB, 2.13)}
+FRAME_KINDS = {"1080p, `small`": Kind(14.9, FRAME_KB, 1.23), "1080p, `base`": Kind(22.8, FRAME_KB, 1.23)}
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--price", type=float, default=0.08, help=f"of an hour of a machine with {CORES} cores")
     price = parser.parse_args().price
-    print("| | core hours | a day takes | in, TB | out, GB | cost | a million cost |\n|---|---|---|---|---|---|---|")
+    print("| | core hours | in one day | in, TB | out, GB | cost | a million cost |\n|---|---|---|---|---|---|---|")
     for name, kind in PHOTO_KINDS.items():
         print(row(f"100 million photos of {name}", kind, PHOTOS, price))
     for name, kind in FRAME_KINDS.items():

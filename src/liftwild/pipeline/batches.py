@@ -122,8 +122,8 @@ class BatchPredictor:
         def tasks() -> Iterator[PhotoTask]:
             for place, (value, box) in enumerate(zip(photos, boxes, strict=True)):
                 photo = _photo_of(value)
-                if photo is None or _is_address(photo):
-                    rows[place] = PoseRow(None, NOTHING if photo is None else f"{photo!s}: {ADDRESS}", None)
+                if photo is None or (isinstance(photo, str) and "://" in photo):
+                    rows[place] = PoseRow(None, NOTHING if photo is None else f"{photo}: {ADDRESS}", None)
                     continue
                 try:
                     selection = PersonSelection(_box_of(box), None, detector, self.people)
@@ -143,11 +143,6 @@ def _photo_of(value: Any) -> Photo | None:
     if isinstance(value, Mapping):
         value = value.get("bytes") or value.get("path")
     return None if value is None or _is_nan(value) else value
-
-
-def _is_address(photo: Photo) -> bool:
-    """Whether it is s3://..., https://... and the like."""
-    return isinstance(photo, str) and "://" in photo
 
 
 def _box_of(value: Any) -> Any:
