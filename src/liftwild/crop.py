@@ -77,7 +77,8 @@ class Crop:
         x0, y0 = (int(max(0, np.floor(c - half))) for c in self.center_px)
         x1 = int(min(width, np.ceil(self.center_px[0] + half)))
         y1 = int(min(height, np.ceil(self.center_px[1] + half)))
-        return x0, y0, x1, y1
+        # Whole blocks where the photo has them: what is missing in the last ones would have to be copied with the rest.
+        return x0, y0, min(width, x1 + (x0 - x1) % factor), min(height, y1 + (y0 - y1) % factor)
 
     def to_crop(self, points: np.ndarray, output_px: int) -> np.ndarray:
         """Points (..., 2) in px of the photo -> px of the crop."""
