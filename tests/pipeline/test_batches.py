@@ -18,6 +18,7 @@ import liftwild
 from liftwild import BatchPredictor
 from liftwild.errors import LiftwildError
 from liftwild.io.pose_columns import POSE_COLUMNS, pose_schema
+from liftwild.pipeline import shared_networks
 from liftwild.skeleton import MPII_16
 from tests.support.paths import ROOT
 
@@ -119,6 +120,13 @@ def test_it_is_pickled_without_networks(predictor: BatchPredictor) -> None:
     before = len(pickle.dumps(predictor))
     first = predictor(rows())
     assert len(pickle.dumps(predictor)) == before < 2000
+    assert pickle.loads(pickle.dumps(predictor))(rows()) == first
+
+
+def test_copies_in_a_process_share_networks(predictor: BatchPredictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dask and Spark send a copy for each part of a table."""
+    first = predictor(rows())
+    monkeypatch.setattr(shared_networks, "Estimator", None)
     assert pickle.loads(pickle.dumps(predictor))(rows()) == first
 
 

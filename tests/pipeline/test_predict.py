@@ -42,7 +42,7 @@ class FakeDetector:
 @pytest.fixture
 def predict(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """``liftwild.predict`` with a tiny network and a detector that needs none."""
-    monkeypatch.setattr(module, "_detector", lambda *_: FakeDetector())
+    monkeypatch.setattr(module, "shared_detector", lambda *_: FakeDetector())
     return lambda source, **options: liftwild.predict(source, weights=tiny_weights, runtime="torch", **options)
 
 

@@ -6,15 +6,14 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from liftwild.detection.detector import Detector
 from liftwild.errors import LiftwildError
-from liftwild.inference.estimator import Estimator
 from liftwild.inference.runtime import check_process
 from liftwild.io.pose_columns import POSE_COLUMNS, PoseRow, pose_columns, pose_schema
 from liftwild.media.photo import Photo
 from liftwild.pipeline.options import PoseOptions
 from liftwild.pipeline.person_selection import PersonSelection
 from liftwild.pipeline.photos import PhotoTask, predict_tasks
+from liftwild.pipeline.shared_networks import shared_detector, shared_estimator
 
 NOTHING = "photo: there is none in this row"
 ADDRESS = "it is an address, and only files are read; have the engine read the bytes (docs/scale.md)"
@@ -28,8 +27,9 @@ class BatchPredictor:
     back beside the poses; None: all but ``photo`` and those that are called as the poses' own. The rest as for
     ``liftwild.predict``.
 
-    It may be pickled; networks are opened by the first batch in each process. LiftwildError where options make no
-    sense, weights cannot be used, or this process was forked from one that used networks; never for a bad row.
+    It may be pickled; networks are opened by the first batch in each process, for all copies in it. LiftwildError where
+    options make no sense, weights cannot be used, or this process was forked from one that used networks; never for a
+    bad row.
     """
 
     def __init__(
@@ -56,11 +56,6 @@ class BatchPredictor:
             raise LiftwildError(
                 f"keep: {', '.join(sorted(own))} would stand there twice; name the table's own otherwise"
             )
-        self._networks: tuple[Estimator, Detector | None] | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Everything but the networks."""
-        return {**self.__dict__, "_networks": None}
 
     def __call__(self, batch: Any) -> Any:
         """The batch with its poses: the columns of ``io.pose_columns``, in the rows' order, a row each.
@@ -110,12 +105,8 @@ class BatchPredictor:
         photos = list(columns[self.photo])
         boxes = [None] * len(photos) if self.box is None else list(columns[self.box])
         check_process()  # else opening networks waits for ever, or every row has this for its error
-        if self._networks is None:
-            detector = (
-                None if self.whole else Detector(device=self.device, min_score=self.min_score, runtime=self.runtime)
-            )
-            self._networks = Estimator(self.weights, self.device, runtime=self.runtime), detector
-        estimator, detector = self._networks
+        detector = None if self.whole else shared_detector(self.device, self.min_score, self.runtime)
+        estimator = shared_estimator(self.weights, self.device, False, self.runtime)
         rows: dict[int, PoseRow] = {}
         places: list[int] = []
 

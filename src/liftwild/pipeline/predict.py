@@ -6,7 +6,6 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,17 @@ from liftwild.data.external_boxes import ExternalBoxes
 from liftwild.detection.detector import Detector
 from liftwild.errors import LiftwildError
 from liftwild.inference.estimator import Estimator
-from liftwild.inference.runtime_kinds import EXPORTED
 from liftwild.media.clip_part import part_of
 from liftwild.media.photo import ACCEPTED, Photo, find_photos
 from liftwild.media.video import Clip, is_video_name, open_clip
 from liftwild.pipeline.options import PoseOptions
 from liftwild.pipeline.person_selection import PersonSelection
 from liftwild.pipeline.photos import predict_photos
+from liftwild.pipeline.shared_networks import shared_detector, shared_estimator
 from liftwild.pipeline.video import predict_video
 from liftwild.placement.body_height import Heights
 from liftwild.pose import Recording
 from liftwild.tracking.filters import filter_of
-from liftwild.weights_files import find_weights
 
 
 def predict(
@@ -91,9 +89,9 @@ def predict(
         raise LiftwildError("min_score is for the detector, which is not asked with boxes or whole")
     # A photo's own box needs no detector; whoever is followed through a clip may be lost and looked for.
     needs_detector = not whole and boxes is None and (box is None or video is not None)
-    detector = _detector(device, min_score, runtime) if needs_detector else None
+    detector = shared_detector(device, min_score, runtime) if needs_detector else None
     selection = _selection(people, at, box, boxes, whole, detector)
-    estimator = _estimator(str(weights), _last_change(weights), device, flip_test, runtime)
+    estimator = shared_estimator(weights, device, flip_test, runtime)
     if video is not None:
         name = str(source) if isinstance(source, str | Path) else video.name
         return predict_video(estimator, video, selection, options, name=name).recording
@@ -153,22 +151,3 @@ def _selection(
             raise LiftwildError(f"a box is four numbers x, y, w, h in px, not {box!r}")
         own = tuple(float(value) for value in box)  # type: ignore[assignment]
     return PersonSelection(own, external, detector, people, at)
-
-
-def _last_change(weights: str | Path) -> int:
-    """When the file of ``weights`` last changed: weights that were trained on are other weights. 0 if there is none."""
-    path = Path(weights)
-    try:
-        return (path if path.suffix in EXPORTED else find_weights(weights)).stat().st_mtime_ns
-    except (LiftwildError, OSError):  # opening it says what is wrong
-        return 0
-
-
-@lru_cache(maxsize=4)
-def _estimator(weights: str, last_change: int, device: str | None, flip_test: bool, runtime: str) -> Estimator:
-    return Estimator(weights, device, flip_test, runtime=runtime)
-
-
-@lru_cache(maxsize=2)
-def _detector(device: str | None, min_score: float | None, runtime: str) -> Detector:
-    return Detector(device=device, min_score=min_score, runtime=runtime)
