@@ -20,7 +20,8 @@ from steps import BATCH, WAYS, train_step
 
 from liftwild.evaluation.cost import FORMAT
 from liftwild.files import write_whole
-from liftwild.network.posenet import PAPER, PoseNet, infer
+from liftwild.inference.torch_runtime import infer
+from liftwild.network.posenet import PAPER, PoseNet
 from liftwild.sample import Batch
 from liftwild.skeleton import MPII_16
 from liftwild.training.recipe_file import load_recipe

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from clock import Job
 
-from liftwild.heatmap import as_heatmaps
+from liftwild.heatmap_torch import as_heatmaps
 from liftwild.inference.runtimes import open_runtime
 from liftwild.weights import load_weights
 

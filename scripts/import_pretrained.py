@@ -22,9 +22,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from liftwild.detection.network import DetectorConfig, DetectorNet
+from liftwild.detection.config import DetectorConfig
+from liftwild.detection.network import DetectorNet
 from liftwild.detection.weights import save_detector
-from liftwild.network.mobilenet import MobileNetConfig, MoveNet
+from liftwild.network.config import MobileNetConfig
+from liftwild.network.mobilenet import MoveNet
 from liftwild.training import movenet_weights
 from liftwild.weights_files import SHIPPED
 

@@ -6,6 +6,8 @@ Imports no torch: how threads wait must be said before torch is loaded, which re
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 # Turns of the waiting loop before a thread sleeps. On two idle cores a person then takes 15 ms, with endless waiting
 # 14, with none 35; beside two busy programs 0.1 s, up to seconds, and 0.06 s (docs/log.md).
@@ -28,6 +30,26 @@ def usable_cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # macOS, Windows
         return os.cpu_count() or 1
+
+
+def compute_threads() -> int:
+    """How many threads compute a network in this process: torch's number, also where torch is not loaded."""
+    if "torch" in sys.modules:
+        return int(sys.modules["torch"].get_num_threads())
+    said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    return int(said) if said.isdigit() and int(said) > 0 else _whole_cores()
+
+
+def _whole_cores() -> int:
+    """How many cores this process may run on, those that share one counted once; 1 or more."""
+    try:
+        shared = {
+            Path(f"/sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list").read_text()
+            for number in os.sched_getaffinity(0)
+        }
+    except (AttributeError, OSError):  # macOS, Windows; a container without /sys
+        return usable_cores()
+    return max(1, len(shared))
 
 
 def split_cores(cores: int, workers: int | None, gpu: bool) -> tuple[int, int]:

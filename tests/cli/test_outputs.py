@@ -39,7 +39,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (("prepare", "coco", "labels.json", "photos", "-o", "thesis.txt"), "thesis.txt"),
         (("prepare", "coco", "labels.json", "photos", "-o", "x.arrow"), "x.arrow.skipped.txt"),
         (("prepare", "poses", "thesis.txt", "-o", "thesis.txt"), "thesis.txt"),
-        (("prepare", "split", "three.arrow", "-o", "photos"), "photos/1.png"),
+        (("prepare", "split", "three.arrow", "-o", "photos"), "photos"),
         (("prepare", "split", "three.arrow", "-o", "thesis.txt"), "thesis.txt"),
         ((*RENDER, "photos/1.png"), "photos/1.png"),
         ((*RENDER, "y.arrow", "--sheet", "photos/1.png"), "photos/1.png"),

@@ -9,18 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liftwild.boxes import BODY_MARGIN, body_box, clipped, ious, suppress
+from liftwild.detection.decoding import DetectorMaps
 from liftwild.detection.detector import Detection, Detector, largest, under
-from liftwild.detection.network import DetectorMaps
 from liftwild.detection.weights import load_detector
 from liftwild.errors import LiftwildError
 from liftwild.evaluation.detection import Matched, match
 from liftwild.skeleton import MPII_16
-from tests.support.detectors import TINY, detector_that_says
+from tests.support.detectors import CELLS, TINY, detector_that_says
 from tests.support.images import picture
 
 # --- boxes ---
@@ -136,10 +135,10 @@ def test_a_dot_is_found_where_it_is(weights: Path) -> None:
     detector = Detector(weights, "cpu", min_score=0.5)
 
     def runtime(pixels: np.ndarray) -> DetectorMaps:
-        light = [torch.from_numpy(pixels).float().mean(dim=3).div(255)[:, None]]
-        cells = [torch.nn.functional.avg_pool2d(light[0], stride).flatten(1) for stride in (8, 16, 32)]
-        scores = 60 * torch.cat([cells[0], 0 * cells[1], 0 * cells[2]], dim=1) - 10
-        sides = torch.zeros(*scores.shape, 4, TINY.bins)
+        side = pixels.shape[1] // 8
+        light = pixels.reshape(len(pixels), side, 8, side, 8, 3).mean(axis=(2, 4, 5)).reshape(len(pixels), -1) / 255
+        scores = np.concatenate([60 * light - 10, np.full((len(pixels), CELLS - light.shape[1]), -10.0)], axis=1)
+        sides = np.zeros((*scores.shape, 4, TINY.bins))
         sides[..., 1] = 50  # a cell each way
         return DetectorMaps(scores, sides)
 

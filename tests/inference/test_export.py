@@ -22,9 +22,10 @@ from liftwild.cli.main import cli
 from liftwild.errors import LiftwildError
 from liftwild.inference import export as command
 from liftwild.inference import export_file as module
-from liftwild.inference.runtime import hash_of
+from liftwild.inference.decoding import Outputs
 from liftwild.inference.runtimes import RUNTIMES, open_runtime
-from liftwild.network.posenet import Outputs, PoseNet
+from liftwild.inference.torch_runtime import hash_of
+from liftwild.network.posenet import PoseNet
 from liftwild.skeleton import MPII_16
 from liftwild.weights import load_weights, save_weights
 from tests.support.calibrations import calibration
@@ -173,7 +174,9 @@ def test_nan_is_a_difference(tiny_weights: Path) -> None:
         name, input_px, subpixel = "broken", 64, False
 
         def __call__(self, crops: np.ndarray) -> Outputs:
-            return Outputs(torch.full((len(crops), 16, 16, 16), np.nan), torch.zeros(len(crops), 16))
+            return Outputs(
+                np.full((len(crops), 16, 16, 16), np.nan, np.float32), np.zeros((len(crops), 16), np.float32)
+            )
 
         def fingerprint(self) -> str:
             return ""

@@ -20,6 +20,7 @@ from liftwild.cli.main import cli
 from liftwild.cli.predict import predict_command
 from liftwild.errors import LiftwildError
 from liftwild.inference import runtimes as module
+from liftwild.inference.decoding import Outputs
 from liftwild.inference.onnx_graph import graph_of
 from liftwild.inference.onnx_recorder import recorded
 from liftwild.inference.onnx_runtime import OnnxRuntime
@@ -28,7 +29,7 @@ from liftwild.inference.runtime import Runtime, infer_crops
 from liftwild.inference.runtime_kinds import RUNTIME_NAMES, RUNTIMES
 from liftwild.inference.runtimes import open_runtime
 from liftwild.inference.torch_runtime import TorchRuntime
-from liftwild.network.posenet import Outputs, PoseNet, PoseNetConfig
+from liftwild.network.posenet import PoseNet, PoseNetConfig
 from liftwild.weights import load_weights
 from tests.support.images import encode, picture
 from tests.support.paths import ROOT
@@ -64,7 +65,7 @@ def wanted(crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What torch makes of them."""
     found = opened_torch()(crops)
     assert found.depth is not None
-    return found.heatmaps.numpy(), found.depth.numpy()
+    return found.heatmaps, found.depth
 
 
 def opened_torch() -> Runtime:
@@ -79,10 +80,10 @@ def test_runtimes_agree_on_the_shipped_weights(
     assert runtime.name == f"{kind.partition('-')[0]} fp32" and runtime.input_px == 192
     for rows in ([0], [5], [3, 9], [1, 2, 3], list(range(17)), [4], [0, 1, 2, 3, 4]):
         heatmaps, depth = runtime(crops[rows])[:2]
-        assert heatmaps.dtype == depth.dtype == torch.float32
+        assert heatmaps.dtype == depth.dtype == np.float32
         assert heatmaps.shape == (len(rows), 16, 48, 48) and depth.shape == (len(rows), 16)
-        np.testing.assert_allclose(heatmaps.numpy(), wanted[0][rows], atol=2e-5)
-        np.testing.assert_allclose(depth.numpy(), wanted[1][rows], atol=2e-5)
+        np.testing.assert_allclose(heatmaps, wanted[0][rows], atol=2e-5)
+        np.testing.assert_allclose(depth, wanted[1][rows], atol=2e-5)
 
 
 @pytest.mark.parametrize("kind", FAST)
@@ -120,11 +121,11 @@ def test_bf16_is_near(kind: str, crops: np.ndarray, wanted: tuple[np.ndarray, np
     else:
         runtime = open_runtime("small", kind, "cpu")[0]
     assert runtime.name == kind.replace("-", " ")
-    heatmaps, depth = (part.numpy() for part in runtime(crops[:8])[:2])
+    heatmaps, depth = runtime(crops[:8])[:2]
     off = np.abs(heatmaps - wanted[0][:8])
     assert 1e-5 < off.max() < 0.2 and off.mean() < 1e-3  # not fp32, and not far
     assert np.abs(depth - wanted[1][:8]).max() < 0.1
-    joints, exact = (infer_crops(each, crops[:8]).joints_2d.numpy() for each in (runtime, opened_torch()))
+    joints, exact = (infer_crops(each, crops[:8]).joints_2d for each in (runtime, opened_torch()))
     assert (np.linalg.norm(joints - exact, axis=-1) > 4).mean() < 0.03  # more than a cell
 
 
@@ -132,12 +133,12 @@ def test_openvino_answers_alike_whatever_came_before(crops: np.ndarray) -> None:
     """In bf16 where the CPU has it: there a network set up for other numbers of people answers otherwise."""
     need("openvino")
     runtime: Any = open_runtime("small", "openvino", "cpu")[0]
-    first = [part.clone() for part in runtime(crops[:3]) if part is not None]
+    first = [part.copy() for part in runtime(crops[:3]) if part is not None]
     for people in [8] * 30:  # 240: more than 200, after which it once was set up anew
         runtime(crops[:people])
     for some in (crops[:3], crops[:8]):
         again = [part[:3] for part in runtime(some) if part is not None]
-        assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
+        assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
     shape = runtime._request.get_compiled_model().input("crops").get_shape()
     assert shape[0] == 1  # set up for one person, whoever came
 
@@ -179,8 +180,8 @@ def test_the_graph_is_the_network(config: PoseNetConfig) -> None:
             if one is None:
                 assert other is None
                 continue
-            scale = float(one.abs().max())
-            np.testing.assert_allclose(other.numpy() / scale, one.numpy() / scale, atol=2e-5)
+            scale = float(np.abs(one).max())
+            np.testing.assert_allclose(other / scale, one / scale, atol=2e-5)
 
 
 def test_an_operation_without_onnx_is_no_graph() -> None:
@@ -196,7 +197,7 @@ def test_several_threads_may_ask(kind: str, crops: np.ndarray, wanted: tuple[np.
     runtime = opened(kind)
     with ThreadPoolExecutor(4) as pool:
         for i, (heatmaps, *_) in enumerate(pool.map(lambda i: runtime(crops[i % 17 : i % 17 + 1]), range(40))):
-            np.testing.assert_allclose(heatmaps.numpy()[0], wanted[0][i % 17], atol=2e-5)
+            np.testing.assert_allclose(heatmaps[0], wanted[0][i % 17], atol=2e-5)
 
 
 def test_signals_are_heard_after_estimators_have_come_and_gone(tiny_weights: Path) -> None:
@@ -246,7 +247,7 @@ def test_falling_back_is_said(
         raise RuntimeError("Exception from core.cpp:105:\nno such instruction\n\n")
 
     monkeypatch.setattr(module, "fastest", lambda: ["openvino", "onnx", "torch"])
-    monkeypatch.setattr(module, "graph_of", lambda net: b"")
+    monkeypatch.setattr(module, "_graph_of", lambda weights: b"")
     monkeypatch.setattr(module, "OpenVinoRuntime", broken)
     monkeypatch.setattr(module, "OnnxRuntime", lambda graph: TorchRuntime(load_weights(tiny_weights)[0], CPU))
     assert Estimator(tiny_weights, "cpu", runtime="auto").runtime_name == "torch fp32"
@@ -267,10 +268,10 @@ def test_a_runtime_that_gives_something_else_is_not_used(
         name, input_px = "openvino fp32", 64
 
         def __call__(self, crops: np.ndarray) -> Outputs:
-            return Outputs(torch.zeros(len(crops), 16, 8, 8), torch.zeros(len(crops), 16))
+            return Outputs(np.zeros((len(crops), 16, 8, 8), np.float32), np.zeros((len(crops), 16), np.float32))
 
     monkeypatch.setattr(module, "fastest", lambda: ["openvino", "torch"])
-    monkeypatch.setattr(module, "graph_of", lambda net: b"")
+    monkeypatch.setattr(module, "_graph_of", lambda weights: b"")
     monkeypatch.setattr(module, "OpenVinoRuntime", lambda *arguments: Wrong())
     assert Estimator(tiny_weights, "cpu", runtime="auto").runtime_name == "torch fp32"
     assert "heatmaps (1, 16, 8, 8)" in capsys.readouterr().err
@@ -296,7 +297,7 @@ def test_a_missing_library_is_named_with_its_extra(
     kind: str, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, RUNTIMES[kind].library, None)
-    monkeypatch.setattr(module, "graph_of", lambda net: b"")
+    monkeypatch.setattr(module, "_graph_of", lambda weights: b"")
     with pytest.raises(LiftwildError, match=rf"runtime {kind} cannot be used: it needs .*'liftwild\[{kind}\]'"):
         Estimator(tiny_weights, "cpu", runtime=kind)
     assert kind not in module.fastest()  # so auto does not try

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from liftwild.heatmap import draw
+from liftwild.heatmap_torch import draw
 from liftwild.network.lifter import Lifter, Reading, read_joints
 from liftwild.skeleton import DEPTH_ROOT
 

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from liftwild.media.photo import read_photo
+from liftwild.network.config import MobileNetConfig
 from liftwild.network.joint_head import MobileJoints
-from liftwild.network.mobilenet import MobileNet, MobileNetConfig, MoveNet, SameConv, distances
+from liftwild.network.mobilenet import MobileNet, MoveNet, SameConv, distances
 from liftwild.network.posenet import BASE, SMALL, PoseNet, PoseNetConfig
 from liftwild.skeleton import COCO_17, MPII_16
 from liftwild.weights import load_weights

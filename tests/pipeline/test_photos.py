@@ -16,10 +16,10 @@ import pytest
 from liftwild import Estimator
 from liftwild.detection.detector import Detection
 from liftwild.errors import LiftwildError
+from liftwild.inference.decoding import Outputs
 from liftwild.inference.estimator import CroppedPerson
 from liftwild.io.json_file import read_json
 from liftwild.media.photo import LoadedPhoto
-from liftwild.network.posenet import Outputs
 from liftwild.pipeline import outputs
 from liftwild.pipeline.options import OutputOptions, PoseOptions
 from liftwild.pipeline.output_guard import OutputGuard

@@ -212,14 +212,14 @@ def predict_command(ctx: click.Context, sources: tuple[Path, ...], **given: Any)
     options.check()
     wait_kindly()
     from liftwild.inference.estimator import Estimator
-    from liftwild.inference.runtime import find_device
+    from liftwild.inference.runtime import is_cpu
     from liftwild.media.photo import find_photos
     from liftwild.pipeline.output_guard import OutputGuard
     from liftwild.pipeline.outputs import write_photos
 
     with wrong_usage():
         poses = options.pose_options()
-        find_device(options.device)
+        is_cpu(options.device)  # or an error
     wanted = options.output_options()
     photos, clips = _photos_and_clips(sources, options.as_clip)
     if options.fps is not None and not any(clip == Path(STREAM) or os.path.isdir(clip) for clip in clips):

@@ -11,11 +11,12 @@ import numpy as np
 
 from liftwild.boxes import Box, Detected, clipped, suppress
 from liftwild.crop import Crop
-from liftwild.detection.network import STRIDES, decode
+from liftwild.detection.config import STRIDES
+from liftwild.detection.decoding import decode
 from liftwild.detection.runtime import open_detector_runtime
 from liftwild.detection.weights import open_detector
 from liftwild.errors import LiftwildError
-from liftwild.inference.runtime import find_device
+from liftwild.inference.runtime import is_cpu
 from liftwild.media.photo import Photo, load_photo
 
 SAME_IOU = 0.5  # two boxes with a larger IoU are one person: docs/detection.md
@@ -84,7 +85,7 @@ class Detector:
             raise LiftwildError(f"batch_size must be 1 or more, not {batch_size}")
         if min_score is not None and not 0 <= min_score <= 1:
             raise LiftwildError(f"min_score must lie between 0 and 1, not {min_score}")
-        self.device = find_device(device)
+        is_cpu(device)  # or an error
         files = open_detector(weights)
         network, self.card = files.about.network, files.card
         if input_px is not None:
@@ -96,7 +97,7 @@ class Detector:
         self.min_score = float(self.card["min_score"]) if min_score is None else min_score
         self.input_px = network.input_px
         self._digest = files.digest()
-        self.runtime = open_detector_runtime(files, self.input_px, runtime, self.device)
+        self.runtime = open_detector_runtime(files, self.input_px, runtime, device)
 
     @property
     def runtime_name(self) -> str:
@@ -137,7 +138,7 @@ class Detector:
         for height, width in dict.fromkeys(part.pixels.shape[:2] for part in parts):
             these = [i for i, part in enumerate(parts) if part.pixels.shape[:2] == (height, width)]
             maps = self.runtime(np.stack([parts[i].pixels for i in these]))
-            boxes, scores = (each.double().cpu().numpy() for each in decode(maps, height, width, MAX_CANDIDATES))
+            boxes, scores = (each.astype(np.float64) for each in decode(maps, height, width, MAX_CANDIDATES))
             if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
                 raise LiftwildError(f"the network of {self.weights} gives NaN or infinity; its weights are broken")
             for i, own, sure in zip(these, boxes, scores, strict=True):

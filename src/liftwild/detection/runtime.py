@@ -1,24 +1,27 @@
-"""What runs the detector's network: torch, OpenVINO or ONNX Runtime. Pictures in, ``DetectorMaps`` out."""
+"""What runs the detector's network: torch, OpenVINO or ONNX Runtime. Pictures in, ``DetectorMaps`` out.
+
+Torch is loaded where it is needed: not to run a network that OpenVINO has compiled before.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from liftwild.detection.network import DetectorMaps, DetectorNet, split_cells
-from liftwild.detection.weights import DetectorWeights
-from liftwild.inference.onnx_recorder import recorded
+from liftwild.detection.decoding import DetectorMaps, split_cells
 from liftwild.inference.onnx_runtime import onnx_session
 from liftwild.inference.openvino_runtime import chosen_precision, openvino_core, openvino_request
-from liftwild.inference.runtime import check_process
+from liftwild.inference.runtime import check_process, find_device, is_cpu
 from liftwild.inference.runtime_kinds import AUTO, RUNTIMES
 from liftwild.inference.runtimes import check_runtime, fastest, first_of
+
+if TYPE_CHECKING:
+    from liftwild.detection.network import DetectorNet
+    from liftwild.detection.weights import DetectorWeights
 
 PHOTOS, CELLS = "photos", "cells"
 
@@ -29,7 +32,9 @@ def detector_graph(net: DetectorNet, height: int, width: int) -> bytes:
     Input ``photos`` (photos, ``height``, ``width``, 3) uint8 RGB; output ``cells`` (photos, C, 1 + 4 bins) fp32, as
     ``network.split_cells`` takes it. LiftwildError without the onnx package.
     """
-    return recorded(net, lambda photos: {CELLS: net.cells(photos.permute(0, 3, 1, 2))}, PHOTOS, height, width)
+    from liftwild.inference.onnx_recorder import recorded
+
+    return recorded(net, lambda photos: {CELLS: net(photos.permute(0, 3, 1, 2))}, PHOTOS, height, width)
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class DetectorRuntime:
     """Runs one network. ``name``: what runs it; ``cells``: gives (B, C, 1 + 4 ``bins``) of pictures (B, H, W, 3)."""
 
     name: str
-    cells: Callable[[np.ndarray], Tensor]
+    cells: Callable[[np.ndarray], np.ndarray]
     bins: int
 
     def __call__(self, pixels: np.ndarray) -> DetectorMaps:
@@ -46,17 +51,20 @@ class DetectorRuntime:
         return split_cells(self.cells(pixels), self.bins)
 
 
-def _in_torch(weights: DetectorWeights, device: torch.device) -> DetectorRuntime:
-    """In fp32, on ``device``, where the results lie."""
+def _in_torch(weights: DetectorWeights, name: str | None) -> DetectorRuntime:
+    """In fp32, on the device called ``name``."""
+    import torch
+
+    device = find_device(name)
     net = weights.load().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.inference_mode()
-    def cells(pixels: np.ndarray) -> Tensor:
+    def cells(pixels: np.ndarray) -> np.ndarray:
         # As it lies in memory this is channels_last.
-        return net.cells(torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2))
+        return np.asarray(net(torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2)).cpu())
 
-    name = "torch fp32" + ("" if device.type == "cpu" else f", {device.type}")
-    return DetectorRuntime(name, cells, weights.about.network.bins)
+    where = "" if device.type == "cpu" else f", {device.type}"
+    return DetectorRuntime(f"torch fp32{where}", cells, weights.about.network.bins)
 
 
 def _in_openvino(weights: DetectorWeights, side: int, precision: str | None) -> DetectorRuntime:
@@ -90,42 +98,43 @@ def _in_onnx(weights: DetectorWeights, side: int) -> DetectorRuntime:
 
 def _for_each_size(
     side: int, opened: Callable[[int, int], Callable[[np.ndarray], np.ndarray]]
-) -> Callable[[np.ndarray], Tensor]:
+) -> Callable[[np.ndarray], np.ndarray]:
     """``DetectorRuntime.cells`` of what is ``opened`` for pictures of one size, when one of that size first comes.
 
     That of square pictures is opened now: so it is known that it can be.
     """
     lock, by_size = threading.Lock(), {(side, side): opened(side, side)}
 
-    def cells(pixels: np.ndarray) -> Tensor:
+    def cells(pixels: np.ndarray) -> np.ndarray:
         size = (pixels.shape[1], pixels.shape[2])
         with lock:  # what is opened holds the results of one call
             if size not in by_size:
                 by_size[size] = opened(*size)
-            return torch.from_numpy(by_size[size](pixels))
+            return by_size[size](pixels)
 
     return cells
 
 
 # What runs the network in each family of ``runtime_kinds.RUNTIMES``, with ``side`` px for the longer side of photos.
-OF_DETECTOR: dict[str, Callable[[DetectorWeights, int, torch.device, str], DetectorRuntime]] = {
+OF_DETECTOR: dict[str, Callable[[DetectorWeights, int, str | None, str], DetectorRuntime]] = {
     "torch": lambda weights, _side, device, _precision: _in_torch(weights, device),
     "openvino": lambda weights, side, _device, precision: _in_openvino(weights, side, precision or None),
     "onnx": lambda weights, side, _device, _precision: _in_onnx(weights, side),
 }
 
 
-def open_detector_runtime(weights: DetectorWeights, side: int, kind: str, device: torch.device) -> DetectorRuntime:
+def open_detector_runtime(weights: DetectorWeights, side: int, kind: str, device: str | None) -> DetectorRuntime:
     """What runs ``weights`` on pictures whose longer side has ``side`` px.
 
-    ``kind`` is one of ``runtime_kinds.RUNTIME_NAMES``; torch and ONNX Runtime compute in fp32. auto is the fastest that
-    is installed, and torch on a GPU; if one cannot be used, the next, with a line on stderr that says why.
+    ``kind`` is one of ``runtime_kinds.RUNTIME_NAMES``; ``device``: as for ``find_device``; torch and ONNX Runtime
+    compute in fp32. auto is the fastest that is installed, and torch on a GPU; if one cannot be used, the next, with a
+    line on stderr that says why.
     LiftwildError if nothing can run it.
     """
     check_runtime(kind)
     kinds = [kind]
     if kind == AUTO:
-        kinds = fastest() if device.type == "cpu" else ["torch"]
+        kinds = fastest() if is_cpu(device) else ["torch"]
     runtime: DetectorRuntime = first_of(
         kinds,
         lambda each: OF_DETECTOR[RUNTIMES[each].family](weights, side, device, RUNTIMES[each].precision),

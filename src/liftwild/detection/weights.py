@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from liftwild.detection.network import DetectorConfig, DetectorNet
+from liftwild.detection.config import DetectorConfig
 from liftwild.errors import LiftwildError
 from liftwild.files import make_folder
 from liftwild.schema import Between
-from liftwild.weights import WeightsFiles, half_state, read_weights_json, write_tensors, write_weights_json
+from liftwild.weights_card import WeightsFiles, read_weights_json
 from liftwild.weights_files import SHIPPED
+
+if TYPE_CHECKING:
+    from liftwild.detection.network import DetectorNet
 
 FORMAT = "liftwild-detector"
 VERSION = 1
@@ -34,6 +37,8 @@ def save_detector(path: Path, net: DetectorNet, card: dict[str, Any]) -> None:
     ``card`` needs ``min_score``, the score in [0, 1] from which on somebody counts as found, and may hold anything else
     that json can.
     """
+    from liftwild.weights import half_state, write_tensors, write_weights_json
+
     path = Path(path)
     make_folder(path.parent)
     about = {"format": FORMAT, "version": VERSION, "network": asdict(net.config), **card}
@@ -54,14 +59,21 @@ def find_detector(name_or_path: str | Path) -> Path:
     )
 
 
-DetectorWeights = WeightsFiles[DetectorNet, DetectorCard]
+if TYPE_CHECKING:
+    DetectorWeights = WeightsFiles[DetectorNet, DetectorCard]
 
 
 def open_detector(name_or_path: str | Path) -> DetectorWeights:
     """A detector's weights, not loaded yet. LiftwildError when a file is missing, or the json is broken."""
     path = find_detector(name_or_path)
     about, card = read_weights_json(path, FORMAT, VERSION, DetectorCard)
-    return WeightsFiles(path, about, card, [path], lambda: DetectorNet(about.network))
+
+    def make() -> DetectorNet:
+        from liftwild.detection.network import DetectorNet
+
+        return DetectorNet(about.network)
+
+    return WeightsFiles(path, about, card, [path], make)
 
 
 def load_detector(name_or_path: str | Path) -> tuple[DetectorNet, dict[str, Any]]:

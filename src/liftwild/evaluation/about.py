@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from liftwild.schema import ArrayOf, Between
 from liftwild.skeleton import MPII_16, SCALE_BONES
-from liftwild.weights import Length
+from liftwild.weights_card import Length
 
 Name = Annotated[str, Between(1, 1000)]
 

@@ -14,7 +14,8 @@ import torch
 from liftwild.camera import pose_mm
 from liftwild.crop import BOX_MARGIN, Crop, blackened, grown
 from liftwild.data.augment import view
-from liftwild.network.posenet import PoseNet, infer
+from liftwild.inference.torch_runtime import infer
+from liftwild.network.posenet import PoseNet
 from liftwild.sample import Sample
 from liftwild.skeleton import MPII_16, PELVIS
 
@@ -114,13 +115,12 @@ def run(
     def forward(pending: Sequence[Sample]) -> None:
         pixels = torch.from_numpy(np.stack([sample.image for sample in pending])).permute(0, 3, 1, 2).to(device)
         found = infer(net, pixels, flip_test, with_depth)
-        joints.append(found.joints_2d.cpu().numpy())
-        peaks.append(found.peaks.cpu().numpy())
-        depth = torch.zeros_like(found.peaks) if found.depth is None else found.depth
-        depths.append(depth.cpu().numpy())
+        joints.append(found.joints_2d)
+        peaks.append(found.peaks)
+        depths.append(np.zeros_like(found.peaks) if found.depth is None else found.depth)
         for name, parts in more.items():
             if (part := getattr(found, name)) is not None:
-                parts.append(part.cpu().numpy())
+                parts.append(part)
         seen.extend(dataclasses.replace(sample, image=np.zeros((0, 0, 3), np.uint8)) for sample in pending)
 
     pending: list[Sample] = []

@@ -71,8 +71,8 @@ def measured_pck(runtime: Runtime, people: Sequence[Sample], source: Path) -> fl
         infer_crops(runtime, np.stack([person.image for person in people[start : start + BATCH]]))
         for start in range(0, len(people), BATCH)
     ]
-    joints = np.concatenate([each.joints_2d.cpu().numpy() for each in seen])
-    peaks = np.concatenate([each.peaks.cpu().numpy() for each in seen])
+    joints = np.concatenate([each.joints_2d for each in seen])
+    peaks = np.concatenate([each.peaks for each in seen])
     flat = np.zeros_like(peaks)
     pck = METRICS["pck_torso"].function(
         Measured(joints, peaks, flat, **labels_of(people), input_px=runtime.input_px, sum_length_mm=1.0)

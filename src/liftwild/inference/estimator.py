@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,11 +17,12 @@ from liftwild.errors import LiftwildError
 from liftwild.inference.confidence import CHANCE_IS, PEAK_IS, calibration_of
 from liftwild.inference.runtime import infer_crops
 from liftwild.inference.runtimes import open_runtime
-from liftwild.inference.torch_runtime import TorchRuntime
 from liftwild.media.photo import LoadedPhoto, Photo, load_photo
-from liftwild.network.posenet import PoseNet
 from liftwild.pose import Pose
 from liftwild.skeleton import PELVIS
+
+if TYPE_CHECKING:
+    from liftwild.network.posenet import PoseNet
 
 Boxes = Iterable[Sequence[float] | Detected]
 
@@ -87,6 +88,8 @@ class Estimator:
     @property
     def net(self) -> PoseNet:
         """The network in torch; LiftwildError where another runtime computes."""
+        from liftwild.inference.torch_runtime import TorchRuntime
+
         if not isinstance(self.runtime, TorchRuntime):
             raise LiftwildError(f"{self.weights} runs in {self.runtime_name}; this needs weights, and torch")
         return self.runtime.net
@@ -202,13 +205,11 @@ class Estimator:
         """Poses of up to ``batch_size`` people."""
         found = infer_crops(self.runtime, np.stack([person.pixels for person in people]), self.flip_test)
         assert found.depth is not None
-        joints_2d, peaks, depth = (part.cpu().numpy() for part in (found.joints_2d, found.peaks, found.depth))
+        joints_2d, peaks, depth = found.joints_2d, found.peaks, found.depth
         if not all(np.isfinite(part).all() for part in (joints_2d, peaks, depth)):
             raise LiftwildError(f"the network of {self.weights} gives NaN or infinity; its weights are broken")
         joints_2d = joints_2d.astype(np.float64)
-        inside, visible, stated = (
-            None if part is None else part.cpu().numpy() for part in (found.inside, found.visible, found.depth_spread)
-        )
+        inside, visible, stated = found.inside, found.visible, found.depth_spread
         joints_3d, scale = pose_mm(
             joints_2d, depth, self.input_px, self.card["sum_length_mm"], PELVIS, self.bone_length_mm, inside
         )

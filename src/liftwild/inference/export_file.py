@@ -18,7 +18,7 @@ from liftwild import __version__
 from liftwild.crop import BOX_MARGIN, Crop
 from liftwild.errors import LiftwildError, reason_of
 from liftwild.files import staging, writing
-from liftwild.inference.onnx_graph import CROPS, INSIDE, JOINTS, LOG_SPREAD, VISIBLE
+from liftwild.inference.graph_names import CROPS, INSIDE, JOINTS, LOG_SPREAD, VISIBLE
 from liftwild.inference.openvino_runtime import import_openvino, openvino_core
 from liftwild.inference.runtime import Runtime, find_device, infer_crops
 from liftwild.inference.runtimes import FORMAT, VERSION, open_runtime
@@ -71,8 +71,8 @@ def difference(net: PoseNet, runtime: Runtime, crops: np.ndarray) -> Difference:
     for one, other, single in zip(wanted[:2], found[:2], alone[:2], strict=True):
         assert one is not None and other is not None and single is not None
         # NaN is no small difference
-        apart = np.nan_to_num(np.abs(one.cpu().numpy() - other.numpy()), nan=np.inf)
-        of_one = np.nan_to_num(np.abs(one[:1].cpu().numpy() - single.numpy()), nan=np.inf)
+        apart = np.nan_to_num(np.abs(one - other), nan=np.inf)
+        of_one = np.nan_to_num(np.abs(one[:1] - single), nan=np.inf)
         off.append((float(max(apart.max(), of_one.max())), float(apart.mean())))
     return Difference(off[0], off[1], int(moved.sum()), moved.size)
 

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from liftwild.inference.graph_names import CROPS, OUTPUTS
 from liftwild.inference.onnx_recorder import recorded
 from liftwild.network.posenet import PoseNet, outputs_of
-
-CROPS, HEATMAPS, DEPTH = "crops", "heatmaps", "depth"
-LOG_SPREAD, INSIDE, VISIBLE, JOINTS = "depth_log_spread", "inside", "visible", "joints"  # of networks with a lifter
-# What a graph gives, by its names there, and as ``Outputs`` has it.
-OUTPUTS = {
-    HEATMAPS: "heatmaps", DEPTH: "depth", LOG_SPREAD: "log_spread", INSIDE: "inside", VISIBLE: "visible",
-    JOINTS: "joints",
-}  # fmt: skip
 
 
 def graph_of(net: PoseNet) -> bytes:
@@ -25,7 +18,7 @@ def graph_of(net: PoseNet) -> bytes:
     """
 
     def compute(crops: Tensor) -> dict[str, Tensor]:
-        found = outputs_of(net(crops.permute(0, 3, 1, 2)), net.config.softmax)._asdict()
-        return {name: found[field] for name, field in OUTPUTS.items() if found[field] is not None}
+        found = outputs_of(net(crops.permute(0, 3, 1, 2)), net.config.softmax)
+        return {name: found[field] for name, field in OUTPUTS.items() if field in found}
 
     return recorded(net, compute, CROPS, *[net.config.input_px] * 2)

@@ -6,12 +6,12 @@ import os
 from typing import Any
 
 import numpy as np
-import torch
 
 from liftwild.errors import LiftwildError
-from liftwild.inference.onnx_graph import CROPS, OUTPUTS
+from liftwild.inference.decoding import Outputs
+from liftwild.inference.graph_names import CROPS, OUTPUTS
 from liftwild.inference.runtime import hash_of_bytes, outputs_by_name
-from liftwild.network.posenet import Outputs
+from liftwild.threads import compute_threads
 
 
 def onnx_session(graph: bytes) -> Any:
@@ -23,7 +23,7 @@ def onnx_session(graph: bytes) -> Any:
     onnxruntime.disable_telemetry_events()  # usage reports, which its builds for Windows have
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    options.intra_op_num_threads = torch.get_num_threads()
+    options.intra_op_num_threads = compute_threads()
     if os.environ.get("OMP_WAIT_POLICY", "").upper() == "PASSIVE":  # said for torch, meant for all
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
@@ -49,7 +49,7 @@ class OnnxRuntime:
     def __call__(self, crops: np.ndarray) -> Outputs:
         """As ``Runtime``."""
         found = self._session.run(self._names, {CROPS: np.ascontiguousarray(crops)})
-        return outputs_by_name({name: torch.from_numpy(each) for name, each in zip(self._names, found, strict=True)})
+        return outputs_by_name(dict(zip(self._names, found, strict=True)))
 
     def fingerprint(self) -> str:
         """As ``Runtime``."""

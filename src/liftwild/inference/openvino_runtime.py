@@ -8,14 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from liftwild.errors import LiftwildError
+from liftwild.inference.decoding import Outputs
+from liftwild.inference.graph_names import CROPS, OUTPUTS
 from liftwild.inference.model_cache import compiled
-from liftwild.inference.onnx_graph import CROPS, OUTPUTS
 from liftwild.inference.runtime import hash_of_bytes, outputs_by_name
-from liftwild.network.posenet import Outputs
-from liftwild.threads import usable_cores
+from liftwild.threads import compute_threads, usable_cores
 
 _CORES: list[Any] = []  # one at most, and it stays
 _MAKES_CORE = threading.Lock()
@@ -68,7 +67,7 @@ def openvino_request(make: Callable[[], Any], precision: str, weights: str = "",
     ``make`` gives the model, if it is not kept from before; ``weights``: as for ``model_cache.compiled``; ``more``:
     OpenVINO's options.
     """
-    threads = torch.get_num_threads()
+    threads = compute_threads()
     options = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": threads,
@@ -117,9 +116,7 @@ class OpenVinoRuntime:
         several together are answered otherwise."""
         with self._lock:  # a request holds the results of one call
             each = [self._infer(crop[None]) for crop in crops]
-        return outputs_by_name(
-            {name: torch.from_numpy(np.concatenate([one[name] for one in each])) for name in each[0]}
-        )
+        return outputs_by_name({name: np.concatenate([one[name] for one in each]) for name in each[0]})
 
     def _infer(self, crop: np.ndarray) -> dict[str, np.ndarray]:
         found = self._request.infer({CROPS: np.ascontiguousarray(crop)}, share_inputs=True, share_outputs=True)

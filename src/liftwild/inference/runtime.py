@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
-from typing import Protocol
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from liftwild.errors import LiftwildError
-from liftwild.inference.onnx_graph import OUTPUTS
-from liftwild.network.posenet import Decoded, Outputs, decode_outputs
+from liftwild.inference.decoding import Decoded, Outputs, decode_outputs
+from liftwild.inference.graph_names import OUTPUTS
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Runtime(Protocol):
@@ -49,7 +55,7 @@ def check_process() -> None:
         )
 
 
-def outputs_by_name(found: dict[str, Tensor]) -> Outputs:
+def outputs_by_name(found: Mapping[str, np.ndarray]) -> Outputs:
     """By the names that the graph has for them."""
     return Outputs(**{OUTPUTS[name]: each for name, each in found.items()})
 
@@ -67,6 +73,8 @@ def find_device(name: str | None) -> torch.device:
 
     LiftwildError if it cannot be used.
     """
+    import torch
+
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -78,10 +86,25 @@ def find_device(name: str | None) -> torch.device:
         raise LiftwildError(f"device {name!r} cannot be used: {reason}") from None
 
 
-def hash_of(net: nn.Module) -> str:
-    """What tells a network's weights from all others."""
-    tensors = ((name, tensor.detach().cpu().numpy()) for name, tensor in net.state_dict().items())
-    return hash_of_bytes(*(part for name, values in tensors for part in (name.encode(), values.tobytes())))
+def is_cpu(device: str | None) -> bool:
+    """Whether the device called so, as for ``find_device``, is the CPU; LiftwildError if it cannot be used.
+
+    Torch is not loaded where that is known without: that takes longer than a photo.
+    """
+    return device == "cpu" or (device is None and not _may_have_gpu()) or find_device(device).type == "cpu"
+
+
+def _may_have_gpu() -> bool:
+    """Whether the torch that is installed was built for GPUs, as its file ``version.py`` says."""
+    found = importlib.util.find_spec("torch")
+    if "torch" in sys.modules or found is None or found.origin is None:
+        return True
+    try:
+        said = (Path(found.origin).parent / "version.py").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return True
+    built = re.findall(r"^(?:cuda|hip)\b[^=\n]*= *(.*)$", said, re.MULTILINE)
+    return len(built) != 2 or any(each.strip() != "None" for each in built)
 
 
 def hash_of_bytes(*contents: bytes) -> str:

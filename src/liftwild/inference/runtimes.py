@@ -6,34 +6,47 @@ import hashlib
 import importlib.util
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from liftwild.console import say
 from liftwild.errors import LiftwildError, reason_of
-from liftwild.inference.onnx_graph import graph_of
 from liftwild.inference.onnx_runtime import OnnxRuntime
 from liftwild.inference.openvino_runtime import OpenVinoRuntime, computes_bf16, openvino_core
-from liftwild.inference.runtime import Runtime, check_process, find_device
+from liftwild.inference.runtime import Runtime, check_process, find_device, is_cpu
 from liftwild.inference.runtime_kinds import AUTO, EXPORTED, RUNTIME_NAMES, RUNTIMES, RuntimeKind
-from liftwild.inference.torch_runtime import TorchRuntime
 from liftwild.schema import parse_json
 from liftwild.skeleton import MPII_16
-from liftwild.weights import FORMAT as WEIGHTS_FORMAT
-from liftwild.weights import PoseWeights, WeightsCard, as_card, open_weights
+from liftwild.weights_card import FORMAT as WEIGHTS_FORMAT
+from liftwild.weights_card import WeightsCard, as_card, open_weights
+
+if TYPE_CHECKING:
+    from liftwild.weights_card import PoseWeights
 
 FORMAT, VERSION = "liftwild-export", "1"
 
 
-# What makes a runtime of each family, of weights on a device, or of an exported file and the .bin beside it.
-OF_WEIGHTS: dict[str, Callable[[PoseWeights, torch.device, str], Any]] = {
-    "torch": lambda weights, device, precision: TorchRuntime(weights.load(), device, precision),
-    "openvino": lambda weights, _, precision: _tried(
-        OpenVinoRuntime(lambda: [graph_of(weights.load())], precision or None, weights.digest())
+def _in_torch(weights: PoseWeights, device: str | None, precision: str) -> Any:
+    from liftwild.inference.torch_runtime import TorchRuntime
+
+    return TorchRuntime(weights.load(), find_device(device), precision)
+
+
+def _graph_of(weights: PoseWeights) -> bytes:
+    from liftwild.inference.onnx_graph import graph_of
+
+    return graph_of(weights.load())
+
+
+# What makes a runtime of each family, of weights on a device, or of an exported file and the .bin beside it. Torch is
+# loaded where it is needed: not to run a network that OpenVINO has compiled before.
+OF_WEIGHTS: dict[str, Callable[[PoseWeights, str | None, str], Any]] = {
+    "torch": _in_torch,
+    "openvino": lambda weights, _device, precision: _tried(
+        OpenVinoRuntime(lambda: [_graph_of(weights)], precision or None, weights.digest())
     ),
-    "onnx": lambda weights, _device, _precision: _tried(OnnxRuntime(graph_of(weights.load()))),
+    "onnx": lambda weights, _device, _precision: _tried(OnnxRuntime(_graph_of(weights))),
 }
 OF_FILE: dict[str, Callable[[bytes, bytes | None, str], Any]] = {
     "openvino": lambda content, beside, precision: _tried(
@@ -61,9 +74,9 @@ def open_runtime(weights: str | Path, name: str = AUTO, device: str | None = Non
     LiftwildError if nothing can run it.
     """
     check_runtime(name)
-    path, where = Path(weights), find_device(device)
+    path, on_cpu = Path(weights), is_cpu(device)
     is_exported = path.suffix in EXPORTED
-    if device is not None and where.type != "cpu" and (is_exported or (name != AUTO and RUNTIMES[name].library)):
+    if device is not None and not on_cpu and (is_exported or (name != AUTO and RUNTIMES[name].library)):
         raise LiftwildError(
             f"{path} is computed on the CPU, not on {device}; weights run there, in torch" if is_exported else
             f"the runtime {name} computes on the CPU, not on {device}"
@@ -73,10 +86,10 @@ def open_runtime(weights: str | Path, name: str = AUTO, device: str | None = Non
     files = open_weights(weights)
     names = [name]
     if name == AUTO:
-        names = fastest() if where.type == "cpu" else ["torch"]
+        names = fastest() if on_cpu else ["torch"]
     runtime = first_of(
         names,
-        lambda each: OF_WEIGHTS[RUNTIMES[each].family](files, where, RUNTIMES[each].precision),
+        lambda each: OF_WEIGHTS[RUNTIMES[each].family](files, device, RUNTIMES[each].precision),
         f"the runtime {name} cannot be used",
     )
     runtime.subpixel = files.about.network.softmax

@@ -5,8 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
-from liftwild.network.mobilenet import MobileNetConfig
 from liftwild.schema import Between, check_fields
+
+
+@dataclass(frozen=True)
+class MobileNetConfig:
+    """Size of a MobileNet: ``width`` multiplies its channels; ``input_px`` side of the square input."""
+
+    width: float = 1.75
+    input_px: int = 256
+
+    def channels(self, base: int) -> int:
+        """``base`` channels at this width: to the nearest 8, as MobileNetV2 rounds."""
+        exact = base * self.width
+        rounded = max(8, int(exact + 4) // 8 * 8)
+        return rounded + 8 if rounded < 0.9 * exact else rounded
 
 
 @dataclass(frozen=True)

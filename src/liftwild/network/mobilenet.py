@@ -7,12 +7,13 @@ folded into the convolutions of the published weights, so there are none here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from liftwild.network.config import MobileNetConfig
 
 # (channels at width 1, blocks, stride of the first) of MobileNetV2's seven groups; the first group does not expand.
 GROUPS = ((16, 1, 1), (24, 2, 2), (32, 3, 2), (64, 4, 2), (96, 3, 1), (160, 3, 2), (320, 1, 1))
@@ -22,20 +23,6 @@ MIN_PREFIX = TAPS[-1] + 1
 PYRAMID = (64, 64, 32, 24)  # channels of the pyramid at 1/32, 1/16, 1/8, 1/4 of the input
 HEAD = 96  # hidden channels of MoveNet's heads
 KEYPOINTS = 17  # COCO's
-
-
-@dataclass(frozen=True)
-class MobileNetConfig:
-    """Size of a MobileNet: ``width`` multiplies its channels; ``input_px`` side of the square input."""
-
-    width: float = 1.75
-    input_px: int = 256
-
-    def channels(self, base: int) -> int:
-        """``base`` channels at this width: to the nearest 8, as MobileNetV2 rounds."""
-        exact = base * self.width
-        rounded = max(8, int(exact + 4) // 8 * 8)
-        return rounded + 8 if rounded < 0.9 * exact else rounded
 
 
 class SameConv(nn.Conv2d):

@@ -8,20 +8,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from liftwild.heatmap import as_heatmaps, decode
+from liftwild.heatmap_torch import as_heatmaps
 from liftwild.network.config import BASE, PAPER, SIZES, SMALL, PoseNetConfig
 from liftwild.network.depth import ContextDepth, DepthModule
 from liftwild.network.hourglass import Stack, StackedHourglass
 from liftwild.network.joint_head import MobileJoints
 from liftwild.network.lifter import Lifter, read_joints
 from liftwild.network.mobilenet import Features, Keypoints, MoveNet, Prefix
-from liftwild.skeleton import MPII_16
 
 LOG_SPREAD = (-6.0, 1.0)  # limits of ``Prediction.log_spread``
 
 __all__ = [
-    "BASE", "PAPER", "SIZES", "SMALL", "Decoded", "Outputs", "PoseNet", "PoseNetConfig", "Prediction",
-    "decode_outputs", "infer", "macs", "outputs_of", "parameters",
+    "BASE", "PAPER", "SIZES", "SMALL", "PoseNet", "PoseNetConfig", "Prediction", "macs", "outputs_of", "parameters",
 ]  # fmt: skip
 
 
@@ -161,82 +159,12 @@ def macs(config: PoseNetConfig) -> int:
     return total
 
 
-class Outputs(NamedTuple):
-    """What any runtime gives of B crops, fp32: ``heatmaps`` (B, J, H, W) and the rest as in ``Prediction``."""
-
-    heatmaps: Tensor
-    depth: Tensor | None
-    log_spread: Tensor | None = None
-    inside: Tensor | None = None
-    visible: Tensor | None = None
-    joints: Tensor | None = None
-
-
-def outputs_of(pred: Prediction, softmax: bool) -> Outputs:
-    """The last stack's answer, its log-odds made heatmaps where the network's config says ``softmax``."""
+def outputs_of(pred: Prediction, softmax: bool) -> dict[str, Tensor]:
+    """The last stack's answer, its log-odds made heatmaps where the network's config says ``softmax``, and what else
+    there is of ``Prediction``; fp32, by the names of ``inference.decoding.Outputs``."""
     heatmaps = pred.heatmaps[-1].float()
-    more = (pred.depth, pred.log_spread, pred.inside, pred.visible, pred.joints)
-    return Outputs(
-        as_heatmaps(heatmaps) if softmax else heatmaps, *(None if each is None else each.float() for each in more)
-    )
-
-
-class Decoded(NamedTuple):
-    """What the network found, fp32.
-
-    ``joints_2d`` (B, J, 2) px of the input; ``peaks`` (B, J) of the heatmaps, times ``inside``; ``depth`` (B, J) as in
-    ``Prediction``. Of a network with a lifter: ``depth_spread`` (B, J): expected error of ``depth``, in its unit;
-    ``inside``, ``visible`` (B, J): chances that the joint lies in the photo, and that nothing hides it. Where a joint
-    is rather outside, ``joints_2d`` is where the lifter puts it.
-    """
-
-    joints_2d: Tensor
-    peaks: Tensor
-    depth: Tensor | None
-    depth_spread: Tensor | None = None
-    inside: Tensor | None = None
-    visible: Tensor | None = None
-
-
-def infer(net: PoseNet, images: Tensor, flip_test: bool = False, with_depth: bool = True) -> Decoded:
-    """Run ``net`` (in evaluation mode) on ``images`` as ``PoseNet.forward`` takes them, and decode.
-
-    ``flip_test``: also look at the mirrored images and average heatmaps and depths.
-    """
-    pred = net(torch.cat([images, images.flip(3)]) if flip_test else images, with_depth=with_depth)
-    softmax = net.config.softmax
-    return decode_outputs(outputs_of(pred, softmax), images.shape[-1], softmax, flip_test)
-
-
-def decode_outputs(found: Outputs, input_px: int, subpixel: bool, flip_test: bool = False) -> Decoded:
-    """Decode what a network gave of an input of ``input_px``.
-
-    ``subpixel``: as for ``heatmap.decode``; networks with ``softmax`` are read so. ``flip_test``: the second half of
-    the batch are the mirrored images of the first, and is averaged with it.
-    """
-    if flip_test:
-        found = _averaged(found)
-    joints_2d, peaks = decode(found.heatmaps, input_px, subpixel)
-    if found.inside is None or found.visible is None or found.joints is None or found.log_spread is None:
-        return Decoded(joints_2d, peaks, found.depth)
-    inside = found.inside.sigmoid()
-    beyond = (found.joints + 1) * (input_px / 2)
-    joints_2d = torch.where((inside < 0.5)[..., None], beyond, joints_2d)
-    return Decoded(joints_2d, peaks * inside, found.depth, found.log_spread.exp(), inside, found.visible.sigmoid())
-
-
-def _averaged(found: Outputs) -> Outputs:
-    """The mean of a batch's first half and its second, the mirrored images of the first; a mirror changes no depth."""
-    swap = list(MPII_16.flip_index)
-    plain, mirrored = found.heatmaps.chunk(2)
-    mean: list[Tensor | None] = [(plain + mirrored.flip(3)[:, swap]) / 2]
-    for name, each in zip(Outputs._fields[1:], found[1:], strict=True):
-        if each is None:
-            mean.append(None)
-            continue
-        plain, mirrored = each.chunk(2)
-        mirrored = mirrored[:, swap]
-        if name == "joints":
-            mirrored = mirrored * mirrored.new_tensor([-1.0, 1.0])
-        mean.append((plain + mirrored) / 2)
-    return Outputs(*mean)  # type: ignore[arg-type]
+    more = {name: getattr(pred, name) for name in ("depth", "log_spread", "inside", "visible", "joints")}
+    return {
+        "heatmaps": as_heatmaps(heatmaps) if softmax else heatmaps,
+        **{name: each.float() for name, each in more.items() if each is not None},
+    }

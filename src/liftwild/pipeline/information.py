@@ -33,7 +33,7 @@ def describe_file(name: str) -> list[str]:
 
 
 def _weights_lines(name: str) -> list[str]:
-    from liftwild.weights import FORMAT, VERSION, WeightsCard, read_weights_json
+    from liftwild.weights_card import FORMAT, VERSION, WeightsCard, read_weights_json
     from liftwild.weights_files import find_weights
 
     path = find_weights(name)

@@ -161,14 +161,13 @@ class _FirstPass:
                             self.late.append((frame.number, frame.time_s, image, seen))
                         self._moved(image, seen)
                         continue
-                    self._add(frame, beside)
-                    bar.update()
+                    self._add(frame, beside, bar)
             finally:  # also when it is interrupted
-                self._log_waiting()
+                self._log_waiting(bar)
         self.log.finish(self.clip.missing())
         return self.fault
 
-    def _add(self, frame: Frame, beside: ThreadPoolExecutor) -> None:
+    def _add(self, frame: Frame, beside: ThreadPoolExecutor, bar: FrameCounter) -> None:
         image, size = frame.image, None
         if image is not None:
             size = image.shape[1], image.shape[0]
@@ -176,9 +175,10 @@ class _FirstPass:
         if image is None or size != self.size:
             fault = frame.fault or f"frame {frame.number} of {self.name} has another size than the first"
             self.fault = self.fault or fault
-            self._log_waiting()
+            self._log_waiting(bar)
             self._moved(None, [])
             self.log.add(frame.number, frame.time_s, None, [])
+            bar.update()
             return
         begun = self.tracker.begun
         found = self.tracker.step(image, frame.time_s, self._external(frame.number, image), self.name)
@@ -189,17 +189,18 @@ class _FirstPass:
             past for each in found if each.pose.person_id is not None and each.pose.person_id >= begun
             for past in self._earlier(each, frame)
         ]  # fmt: skip
-        self._log_waiting()
+        self._log_waiting(bar)
         assert size is not None
         self.late.append((frame.number, frame.time_s, image, found))
         self.waiting = frame, size, [*found, *earlier], beside.submit(self._moved, image, found)
 
-    def _log_waiting(self) -> None:
+    def _log_waiting(self, bar: FrameCounter) -> None:
         """Write down the frame before, as soon as is known how far its background has moved."""
         if self.waiting is not None:
             frame, size, found, moved = self.waiting
             self.waiting = None
             self.log.add(frame.number, frame.time_s, size, found, moved.result())
+            bar.update()
 
     def _moved(self, image: np.ndarray | None, found: list[Observation]) -> tuple[float, float]:
         """How far the background has moved since the frame before, px; None: a frame that cannot be read."""

@@ -135,10 +135,10 @@ class Monitor:
         if not self.is_main:
             return
         with torch.no_grad():
-            points, _ = decode(pred.heatmaps[-1][:PICTURES].float(), input_px)
+            points, _ = decode(pred.heatmaps[-1][:PICTURES].float().cpu().numpy(), input_px)
         tiles = []
         for image, found, true, valid in zip(
-            batch.images[:PICTURES].permute(0, 2, 3, 1).cpu().numpy(), points.cpu().numpy(),
+            batch.images[:PICTURES].permute(0, 2, 3, 1).cpu().numpy(), points,
             batch.joints_2d[:PICTURES].cpu().numpy(), batch.joints_2d_valid[:PICTURES].cpu().numpy(), strict=True,
         ):  # fmt: skip
             tile = cv2.resize(image, (256, 256))

@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 
 from liftwild.errors import LiftwildError
 from liftwild.files import make_folder
-from liftwild.network.mobilenet import MobileNetConfig, MoveNet
+from liftwild.network.config import MobileNetConfig
+from liftwild.network.mobilenet import MoveNet
 from liftwild.weights import write_tensors, write_weights_json
 
 FORMAT, VERSION = "liftwild-movenet", 1

@@ -7,7 +7,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from liftwild import losses
-from liftwild.heatmap import draw
+from liftwild.heatmap_torch import draw
 from liftwild.network.lifter import Lifter
 from liftwild.network.posenet import Prediction
 from liftwild.sample import Batch

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner, Result
 
 from liftwild.cli.main import cli
 from liftwild.inference import estimator as estimator_module
-from liftwild.network.posenet import Decoded
+from liftwild.inference.decoding import Decoded
 from tests.support.poses import figure
 from tests.support.videos import write_video
 
@@ -28,12 +27,11 @@ def seeing(monkeypatch: pytest.MonkeyPatch) -> None:
     """In place of the network: somebody stands wherever one looks, and moves with the light of the frame."""
 
     def infer_crops(runtime: Any, crops: np.ndarray, flip_test: bool = False) -> Decoded:
-        images = torch.from_numpy(crops)
-        light = images.float().mean(dim=(1, 2, 3)) / 255 - 0.4
-        joints = torch.from_numpy(figure(images.shape[1]))[None].repeat(len(images), 1, 1)
+        light = crops.mean(axis=(1, 2, 3), dtype=np.float32) / 255 - np.float32(0.4)
+        joints = np.repeat(figure(crops.shape[1])[None], len(crops), axis=0)
         joints[:, [0, 10, 15], 0] += (8 * light)[:, None]
-        depth = torch.linspace(-0.2, 0.2, 16)[None] * (1 + light)[:, None]
-        return Decoded(joints, torch.full((len(images), 16), 0.7), depth)
+        depth = np.linspace(-0.2, 0.2, 16, dtype=np.float32)[None] * (1 + light)[:, None]
+        return Decoded(joints, np.full((len(crops), 16), 0.7, np.float32), depth)
 
     monkeypatch.setattr(estimator_module, "infer_crops", infer_crops)
 

@@ -14,12 +14,12 @@ import torch
 from click.testing import Result
 
 from liftwild.inference import estimator as estimator_module
+from liftwild.inference.decoding import Decoded
 from liftwild.inference.estimator import Estimator
 from liftwild.io.json_file import read_json
 from liftwild.io.npz import read_npz
 from liftwild.media.video import open_clip
 from liftwild.media.video_writer import VideoWriter
-from liftwild.network.posenet import Decoded
 from liftwild.pipeline.frame_log import read_log
 from liftwild.pipeline.spool import Spool
 from liftwild.tracking.tracker import Tracker

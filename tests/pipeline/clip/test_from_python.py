@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner, Result
 
 import liftwild
@@ -20,9 +19,9 @@ from liftwild.cli.main import cli
 from liftwild.detection.detector import Detection
 from liftwild.errors import LiftwildError
 from liftwild.inference import estimator as estimator_module
+from liftwild.inference.decoding import Decoded
 from liftwild.inference.estimator import Estimator
 from liftwild.media.video import Frame
-from liftwild.network.posenet import Decoded
 from liftwild.pipeline.options import OutputOptions, PoseOptions
 from liftwild.pipeline.output_guard import OutputGuard
 from liftwild.pipeline.outputs import write_clip
@@ -108,8 +107,8 @@ def test_a_pose_that_fills_whatever_it_is_given_is_let_go(
     """Such a box would grow from frame to frame until it is larger than anything."""
 
     def infer_crops(runtime: Any, crops: np.ndarray, flip_test: bool = False) -> Decoded:
-        joints = torch.from_numpy(figure(crops.shape[1]) * 1.9 - crops.shape[1] * 0.45)[None]
-        return Decoded(joints.repeat(len(crops), 1, 1), torch.full((len(crops), 16), 0.7), torch.zeros(len(crops), 16))
+        joints = (figure(crops.shape[1]) * 1.9 - crops.shape[1] * 0.45)[None]
+        return Decoded(joints.repeat(len(crops), axis=0), np.full((len(crops), 16), 0.7), np.zeros((len(crops), 16)))
 
     monkeypatch.setattr(estimator_module, "infer_crops", infer_crops)
     done = made(estimator, Numbered(60), tmp_path)
