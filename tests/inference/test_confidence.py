@@ -75,11 +75,11 @@ def test_the_estimator_states_chances(calibrated: Path, tiny_weights: Path, flip
 
 def _seen(estimator: Estimator, photo: np.ndarray, box: tuple[float, float, float, float]) -> np.ndarray:
     """The peaks that the network's answer has for a box."""
-    from liftwild.network.posenet import infer
+    from liftwild.inference.torch_runtime import infer
 
     (person,) = estimator.crop_people(photo, [box])
     pixels = torch.from_numpy(person.pixels[None]).permute(0, 3, 1, 2)
-    return infer(estimator.net, pixels, estimator.flip_test).peaks[0].numpy()
+    return infer(estimator.net, pixels, estimator.flip_test).peaks[0]
 
 
 def test_joints_beyond_the_photo_are_never_sure(calibrated: Path) -> None:
