@@ -100,8 +100,10 @@ def test_a_box_is_the_mean_of_its_distances(tiny_net: DetectorNet) -> None:
         maps = split_cells(tiny_net(torch.from_numpy(picture(side, side, 4)).permute(2, 0, 1)[None]).numpy(), bins)
     count = sum((side // stride) ** 2 for stride in STRIDES)
     assert maps.scores.shape == (1, count) and maps.sides.shape == (1, count, 4, bins)
-    boxes, scores = decode(maps, side, side, 5)
-    assert boxes.shape == (1, 5, 4) and (np.diff(scores[0]) <= 0).all()
+    ((boxes, scores),) = decode(maps, side, side, 5)
+    assert boxes.shape == (5, 4) and (np.diff(scores) <= 0).all()
+    ((some, _),) = decode(maps, side, side, 5, scores[2])
+    np.testing.assert_array_equal(some, boxes[:3])
     best = int(maps.scores[0].argmax())
     stride, first, at = 0, 0, best
     for stride in STRIDES:
@@ -114,7 +116,7 @@ def test_a_box_is_the_mean_of_its_distances(tiny_net: DetectorNet) -> None:
     mean = likely @ np.arange(bins) / likely.sum(axis=1) * stride
     x, y = (column + 0.5) * stride, (row + 0.5) * stride
     wanted = [x - mean[0], y - mean[1], mean[0] + mean[2], mean[1] + mean[3]]
-    np.testing.assert_allclose(boxes[0, 0], wanted, rtol=1e-4)
+    np.testing.assert_allclose(boxes[0], wanted, rtol=1e-4)
 
 
 @pytest.mark.parametrize(

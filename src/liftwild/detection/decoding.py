@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -20,27 +21,40 @@ class DetectorMaps(NamedTuple):
     sides: np.ndarray
 
 
+class Boxes(NamedTuple):
+    """What is found in one picture: ``boxes`` (N, 4) px, ``scores`` (N,)."""
+
+    boxes: np.ndarray
+    scores: np.ndarray
+
+
 def split_cells(cells: np.ndarray, bins: int) -> DetectorMaps:
     """The maps of (B, C, 1 + 4 bins): of each cell its score and its sides."""
     return DetectorMaps(cells[..., 0], cells[..., 1:].reshape(*cells.shape[:2], 4, bins))
 
 
-def decode(maps: DetectorMaps, height: int, width: int, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes (B, N, 4) x, y, w, h px of inputs of ``height`` x ``width`` px, and scores (B, N) in [0, 1], best first.
+def decode(maps: DetectorMaps, height: int, width: int, most: int, least: float = 0.0) -> list[Boxes]:
+    """Of each of B pictures of ``height`` x ``width`` px its boxes (N, 4) x, y, w, h px, and their scores (N,) in
+    [0, 1], best first.
 
-    N is ``most``, or the number of cells if that is less. Many boxes show the same person: ``boxes.suppress``.
+    N is ``most`` or less: only cells with a score of ``least`` or more count. Many boxes show the same person:
+    ``boxes.suppress``.
     """
-    at = np.argsort(-maps.scores, axis=1, kind="stable")[:, :most]
-    scores = 1 / (1 + np.exp(-np.take_along_axis(maps.scores, at, axis=1)))
-    sides = np.take_along_axis(maps.sides, at[..., None, None], axis=1)
-    shares = np.exp(sides - sides.max(axis=3, keepdims=True))
-    cells = (shares @ np.arange(sides.shape[3], dtype=sides.dtype)) / shares.sum(axis=3)
-    centres, strides = (each.astype(sides.dtype)[at] for each in _cells(height, width))
-    away = cells * strides[..., None]
-    low, high = centres - away[..., :2], centres + away[..., 2:]
-    return np.concatenate([low, high - low], axis=2), scores
+    centres, strides = _cells(height, width)
+    found = []
+    for scores, sides in zip(maps.scores, maps.sides, strict=True):
+        scores = 1 / (1 + np.exp(-scores.astype(np.float64)))
+        known = np.flatnonzero(~(scores < least))  # NaN is kept, to be seen
+        at = known[np.argsort(-scores[known], kind="stable")[:most]]
+        log_shares = sides[at].astype(np.float64)
+        shares = np.exp(log_shares - log_shares.max(axis=2, keepdims=True))
+        away = shares @ np.arange(shares.shape[2]) / shares.sum(axis=2) * strides[at, None]
+        low, high = centres[at] - away[:, :2], centres[at] + away[:, 2:]
+        found.append(Boxes(np.concatenate([low, high - low], axis=1), scores[at]))
+    return found
 
 
+@lru_cache(maxsize=8)
 def _cells(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """The middles (C, 2) x, y px and the strides (C,) px of all cells."""
     middles, strides = [], []

@@ -138,11 +138,10 @@ class Detector:
         for height, width in dict.fromkeys(part.pixels.shape[:2] for part in parts):
             these = [i for i, part in enumerate(parts) if part.pixels.shape[:2] == (height, width)]
             maps = self.runtime(np.stack([parts[i].pixels for i in these]))
-            boxes, scores = (each.astype(np.float64) for each in decode(maps, height, width, MAX_CANDIDATES))
-            if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
-                raise LiftwildError(f"the network of {self.weights} gives NaN or infinity; its weights are broken")
-            for i, own, sure in zip(these, boxes, scores, strict=True):
-                found[i] = self._people(parts[i], own, sure, least)
+            for i, (boxes, scores) in zip(these, decode(maps, height, width, MAX_CANDIDATES, least), strict=True):
+                if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
+                    raise LiftwildError(f"the network of {self.weights} gives NaN or infinity; its weights are broken")
+                found[i] = self._people(parts[i], boxes, scores, least)
         for i in range(len(parts)):
             yield largest(found[i], most)
 
