@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +30,7 @@ from liftwild.viz.figure import draw_figure
 from liftwild.viz.overlay import draw_overlay, write_overlay
 
 Frames = Callable[[], Generator[tuple[int, np.ndarray], None, None]]
+BEHIND = 2  # photos that are done and not yet written
 
 
 @dataclass
@@ -79,20 +82,34 @@ def write_photos(
             except LiftwildError as error:
                 fail(error)
         keep = wanted.figure or bool(wanted.vector)
-        for result in predict_photos(estimator, claimed, selection, poses, keep, bar.set_postfix_str):
+        waiting: deque[tuple[PhotoResult, Future[int]]] = deque()
+
+        def settle() -> None:
+            result, written = waiting.popleft()
             if result.warning:
                 say(f"warning: {result.warning}", err=True)
             try:
-                people = write_photo(result, guard.out, wanted)
+                people = written.result()
             except Exception as error:
                 fail(line_of(error, result.path))
-                continue
+                return
             counts.done += 1
             counts.people += people
             if not people:
                 counts.without_box += selection.external is not None
                 counts.empty += selection.external is None
             bar.update()
+
+        # Pictures take longer to draw than the network takes, beside which a thread draws them.
+        with ThreadPoolExecutor(1, "liftwild-writer") as writer:
+            try:
+                for result in predict_photos(estimator, claimed, selection, poses, keep, bar.set_postfix_str):
+                    waiting.append((result, writer.submit(write_photo, result, guard.out, wanted)))
+                    if len(waiting) > BEHIND:
+                        settle()
+            finally:
+                while waiting:
+                    settle()
     return counts
 
 
