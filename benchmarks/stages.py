@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
@@ -27,7 +28,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 from clips import write_1080p, write_phone_photos
 from photos import photos_for_all
 from plot import write_stages
-from watch import MAIN, READER, REST, WAIT, Spot, Watch, clocks
+from watch import MAIN, OTHERS, REST, WAIT, Spot, Watch, clocks
 from whole_path import copies, emptied
 
 import liftwild.pipeline.outputs as outputs
@@ -90,6 +91,7 @@ def spots(estimator: Estimator) -> list[Spot]:
         Spot(WRITE, Spool, "add"),
         Spot(WRITE, outputs, "write_formats"),
         Spot(CLAIM, OutputGuard, "claim"),
+        Spot(WAIT, Future, "result"),
         Spot(WAIT, photo_stream, "read_ahead", gives_many=True),
         Spot(WAIT, video, "read_ahead", gives_many=True),
     ]
@@ -146,7 +148,7 @@ def video_job(estimator: Estimator, clip: Path, out: Path) -> Callable[[], objec
 def table(run: Run) -> str:
     """Stages by thread, ms of one unit."""
     rows = []
-    for thread in (MAIN, READER):
+    for thread in (MAIN, OTHERS):
         for stage in ORDER:
             spent = run.watch.spent.get((thread, stage))
             if spent is not None:
@@ -173,7 +175,7 @@ def busy_s(run: Run, thread: str) -> float:
 def told(run: Run) -> str:
     """What is hidden behind what, in lines."""
     watch = run.watch
-    main, reader = busy_s(run, MAIN), busy_s(run, READER)
+    main, reader = busy_s(run, MAIN), busy_s(run, OTHERS)
     waits = watch.spent[MAIN, WAIT].wall
     hidden = max(0.0, main + reader - watch.wall)
     spread = (max(run.whole) - min(run.whole)) / watch.wall
@@ -182,9 +184,9 @@ def told(run: Run) -> str:
         f"{run.fps:.1f} {run.unit}s/s; {run.ms(watch.wall):.2f} ms a {run.unit} (rounds lie within {100 * spread:.0f} "
         f"%); CPU time {run.ms(watch.cpu):.2f} ms, {cores} cores {100 * watch.cpu / watch.wall / cores:.0f} % "
         f"busy; were they always, {cores * run.count / watch.cpu:.1f} {run.unit}s/s\n"
-        f"main thread: {run.ms(main):.2f} ms of work, {run.ms(waits):.2f} of waiting for the reader; the reader: "
+        f"main thread: {run.ms(main):.2f} ms of work, {run.ms(waits):.2f} of waiting; the others: "
         f"{run.ms(reader):.2f} ms of work, of which {run.ms(hidden):.2f} are hidden behind the main thread's; "
-        f"without a second thread {run.ms(main + reader):.2f}"
+        f"in one thread {run.ms(main + reader):.2f}"
     )
 
 
@@ -203,7 +205,7 @@ def draw(runs: Sequence[Run], path: Path) -> None:
     panels: dict[str, dict[str, tuple[dict[str, float], float]]] = {}
     for run in runs:
         weights, _, what = run.name.partition(", ")
-        for thread in (MAIN, READER):
+        for thread in (MAIN, OTHERS):
             parts: dict[str, float] = {}
             for stage in ORDER:
                 if (spent := run.watch.spent.get((thread, stage))) is not None:

@@ -11,7 +11,7 @@ from functools import wraps
 from typing import Any
 from unittest import mock
 
-MAIN, READER = "main", "reader"
+MAIN, OTHERS = "main", "others"  # the reader; the writer of photos; what follows the background of videos
 REST, WAIT = "the rest", "wait"
 
 
@@ -32,10 +32,11 @@ class _Clock:
     stages: list[str] = field(default_factory=list)
     wall: float = 0.0
     cpu: float = 0.0
+    total: float = 0.0
 
 
 class Watch:
-    """``spent``: by thread (``MAIN`` or ``READER``) and stage, without the stages within; ``wall``, ``cpu``: of all of
+    """``spent``: by thread (``MAIN`` or ``OTHERS``) and stage, without the stages within; ``wall``, ``cpu``: of all of
     ``running``, cpu of the whole process; ``of_thread``: seconds of computing of each thread."""
 
     def __init__(self) -> None:
@@ -43,6 +44,7 @@ class Watch:
         self.of_thread: dict[str, float] = {}
         self.wall = self.cpu = 0.0
         self._local = threading.local()
+        self._others: list[_Clock] = []
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -63,8 +65,9 @@ class Watch:
             yield
         finally:
             self._take_time().stages.pop()
-            if clock.thread == READER:  # it ends before anybody could ask it
-                self.of_thread[READER] = time.thread_time()
+            if clock.thread == OTHERS:  # it ends before anybody could ask it
+                clock.total = time.thread_time()
+                self.of_thread[OTHERS] = sum(each.total for each in self._others)
 
     def now_in(self) -> str:
         """The stage that the thread is in, or ""."""
@@ -74,7 +77,9 @@ class Watch:
     def _clock(self) -> _Clock:
         if not hasattr(self._local, "clock"):
             is_main = threading.current_thread() is threading.main_thread()
-            self._local.clock = _Clock(MAIN if is_main else READER)
+            self._local.clock = _Clock(MAIN if is_main else OTHERS)
+            if not is_main:
+                self._others.append(self._local.clock)
         found: _Clock = self._local.clock
         return found
 

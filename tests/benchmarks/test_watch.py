@@ -11,7 +11,7 @@ import pytest
 
 def test_stages_within_stages_and_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     import watch as module
-    from watch import MAIN, READER, REST, Spot, Watch, clocks
+    from watch import MAIN, OTHERS, REST, Spot, Watch, clocks
 
     now = [0.0]
     fake = SimpleNamespace(
@@ -50,7 +50,7 @@ def test_stages_within_stages_and_threads(monkeypatch: pytest.MonkeyPatch) -> No
     assert found == {
         (MAIN, "about"): (1, 3, 1.5), (MAIN, "within"): (1, 10, 5), (MAIN, "alone"): (1, 10, 5),
         (MAIN, REST): (1, 2205, 1102.5),  # the main thread waits for the other
-        (READER, "many"): (3, 200, 100),  # two and the end, without what the thread does with each
+        (OTHERS, "many"): (3, 200, 100),  # two and the end, without what the thread does with each
     }  # fmt: skip
     assert (watch.wall, watch.cpu) == (2228, 3 * 2228)
 
