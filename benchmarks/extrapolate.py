@@ -22,11 +22,11 @@ class Kind(NamedTuple):
 
 PHOTOS = 100_000_000
 PHOTO_KINDS = {
-    "512 px, `small`": Kind(17.2, 19, 0.72),
-    "512 px, `base`": Kind(23.6, 19, 0.72),
-    "1920 px, `small`": Kind(28.1, 279, 0.72),
-    "4000 px, `small`": Kind(85.5, 1143, 0.72),
-    "4000 px, `base`": Kind(92.4, 1143, 0.72),
+    "512 px, `small`": Kind(11.7, 19, 0.72),
+    "512 px, `base`": Kind(18.7, 19, 0.72),
+    "1920 px, `small`": Kind(21.7, 278, 0.72),
+    "4000 px, `small`": Kind(26.6, 1140, 0.72),
+    "4000 px, `base`": Kind(32.1, 1140, 0.72),
 }
 FRAMES = 1000 * 3600 * 25
 FRAME_KB = 8e6 / 8 / 25 / 1e3  # assumed: 8 Mbit/s
