@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from pathlib import Path
 
@@ -9,8 +10,15 @@ import numpy as np
 import pytest
 import torch
 
+from liftwild.detection.network import DetectorNet
+from liftwild.detection.runtime import detector_graph
+from liftwild.heatmap_torch import as_heatmaps
 from liftwild.inference import model_cache, openvino_runtime
+from liftwild.inference.onnx_graph import graph_of
+from liftwild.inference.onnx_recorder import recorded
 from liftwild.inference.runtimes import open_runtime
+from liftwild.network.config import PoseNetConfig
+from liftwild.network.lifter import Lifter
 from liftwild.network.posenet import PoseNet
 from liftwild.weights import save_weights
 from liftwild.weights_card import WeightsFiles
@@ -123,3 +131,9 @@ def test_what_was_used_longest_ago_makes_room(folder: Path, monkeypatch: pytest.
     (folder / "other").write_bytes(bytes(1000))
     model_cache.make_room(folder)
     assert sorted(file.name for file in folder.iterdir()) == ["middle.openvino", "new.openvino", "other"]
+
+
+def test_all_code_that_makes_graphs_is_told_apart() -> None:
+    """Else a network that was compiled by an older liftwild would answer for a newer one."""
+    parts = (as_heatmaps, graph_of, detector_graph, recorded, PoseNet, DetectorNet, Lifter, PoseNetConfig)
+    assert {Path(inspect.getfile(part)) for part in parts} <= set(model_cache.makers())

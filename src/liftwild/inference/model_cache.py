@@ -22,8 +22,8 @@ from liftwild.files import cache_folder, write_whole
 
 FOLDER, SUFFIX = "models", ".openvino"
 MAX_BYTES = 500_000_000  # of all files together; those that were used longest ago go
-# What a graph is made by; and what it is made of: the weights.
-MAKERS = ("network/*.py", "detection/*.py", "inference/onnx_*.py", "heatmap.py")
+# What makes graphs; what they are made of, the weights, is told apart by itself.
+MAKERS = ("network/*.py", "detection/*.py", "inference/onnx_*.py", "inference/*_names.py", "heatmap_torch.py")
 
 
 def compiled(core: Any, make: Callable[[], Any], weights: str, options: Mapping[str, Any]) -> Any:
@@ -75,13 +75,18 @@ def make_room(folder: Path) -> None:
             file.unlink(missing_ok=True)
 
 
+def makers() -> list[Path]:
+    """The files of the code that makes graphs."""
+    root = Path(__file__).parents[1]
+    return [file for pattern in MAKERS for file in sorted(root.glob(pattern))]
+
+
 @cache
 def _makers() -> str:
     """What tells the code that makes graphs from other versions of it."""
-    root, found = Path(__file__).parents[1], hashlib.sha256()
-    for pattern in MAKERS:
-        for file in sorted(root.glob(pattern)):
-            found.update(file.read_bytes())
+    found = hashlib.sha256()
+    for file in makers():
+        found.update(file.read_bytes())
     return found.hexdigest()
 
 
