@@ -33,7 +33,7 @@ def usable_cores() -> int:
 
 
 def compute_threads() -> int:
-    """How many threads compute a network in this process: torch's number, also where torch is not loaded."""
+    """How many threads compute a network in this process: torch's number, or where it is not loaded a guess at it."""
     if "torch" in sys.modules:
         return int(sys.modules["torch"].get_num_threads())
     said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]

@@ -30,7 +30,7 @@ def detector_graph(net: DetectorNet, height: int, width: int) -> bytes:
     """The ONNX file of ``net``, on the CPU, for pictures of one size.
 
     Input ``photos`` (photos, ``height``, ``width``, 3) uint8 RGB; output ``cells`` (photos, C, 1 + 4 bins) fp32, as
-    ``network.split_cells`` takes it. LiftwildError without the onnx package.
+    ``decoding.split_cells`` takes it. LiftwildError without the onnx package.
     """
     from liftwild.inference.onnx_recorder import recorded
 
